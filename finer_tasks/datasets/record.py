@@ -1,0 +1,69 @@
+"""The one unified record that every reader yields and every task document is."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from finer_tasks.errors import DatasetContentError
+
+LEVELS = ("superordinate", "coarse", "fine")
+SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class FinerRecord:
+    """One labelled image.
+
+    Attributes:
+        id: `<dataset>/<split>/<image id of the dataset>`, the same on every machine.
+        image: path of the image below the dataset's root; the file is opened only when a
+            model needs the pixels.
+        superordinate: for example "Bird".
+        coarse: accepted coarse labels, the first being the one used in prompts.
+        fine: accepted fine labels (common name, dataset's spelling, binomial, family).
+        concept_id: slug of the fine concept; several classes may share one (a male and a
+            female of a species).
+        class_id: the dataset's own class name or number, kept for audits.
+        split: "train" or "test".
+        source: dataset version and original split.
+        size: bytes of the image file, 0 if unknown.
+    """
+
+    id: str
+    image: str
+    superordinate: str
+    coarse: tuple[str, ...]
+    fine: tuple[str, ...]
+    concept_id: str
+    class_id: str
+    split: str
+    source: str
+    size: int = 0
+
+    def __post_init__(self) -> None:
+        """Raise DatasetContentError if a label is missing or the split is unknown."""
+        if self.split not in SPLITS:
+            raise DatasetContentError(f"record {self.id}: split {self.split!r} is neither 'train' nor 'test'")
+        for field in ("id", "image", "superordinate", "concept_id"):
+            if not getattr(self, field).strip():
+                raise DatasetContentError(f"record {self.id!r}: field {field!r} is empty")
+        for field in ("coarse", "fine"):
+            labels = getattr(self, field)
+            if isinstance(labels, str) or not labels or not all(label.strip() for label in labels):
+                raise DatasetContentError(f"record {self.id}: field {field!r} needs at least one label, none empty")
+
+    def to_row(self) -> dict[str, Any]:
+        """The record as a row of the prepared dataset (lists instead of tuples)."""
+        row = asdict(self)
+        return row | {"coarse": list(self.coarse), "fine": list(self.fine)}
+
+
+def accepted_labels(doc: dict[str, Any], level: str) -> list[str]:
+    """Labels that count as right when `level` is asked.
+
+    The rule of the benchmark: superordinate accepts any label of the three levels, coarse
+    accepts coarse and fine labels, fine only fine ones.
+    """
+    by_level = {"superordinate": [doc["superordinate"]], "coarse": list(doc["coarse"]), "fine": list(doc["fine"])}
+    return [label for name in LEVELS[LEVELS.index(level) :] for label in by_level[name]]

@@ -1,0 +1,132 @@
+"""Taxonomies: every class of a dataset with its accepted labels at the three levels.
+
+One YAML file per dataset, written for review: `groups` list coarse labels, each with the
+dataset's own class names under `classes`. A class gives its accepted `fine` labels (by default
+its own name), `aliases` that only the strict scorer knows, and `general` names that denote it
+together with others (a car without its year).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from finer_tasks.errors import TaxonomyError
+
+DATASETS = ("cub", "aircraft", "dogs", "cars", "nabirds", "inat", "mini")
+_HEAD_KEYS = {
+    "dataset", "noun", "coarse_term", "fine_term", "superordinate", "superordinate_choices",
+    "coarse_choices", "superordinate_aliases", "groups", "families", "orders", "classes",
+}  # fmt: skip
+_GROUP_KEYS = {"superordinate", "coarse", "aliases", "classes", "shape", "common"}
+_CLASS_KEYS = {"fine", "aliases", "general", "parts"}
+
+
+@dataclass(frozen=True)
+class Concept:
+    """A fine concept with its place in the taxonomy; labels are in order of preference."""
+
+    concept_id: str
+    superordinate: str
+    coarse: tuple[str, ...]
+    fine: tuple[str, ...]
+    coarse_aliases: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    general: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Taxonomy:
+    """The reviewed taxonomy of one dataset, by the dataset's own class names."""
+
+    dataset: str
+    noun: str
+    coarse_term: str
+    fine_term: str
+    superordinate_choices: tuple[str, ...]
+    coarse_choices: tuple[str, ...]
+    superordinate_aliases: Mapping[str, tuple[str, ...]]
+    classes: Mapping[str, Concept]
+    raw: Mapping[str, Any] = field(repr=False)
+
+    def concept(self, class_name: str) -> Concept:
+        """The concept of a class; raises TaxonomyError naming the file if the class is unknown."""
+        try:
+            return self.classes[class_name]
+        except KeyError:
+            raise TaxonomyError(
+                f"class {class_name!r} is not in the taxonomy of {self.dataset} (taxonomy/{self.dataset}.yaml, "
+                f"{len(self.classes)} classes). Check that the folder holds the original {self.dataset} dataset"
+            ) from None
+
+
+def slug(name: str) -> str:
+    """A stable identifier made of a name: lower case, words joined by underscores."""
+    words = re.sub(r"[’'`]", "", name.lower())
+    return re.sub(r"[^a-z0-9]+", "_", words).strip("_")
+
+
+@lru_cache(maxsize=None)
+def load_taxonomy(dataset: str) -> Taxonomy:
+    """Read and validate taxonomy/<dataset>.yaml; raises TaxonomyError on any flaw in it."""
+    if dataset not in DATASETS:
+        raise TaxonomyError(f"unknown dataset {dataset!r}; known are {', '.join(DATASETS)}")
+    path = f"taxonomy/{dataset}.yaml"
+    text = resources.files(__package__).joinpath(f"{dataset}.yaml").read_text(encoding="utf-8")
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise TaxonomyError(f"{path}: not valid YAML: {error}") from error
+    _reject_unknown(raw, _HEAD_KEYS, path)
+    classes: dict[str, Concept] = {}
+    for name, concept in _iter_classes(raw, path):
+        if name in classes:
+            raise TaxonomyError(f"{path}: class {name!r} is listed twice")
+        classes[name] = concept
+    return Taxonomy(
+        dataset=dataset,
+        noun=raw["noun"],
+        coarse_term=raw["coarse_term"],
+        fine_term=raw["fine_term"],
+        superordinate_choices=tuple(raw["superordinate_choices"]),
+        coarse_choices=tuple(raw.get("coarse_choices", ())),
+        superordinate_aliases={k: tuple(v) for k, v in raw.get("superordinate_aliases", {}).items()},
+        classes=classes,
+        raw=raw,
+    )
+
+
+def _iter_classes(raw: Mapping[str, Any], path: str) -> Iterator[tuple[str, Concept]]:
+    for group in raw.get("groups", ()):
+        where = f"{path}: group {group.get('coarse')}"
+        _reject_unknown(group, _GROUP_KEYS, where)
+        superordinate = group.get("superordinate", raw.get("superordinate"))
+        if not superordinate or not group.get("coarse") or not group.get("classes"):
+            raise TaxonomyError(f"{where}: needs superordinate, coarse and classes")
+        for name, entry in group["classes"].items():
+            entry = {"fine": entry} if isinstance(entry, list) else (entry or {})
+            _reject_unknown(entry, _CLASS_KEYS, f"{where}, class {name}")
+            fine = tuple(entry.get("fine", [str(name)]))
+            if not fine or not all(isinstance(label, str) and label.strip() for label in fine):
+                raise TaxonomyError(f"{where}, class {name}: fine labels must be non-empty text (quote numbers)")
+            yield str(name), Concept(
+                concept_id=slug(fine[0]),
+                superordinate=superordinate,
+                coarse=tuple(group["coarse"]),
+                fine=fine,
+                coarse_aliases=tuple(group.get("aliases", ())),
+                aliases=tuple(entry.get("aliases", ())),
+                general=tuple(entry.get("general", ())),
+            )
+
+
+def _reject_unknown(mapping: Mapping[str, Any], known: set[str], where: str) -> None:
+    unknown = set(mapping) - known
+    if unknown:
+        raise TaxonomyError(f"{where}: unknown key {sorted(unknown)[0]!r}; known are {', '.join(sorted(known))}")

@@ -1,0 +1,89 @@
+"""Prompt sets: named YAML files with one Jinja template per variant and level.
+
+The default set is finer-1. The environment variable FINER_PROMPTS names another one of this
+folder or a YAML file of the user's own; its name and hash go into every result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import jinja2
+import yaml
+
+from finer_tasks.datasets.record import LEVELS
+from finer_tasks.datasets.taxonomy import Taxonomy
+from finer_tasks.errors import PromptError
+
+DEFAULT = "finer-1"
+VARIABLE = "FINER_PROMPTS"
+_JINJA = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
+_PARENTS = {"superordinate": None, "coarse": "superordinate", "fine": "coarse"}
+
+
+@dataclass(frozen=True)
+class PromptSet:
+    """Templates by variant and level, with the hash of the file's content (first 12 hex digits)."""
+
+    name: str
+    hash: str
+    templates: Mapping[str, Mapping[str, jinja2.Template]]
+
+    def question(self, variant: str, level: str, taxonomy: Taxonomy, parent: str | None) -> str:
+        """The question put to a model. `parent` is the label one level up, or None to leave it out."""
+        choices = {"superordinate": taxonomy.superordinate_choices, "coarse": taxonomy.coarse_choices}.get(level, ())
+        return self.templates[variant][level].render(
+            noun=taxonomy.noun,
+            coarse_term=taxonomy.coarse_term,
+            fine_term=taxonomy.fine_term,
+            parent=parent,
+            choices=list(choices),
+        )
+
+
+def parent_level(level: str) -> str | None:
+    """The level above, None above superordinate."""
+    return _PARENTS[level]
+
+
+def active_prompt_set() -> PromptSet:
+    """The set named by FINER_PROMPTS, else the default; raises PromptError if it cannot be used."""
+    return load_prompt_set(os.environ.get(VARIABLE) or DEFAULT)
+
+
+@lru_cache(maxsize=None)
+def load_prompt_set(name_or_path: str) -> PromptSet:
+    """Read a prompt set by the name of a file in this folder or by the path of a YAML file."""
+    path = Path(__file__).with_name(f"{name_or_path}.yaml")
+    if not path.is_file():
+        path = Path(name_or_path).expanduser()
+    try:
+        text = path.read_text(encoding="utf-8")
+        raw = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise PromptError(f"prompt set {name_or_path!r} ({VARIABLE}) cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise PromptError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(raw, dict) or not isinstance(raw.get("name"), str):
+        raise PromptError(f"{path}: a prompt set needs a text field 'name'")
+    templates = {variant: _compile(path, variant, raw[variant]) for variant in raw if variant != "name"}
+    if set(templates.get("direct", {})) != set(LEVELS):
+        raise PromptError(f"{path}: 'direct' needs exactly one template for each of {', '.join(LEVELS)}")
+    return PromptSet(raw["name"], hashlib.sha256(text.encode()).hexdigest()[:12], templates)
+
+
+def _compile(path: Path, variant: str, levels: object) -> dict[str, jinja2.Template]:
+    if not isinstance(levels, dict):
+        raise PromptError(f"{path}: {variant!r} must map levels to templates")
+    try:
+        compiled = {level: _JINJA.from_string(source) for level, source in levels.items()}
+        for template in compiled.values():
+            template.render(noun="object", coarse_term="kind", fine_term="type", parent="Bird", choices=["Bird"])
+    except (jinja2.TemplateError, TypeError) as error:
+        raise PromptError(f"{path}: {variant!r} holds a template that cannot be used: {error}") from error
+    return compiled

@@ -1,0 +1,1 @@
+"""Training scripts: they import finer_tasks, never the reverse."""

@@ -1,0 +1,316 @@
+"""Train the built-in tiny LLaVA, finer-mini, from scratch on the mini train split.
+
+    python -m finer_tasks.training.tiny_llava --output DIR [--seed 0]
+
+Two stages: the vision encoder learns to tell the concepts apart, then encoder, projector and
+language model learn together to answer the benchmark's direct questions. Only the train split
+is read. The folder it writes loads through AutoModelForImageTextToText and AutoProcessor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+from PIL import Image
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch.nn import functional
+from tqdm import tqdm
+from transformers import (
+    CLIPImageProcessor,
+    CLIPVisionConfig,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PreTrainedTokenizerFast,
+)
+
+from finer_tasks.datasets import mini
+from finer_tasks.datasets.record import FinerRecord
+from finer_tasks.datasets.taxonomy import load_taxonomy
+from finer_tasks.prompts import active_prompt_set, parent_level
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}"
+    "{% if message['role'] == 'assistant' %} ASSISTANT: {% else %}{% if not loop.first %} {% endif %}USER: {% endif %}"
+    "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
+    "{% for part in message['content'] %}{% if part['type'] == 'image' %}<image>\n{% else %}{{ part['text'] }}{% endif %}"
+    "{% endfor %}{% endif %}"
+    "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}"
+    "{% endfor %}{% if add_generation_prompt %} ASSISTANT:{% endif %}"
+)
+# How often each level is asked, and how often the parent is left out of the question.
+LEVEL_WEIGHTS = {"superordinate": 2, "coarse": 2, "fine": 6}
+NO_PARENT_SHARE = 0.3
+PATCH_SIZE = 8
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Steps, images per step and peak learning rate of one stage (cosine decay, 5 % warm-up)."""
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+
+
+VISION = Schedule(steps=1500, batch_size=64, learning_rate=1e-3)
+JOINT = Schedule(steps=1200, batch_size=32, learning_rate=1e-3)
+
+
+def question_and_answer(record: FinerRecord, rng: random.Random) -> tuple[str, str]:
+    """A direct question about the record and its answer, level and parent drawn from rng."""
+    labels = {"superordinate": record.superordinate, "coarse": record.coarse[0], "fine": record.fine[0]}
+    level = rng.choices(list(LEVEL_WEIGHTS), weights=list(LEVEL_WEIGHTS.values()))[0]
+    above = parent_level(level)
+    parent = None if above is None or rng.random() < NO_PARENT_SHARE else labels[above]
+    question = active_prompt_set().question("direct", level, load_taxonomy("mini"), parent)
+    return question, f"Answer: {labels[level]}"
+
+
+def build_tokenizer(records: list[FinerRecord], vocabulary: int = 512) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer trained on the questions, names and attribute phrases of mini."""
+    rng = random.Random(0)
+    texts = [" ".join(question_and_answer(record, rng)) for record in records]
+    for concept in mini.concepts():
+        attributes = concept.attributes()
+        texts += [f"Required: {', '.join(attributes['required'])}. Likely: {', '.join(attributes['likely'])}."] * 20
+    texts += ["USER: ASSISTANT:"] * 50
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=["<pad>", "<s>", "</s>", "<image>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        bos_token="<s>",
+        eos_token="</s>",
+        extra_special_tokens={"image_token": "<image>"},
+        padding_side="left",
+        model_max_length=1024,
+    )
+
+
+def build_processor(tokenizer: PreTrainedTokenizerFast) -> LlavaProcessor:
+    """The processor of the model: 64 x 64 pixel images in 8 x 8 patches, and the chat template."""
+    side = mini.IMAGE_SIZE
+    image_processor = CLIPImageProcessor(
+        size={"shortest_edge": side},
+        crop_size={"height": side, "width": side},
+        image_mean=[0.5] * 3,
+        image_std=[0.5] * 3,
+    )
+    return LlavaProcessor(
+        image_processor=image_processor,
+        tokenizer=tokenizer,
+        patch_size=PATCH_SIZE,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=CHAT_TEMPLATE,
+    )
+
+
+def build_model(tokenizer: PreTrainedTokenizerFast) -> LlavaForConditionalGeneration:
+    """A randomly initialised LLaVA of about 2.6 million parameters."""
+    vision = CLIPVisionConfig(
+        hidden_size=128,
+        intermediate_size=384,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        image_size=mini.IMAGE_SIZE,
+        patch_size=PATCH_SIZE,
+        projection_dim=128,
+    )
+    language = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=192,
+        intermediate_size=512,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=1024,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    config = LlavaConfig(
+        vision_config=vision,
+        text_config=language,
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        image_seq_length=(mini.IMAGE_SIZE // PATCH_SIZE) ** 2,
+        vision_feature_layer=-1,
+        vision_feature_select_strategy="default",
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        tie_word_embeddings=False,
+    )
+    model = LlavaForConditionalGeneration(config)
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    return model
+
+
+def load_pixels(root: Path, records: list[FinerRecord]) -> torch.Tensor:
+    """All images as one uint8 tensor of shape (images, 3, height, width)."""
+    arrays = [np.asarray(Image.open(root / record.image)) for record in records]
+    return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)
+
+
+def augment(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Mirror half of a uint8 batch, shift it by up to 4 pixels, and scale it to -1…1."""
+    batch = pixels.float() / 127.5 - 1
+    mirrored = torch.rand(len(batch), generator=generator) < 0.5
+    batch[mirrored] = batch[mirrored].flip(-1)
+    dx, dy = (int(torch.randint(-4, 5, (1,), generator=generator)) for _ in range(2))
+    padded = functional.pad(batch, (4, 4, 4, 4), mode="replicate")
+    side = mini.IMAGE_SIZE
+    return padded[:, :, 4 + dy : 4 + dy + side, 4 + dx : 4 + dx + side]
+
+
+def steps_of(schedule: Schedule, parameters: list[torch.nn.Parameter], name: str) -> Iterator[torch.optim.Optimizer]:
+    """Yield an optimizer once per step, with the learning rate set for it; shows progress."""
+    optimizer = torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=0.05)
+    warm_up = schedule.steps // 20
+    for step in tqdm(range(schedule.steps), desc=name, mininterval=5):
+        progress = max(0, step - warm_up) / max(1, schedule.steps - warm_up)
+        scale = min(1, (step + 1) / warm_up) * (0.5 + 0.5 * math.cos(math.pi * progress))
+        for group in optimizer.param_groups:
+            group["lr"] = schedule.learning_rate * scale
+        optimizer.zero_grad()
+        yield optimizer
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+
+
+def train_vision(
+    model: LlavaForConditionalGeneration, pixels: torch.Tensor, labels: torch.Tensor, seed: int, schedule: Schedule
+) -> float:
+    """Stage 1: the vision encoder tells the concepts apart through a linear head that is then dropped."""
+    tower = model.model.vision_tower
+    head = torch.nn.Linear(tower.config.hidden_size, int(labels.max()) + 1)
+    generator = torch.Generator().manual_seed(seed)
+    parameters = [*tower.parameters(), *head.parameters()]
+    recent = 0.0
+    for _ in steps_of(schedule, parameters, "vision"):
+        chosen = torch.randint(len(pixels), (schedule.batch_size,), generator=generator)
+        states = tower(pixel_values=augment(pixels[chosen], generator)).last_hidden_state[:, 1:].mean(1)
+        loss = functional.cross_entropy(head(states), labels[chosen], label_smoothing=0.05)
+        loss.backward()
+        recent = 0.95 * recent + 0.05 * loss.item()
+    return recent
+
+
+def train_joint(
+    model: LlavaForConditionalGeneration,
+    processor: LlavaProcessor,
+    pixels: torch.Tensor,
+    records: list[FinerRecord],
+    seed: int,
+    schedule: Schedule,
+) -> float:
+    """Stage 2: everything learns to answer the direct questions; the loss is on the answer only."""
+    rng, generator = random.Random(seed), torch.Generator().manual_seed(seed + 1)
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    recent = 0.0
+    for _ in steps_of(schedule, parameters, "joint"):
+        chosen = torch.randint(len(pixels), (schedule.batch_size,), generator=generator)
+        batch = encode(processor, [question_and_answer(records[index], rng) for index in chosen.tolist()])
+        loss = model(pixel_values=augment(pixels[chosen], generator), **batch).loss
+        loss.backward()
+        recent = 0.95 * recent + 0.05 * loss.item()
+    return recent
+
+
+def encode(processor: LlavaProcessor, pairs: list[tuple[str, str]]) -> dict[str, torch.Tensor]:
+    """Right-padded ids, mask and labels of question-answer pairs, labels on the answers only."""
+    tokenizer = processor.tokenizer
+    image_tokens = "<image>" * (mini.IMAGE_SIZE // PATCH_SIZE) ** 2
+    rows = []
+    for question, answer in pairs:
+        prompt = processor.apply_chat_template(_messages(question), add_generation_prompt=True)
+        full = processor.apply_chat_template(_messages(question, answer))
+        prompt_ids, full_ids = (
+            tokenizer(text.replace("<image>", image_tokens), add_special_tokens=False)["input_ids"]
+            for text in (prompt, full)
+        )
+        rows.append((full_ids, [-100] * len(prompt_ids) + full_ids[len(prompt_ids) :]))
+    width = max(len(ids) for ids, _ in rows)
+    pad = tokenizer.pad_token_id
+    return {
+        "input_ids": torch.tensor([ids + [pad] * (width - len(ids)) for ids, _ in rows]),
+        "attention_mask": torch.tensor([[1] * len(ids) + [0] * (width - len(ids)) for ids, _ in rows]),
+        "labels": torch.tensor([labels + [-100] * (width - len(labels)) for _, labels in rows]),
+    }
+
+
+def _messages(question: str, answer: str | None = None) -> list[dict[str, object]]:
+    user = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]}
+    if answer is None:
+        return [user]
+    return [user, {"role": "assistant", "content": [{"type": "text", "text": answer}]}]
+
+
+def train(output: Path, seed: int, vision: Schedule = VISION, joint: Schedule = JOINT) -> dict[str, object]:
+    """Train and save to `output`; returns the card that is written beside the weights."""
+    started = time.monotonic()
+    torch.manual_seed(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        mini.write_images(Path(folder))
+        records = [record for record in mini.read(Path(folder)) if record.split == "train"]
+        pixels = load_pixels(Path(folder), records)
+    order = {name: index for index, name in enumerate(sorted({record.concept_id for record in records}))}
+    labels = torch.tensor([order[record.concept_id] for record in records])
+    processor = build_processor(build_tokenizer(records))
+    model = build_model(processor.tokenizer)
+    losses = {
+        "vision": train_vision(model, pixels, labels, seed, vision),
+        "joint": train_joint(model, processor, pixels, records, seed, joint),
+    }
+    model.half().save_pretrained(output)
+    processor.save_pretrained(output)
+    card: dict[str, object] = {
+        "name": "finer-mini",
+        "seed": seed,
+        "data": mini.SOURCE,
+        "prompt_set": active_prompt_set().name,
+        "prompt_hash": active_prompt_set().hash,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "final_loss": {stage: round(loss, 4) for stage, loss in losses.items()},
+        "schedules": {"vision": vars(vision), "joint": vars(joint)},
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "threads": torch.get_num_threads(),
+        "minutes": round((time.monotonic() - started) / 60, 1),
+    }
+    (output / "training.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    return card
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, required=True, help="folder for the model; created if absent")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    print(json.dumps(train(arguments.output, arguments.seed), indent=2))
+
+
+if __name__ == "__main__":
+    main()
