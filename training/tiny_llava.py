@@ -83,7 +83,7 @@ def build_tokenizer(records: list[FinerRecord], vocabulary: int = 512) -> PreTra
     """A byte-level BPE tokenizer trained on the questions, names and attribute phrases of mini."""
     rng = random.Random(0)
     texts = [" ".join(question_and_answer(record, rng)) for record in records]
-    for concept in mini.concepts():
+    for concept in mini.mini_concepts():
         attributes = concept.attributes()
         texts += [f"Required: {', '.join(attributes['required'])}. Likely: {', '.join(attributes['likely'])}."] * 20
     texts += ["USER: ASSISTANT:"] * 50

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from finer_tasks.datasets.mini_art import render
-from finer_tasks.datasets.record import FinerRecord
+from finer_tasks.datasets.record import SPLITS, FinerRecord
 from finer_tasks.datasets.taxonomy import Concept, load_taxonomy
 
 SEED = 2024
 IMAGE_SIZE = 64
 IMAGES_PER_CLASS = {"train": 48, "test": 10}
+CLASSES = 64
 OFFICIAL = {"train": 64 * IMAGES_PER_CLASS["train"], "test": 64 * IMAGES_PER_CLASS["test"]}
 SOURCE = f"mini 1.0 seed {SEED}"
 
@@ -57,7 +58,7 @@ def phrase(part: str, value: str) -> str:
     return absent if value == "none" else present.format(value)
 
 
-def concepts() -> list[MiniConcept]:
+def mini_concepts() -> list[MiniConcept]:
     """All 64 concepts in the order of the taxonomy file."""
     taxonomy = load_taxonomy("mini")
     return [
@@ -67,10 +68,20 @@ def concepts() -> list[MiniConcept]:
     ]
 
 
+def locate(root: Path) -> Path:
+    """The folder itself: mini has no layout of others to look for."""
+    return root
+
+
+def concepts(root: Path) -> dict[str, Concept]:
+    """All concepts by name."""
+    return dict(load_taxonomy("mini").classes)
+
+
 def write_images(root: Path) -> None:
     """Render both splits below `root` as BMP files (uncompressed, so that bytes depend on no library)."""
     for split, count in IMAGES_PER_CLASS.items():
-        for concept in concepts():
+        for concept in mini_concepts():
             folder = root / split / concept.concept.concept_id
             folder.mkdir(parents=True, exist_ok=True)
             for index in range(count):
@@ -78,10 +89,11 @@ def write_images(root: Path) -> None:
                 render(concept.shape, dict(concept.parts), rng, IMAGE_SIZE).save(folder / f"{index:03d}.bmp")
 
 
-def read(root: Path) -> Iterator[FinerRecord]:
+def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
     """The records of a folder that `write_images` made."""
-    for split, count in IMAGES_PER_CLASS.items():
-        for concept in concepts():
+    for split in splits:
+        count = IMAGES_PER_CLASS[split]
+        for concept in mini_concepts():
             for index in range(count):
                 relative = f"{split}/{concept.concept.concept_id}/{index:03d}.bmp"
                 yield FinerRecord(
@@ -101,7 +113,7 @@ def contact_sheet(size: int = 96) -> "object":
     """A PIL image of all 64 concepts, siblings below one another, for documentation."""
     from PIL import Image
 
-    everything = concepts()
+    everything = mini_concepts()
     sheet = Image.new("RGB", (16 * size, 4 * size))
     for index, concept in enumerate(everything):
         picture = render(concept.shape, dict(concept.parts), random.Random(concept.name), size)

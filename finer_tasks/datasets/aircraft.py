@@ -1,0 +1,71 @@
+"""FGVC-Aircraft 2013b: images_variant_*.txt, images_family_*.txt and images_manufacturer_*.txt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from finer_tasks.datasets.files import find_root, look_up, read_table
+from finer_tasks.datasets.record import SPLITS, FinerRecord
+from finer_tasks.datasets.taxonomy import Concept, load_taxonomy
+from finer_tasks.errors import DatasetContentError
+
+OFFICIAL = {"train": 6667, "test": 3333}
+CLASSES = 100
+SOURCE = "FGVC-Aircraft 2013b"
+# Every picture carries a copyright banner of this height at its bottom (README of the dataset).
+CROP_BOTTOM = 20
+_SPLITS = {"train": "trainval", "test": "test"}
+
+
+def locate(root: Path) -> Path:
+    """The folder data/ of the dataset, given it or one of the folders around it."""
+    return find_root(root, "images_variant_test.txt", ("data", "fgvc-aircraft-2013b/data"))
+
+
+def concepts(root: Path) -> dict[str, Concept]:
+    """All variants by name."""
+    return dict(load_taxonomy("aircraft").classes)
+
+
+def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
+    """The records of the wanted splits (trainval as train); fine accepts the variant and its family."""
+    taxonomy = load_taxonomy("aircraft")
+    for split in splits:
+        official = _SPLITS[split]
+        variants = _table(root, "variant", official)
+        families = _table(root, "family", official)
+        makers = _table(root, "manufacturer", official)
+        for image_id, variant in variants.items():
+            concept = taxonomy.concept(variant)
+            family = look_up(families, image_id, _path(root, "family", official), "the variant file")
+            maker = look_up(makers, image_id, _path(root, "manufacturer", official), "the variant file")
+            if family not in concept.fine or maker != concept.coarse[0]:
+                raise DatasetContentError(
+                    f"{root}: image {image_id} is {variant!r} of family {family!r} and manufacturer {maker!r}, "
+                    f"but the dataset has {concept.fine[-1]!r} and {concept.coarse[0]!r}. Copy the official files again"
+                )
+            yield FinerRecord(
+                id=f"aircraft/{split}/{image_id}",
+                image=f"images/{image_id}.jpg",
+                superordinate=concept.superordinate,
+                coarse=concept.coarse,
+                fine=concept.fine,
+                concept_id=concept.concept_id,
+                class_id=variant,
+                split=split,
+                source=f"{SOURCE} {official}",
+            )
+
+
+def _path(root: Path, kind: str, official: str) -> Path:
+    return root / f"images_{kind}_{official}.txt"
+
+
+def _table(root: Path, kind: str, official: str) -> dict[str, str]:
+    """One list; trainval may come as the two files train and val."""
+    path = _path(root, kind, official)
+    if official == "trainval" and not path.exists():
+        parts = [read_table(_path(root, kind, part), kind) for part in ("train", "val")]
+        return parts[0] | parts[1]
+    return read_table(path, kind)

@@ -1,0 +1,103 @@
+"""Stanford Cars: the devkit's .mat files, or the CSV lists of the re-upload by class folders."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from finer_tasks.datasets.files import find_root, read_lines
+from finer_tasks.datasets.mat import load_mat
+from finer_tasks.datasets.record import SPLITS, FinerRecord
+from finer_tasks.datasets.taxonomy import Concept, load_taxonomy
+from finer_tasks.errors import DatasetContentError, DatasetLayoutError, at_line
+
+OFFICIAL = {"train": 8144, "test": 8041}
+CLASSES = 196
+SOURCE = "Stanford Cars"
+_TEST_LABELS = "cars_test_annos_withlabels.mat"
+
+
+def locate(root: Path) -> Path:
+    """The folder that holds devkit/ (or its files), or anno_train.csv of the CSV layout."""
+    if (root / "anno_train.csv").exists():
+        return root
+    return find_root(root, "devkit", ("stanford_cars", "car_data")) if not (root / "cars_meta.mat").exists() else root
+
+
+def concepts(root: Path) -> dict[str, Concept]:
+    """All cars by their class name in cars_meta.mat."""
+    return dict(load_taxonomy("cars").classes)
+
+
+def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
+    """The records of the wanted splits; raises DatasetLayoutError where the labelled test list is missing."""
+    rows = _csv_rows(root, splits) if (root / "anno_train.csv").exists() else _devkit_rows(root, splits)
+    taxonomy = load_taxonomy("cars")
+    for split, file, image, class_name in rows:
+        concept = taxonomy.concept(class_name)
+        yield FinerRecord(
+            id=f"cars/{split}/{Path(file).stem}",
+            image=image,
+            superordinate=concept.superordinate,
+            coarse=concept.coarse,
+            fine=concept.fine,
+            concept_id=concept.concept_id,
+            class_id=class_name,
+            split=split,
+            source=SOURCE,
+        )
+
+
+def _devkit_rows(root: Path, splits: tuple[str, ...]) -> Iterator[tuple[str, str, str, str]]:
+    """(split, file name, relative path, class name); both splits use the same file names."""
+    devkit = root / "devkit" if (root / "devkit").is_dir() else root
+    names = [str(cell.item()) for cell in load_mat(devkit / "cars_meta.mat", ("class_names",))["class_names"].ravel()]
+    for split in splits:
+        path = devkit / "cars_train_annos.mat" if split == "train" else _test_labels(root, devkit)
+        array = load_mat(path, ("annotations",))["annotations"].ravel()
+        if "class" not in (array.dtype.names or ()):
+            raise DatasetContentError(f"{path} holds no field 'class'; the labelled list is {_TEST_LABELS}")
+        folder = _image_folder(root, split)
+        for number, row in enumerate(array, start=1):
+            label, file = int(row["class"].item()), str(row["fname"].item())
+            yield split, file, f"{folder}/{file}", _class_name(names, label, path, number)
+
+
+def _test_labels(root: Path, devkit: Path) -> Path:
+    for folder in (root, devkit, root.parent):
+        if (folder / _TEST_LABELS).exists():
+            return folder / _TEST_LABELS
+    raise DatasetLayoutError(
+        f"{root}: {_TEST_LABELS} is missing. The devkit's cars_test_annos.mat has no labels; the labelled file is a "
+        "separate download. Put it beside devkit/, or prepare the train split alone with --splits train"
+    )
+
+
+def _image_folder(root: Path, split: str) -> str:
+    """cars_train or, in one re-upload, cars_train/cars_train."""
+    folder = f"cars_{split}"
+    return f"{folder}/{folder}" if (root / folder / folder).is_dir() else folder
+
+
+def _csv_rows(root: Path, splits: tuple[str, ...]) -> Iterator[tuple[str, str, str, str]]:
+    """anno_{train,test}.csv: file name, four box corners, 1-based class; names.csv: one name a line."""
+    names = [line.strip('"') for _, line in read_lines(root / "names.csv")]
+    inner = "car_data/car_data" if (root / "car_data" / "car_data").is_dir() else "car_data"
+    for split in splits:
+        path = root / f"anno_{split}.csv"
+        for number, line in read_lines(path):
+            cells = next(csv.reader([line]))
+            if number == 1 and not cells[-1].strip().isdigit():
+                continue  # a header, which some copies have
+            if len(cells) != 6 or not cells[5].strip().isdigit():
+                raise DatasetContentError(at_line(path, number, f"expected file name, 4 numbers and a class, found {line!r}"))
+            name = _class_name(names, int(cells[5]), path, number)
+            folder = f"{inner}/{split}/{name.replace('/', '-')}"
+            yield split, cells[0], f"{folder}/{cells[0]}", name
+
+
+def _class_name(names: list[str], label: int, path: Path, number: int) -> str:
+    if not 1 <= label <= len(names):
+        raise DatasetContentError(at_line(path, number, f"class {label} is out of range 1…{len(names)}"))
+    return names[label - 1]

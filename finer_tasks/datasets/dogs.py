@@ -1,0 +1,72 @@
+"""Stanford Dogs: lists/train_list.mat and test_list.mat, or the same lists as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from finer_tasks.datasets.files import find_root, read_lines
+from finer_tasks.datasets.mat import load_mat
+from finer_tasks.datasets.record import SPLITS, FinerRecord
+from finer_tasks.datasets.taxonomy import Concept, load_taxonomy
+from finer_tasks.errors import DatasetContentError, DatasetLayoutError, at_line
+
+OFFICIAL = {"train": 12000, "test": 8580}
+CLASSES = 120
+SOURCE = "Stanford Dogs"
+
+
+def locate(root: Path) -> Path:
+    """The folder that holds Images/ and lists/ (or the lists themselves)."""
+    for marker in ("lists/test_list.mat", "test_list.mat", "lists/test_list.txt", "test_list.txt"):
+        if (root / marker).exists():
+            return root
+    return find_root(root, "lists", ("stanford_dogs", "StanfordDogs", "Stanford_Dogs"))
+
+
+def concepts(root: Path) -> dict[str, Concept]:
+    """All breeds by the folder name after the wnid."""
+    return dict(load_taxonomy("dogs").classes)
+
+
+def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
+    """The records of the wanted splits in list order; labels, where the list has them, are checked against the folders."""
+    taxonomy = load_taxonomy("dogs")
+    for split in splits:
+        path, files, labels = _read_list(root, split)
+        order = {folder: index for index, folder in enumerate(sorted({file.split("/")[0] for _, file in files}), start=1)}
+        for position, (number, file) in enumerate(files):
+            folder, _, name = file.partition("/")
+            wnid, dash, breed = folder.partition("-")
+            if not dash or not name:
+                raise DatasetContentError(at_line(path, number, f"expected '<wnid>-<breed>/<file>', found {file!r}"))
+            if labels is not None and len(order) == CLASSES and labels[position] != order[folder]:
+                raise DatasetContentError(
+                    at_line(path, number, f"label {labels[position]} does not fit folder {folder!r} ({order[folder]})")
+                )
+            concept = taxonomy.concept(breed)
+            yield FinerRecord(
+                id=f"dogs/{split}/{Path(name).stem}",
+                image=f"Images/{file}",
+                superordinate=concept.superordinate,
+                coarse=concept.coarse,
+                fine=concept.fine,
+                concept_id=concept.concept_id,
+                class_id=breed,
+                split=split,
+                source=SOURCE,
+            )
+
+
+def _read_list(root: Path, split: str) -> tuple[Path, list[tuple[int, str]], list[int] | None]:
+    """Path of the list, numbered files, and labels (1-based) if it holds any."""
+    for folder in (root / "lists", root):
+        mat = folder / f"{split}_list.mat"
+        if mat.exists():
+            content = load_mat(mat, ("file_list", "labels"))
+            files = [str(cell.item()) for cell in content["file_list"].ravel()]
+            return mat, list(enumerate(files, start=1)), [int(label) for label in content["labels"].ravel()]
+        text = folder / f"{split}_list.txt"
+        if text.exists():
+            return text, list(read_lines(text)), None
+    raise DatasetLayoutError(f"{root}: lists/{split}_list.mat is missing; it comes in lists.tar of the official dataset")

@@ -1,0 +1,63 @@
+"""Reading the datasets' text files: encodings, line endings, blank lines, and errors with a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from finer_tasks.errors import DatasetContentError, DatasetLayoutError, at_line
+
+
+def find_root(root: Path, marker: str, inner: tuple[str, ...] = ()) -> Path:
+    """The folder that holds `marker`: `root` itself or one of the folders usually inside it.
+
+    Raises DatasetLayoutError naming what was looked for.
+    """
+    if not root.is_dir():
+        raise DatasetLayoutError(f"{root} is not a folder. Give the folder of the unpacked dataset with --root")
+    for candidate in (root, *(root / name for name in inner)):
+        if (candidate / marker).exists():
+            return candidate
+    looked = ", ".join(str(candidate / marker) for candidate in (root, *(root / name for name in inner)))
+    raise DatasetLayoutError(f"this does not look like the dataset: none of {looked} exists. Check --root")
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Numbered non-blank lines, stripped; UTF-8 with or without mark, else Latin-1; any line ending."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DatasetLayoutError(f"{path} cannot be read: {error.strerror}. It is part of the official dataset") from error
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+    for number, line in enumerate(text.splitlines(), start=1):
+        if stripped := line.strip():
+            yield number, stripped
+
+
+def read_table(path: Path, what: str) -> dict[str, str]:
+    """A file of `<key> <value with spaces>` lines as a dict in file order.
+
+    Raises DatasetContentError, with file and line, for a line without a value or a repeated key.
+    """
+    table: dict[str, str] = {}
+    for number, line in read_lines(path):
+        key, _, value = line.partition(" ")
+        if not value.strip():
+            raise DatasetContentError(at_line(path, number, f"expected '<id> <{what}>', found {line!r}"))
+        if key in table:
+            raise DatasetContentError(at_line(path, number, f"id {key!r} appears twice"))
+        table[key] = value.strip()
+    if not table:
+        raise DatasetContentError(f"{path} is empty. Copy the official file again")
+    return table
+
+
+def look_up(table: dict[str, str], key: str, path: Path, other: str) -> str:
+    """`table[key]`, or a DatasetContentError saying that `path` lacks an id that `other` has."""
+    try:
+        return table[key]
+    except KeyError:
+        raise DatasetContentError(f"{path} has no line for id {key!r}, which {other} names. Copy the official file again") from None

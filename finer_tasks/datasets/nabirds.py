@@ -1,0 +1,83 @@
+"""NABirds: classes.txt, hierarchy.txt, images.txt, image_class_labels.txt and train_test_split.txt."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from finer_tasks.datasets.files import find_root, look_up, read_table
+from finer_tasks.datasets.record import SPLITS, FinerRecord
+from finer_tasks.datasets.taxonomy import Concept, load_taxonomy
+from finer_tasks.errors import DatasetContentError
+
+OFFICIAL = {"train": 23929, "test": 24633}
+CLASSES = 555
+SOURCE = "NABirds"
+_SPLITS = {"1": "train", "0": "test"}
+
+
+def locate(root: Path) -> Path:
+    """The folder with hierarchy.txt."""
+    return find_root(root, "hierarchy.txt", ("nabirds",))
+
+
+def concepts(root: Path) -> dict[str, Concept]:
+    """All 555 leaf classes by name; classes of one species share a concept."""
+    return dict(load_taxonomy("nabirds").classes)
+
+
+def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
+    """The records of the wanted splits in the order of images.txt.
+
+    Sex, age and morph in parentheses do not change the labels; the coarse label must agree with
+    the ancestors of the class in hierarchy.txt.
+    """
+    taxonomy = load_taxonomy("nabirds")
+    names = {key: clean_name(name) for key, name in read_table(root / "classes.txt", "class name").items()}
+    parents = read_table(root / "hierarchy.txt", "parent id")
+    labels = read_table(root / "image_class_labels.txt", "class id")
+    flags = read_table(root / "train_test_split.txt", "0 or 1")
+    for image_id, path in read_table(root / "images.txt", "image path").items():
+        label = look_up(labels, image_id, root / "image_class_labels.txt", "images.txt")
+        flag = look_up(flags, image_id, root / "train_test_split.txt", "images.txt")
+        if flag not in _SPLITS:
+            raise DatasetContentError(f"{root / 'train_test_split.txt'}: image {image_id}: {flag!r} is neither 0 nor 1")
+        split = _SPLITS[flag]
+        if split not in splits:
+            continue
+        name = look_up(names, label, root / "classes.txt", "image_class_labels.txt")
+        concept = taxonomy.concept(name)
+        if concept.coarse[-1] not in ancestors(label, names, parents, root):
+            raise DatasetContentError(
+                f"{root / 'hierarchy.txt'}: class {label} ({name}) is not below {concept.coarse[-1]!r}. "
+                "Copy the official file again"
+            )
+        yield FinerRecord(
+            id=f"nabirds/{split}/{image_id}",
+            image=f"images/{path}",
+            superordinate=concept.superordinate,
+            coarse=concept.coarse,
+            fine=concept.fine,
+            concept_id=concept.concept_id,
+            class_id=name,
+            split=split,
+            source=SOURCE,
+        )
+
+
+def clean_name(name: str) -> str:
+    """Stray spaces removed: 'Blue-winged Teal  (Male )' -> 'Blue-winged Teal (Male)'."""
+    return re.sub(r"\s+\)", ")", re.sub(r"\(\s+", "(", re.sub(r"\s+", " ", name))).strip()
+
+
+def ancestors(label: str, names: dict[str, str], parents: dict[str, str], root: Path) -> list[str]:
+    """Names of all nodes above a class, nearest first; raises on a cycle or an unknown node."""
+    chain: list[str] = []
+    node = label
+    while node in parents:
+        node = parents[node]
+        if len(chain) > len(parents) or node not in names:
+            raise DatasetContentError(f"{root / 'hierarchy.txt'}: node {node!r} above class {label} is unknown or its own ancestor")
+        chain.append(names[node])
+    return chain

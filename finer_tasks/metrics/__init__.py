@@ -1,0 +1,1 @@
+"""Scoring: pure functions of text and labels, loaded without torch or lmms-eval."""

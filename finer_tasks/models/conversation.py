@@ -1,0 +1,85 @@
+"""From lmms-eval's chat messages to the inputs of a transformers model, and the next turn's tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+Message = Mapping[str, Any]
+Conversation = Sequence[Message]
+
+
+class ChatEncoder:
+    """Renders conversations with the processor's chat template and encodes them left-padded."""
+
+    def __init__(self, processor: Any) -> None:
+        self.processor = processor
+        self.tokenizer = processor.tokenizer
+        self.has_template = bool(getattr(processor, "chat_template", None) or getattr(self.tokenizer, "chat_template", None))
+
+    def render(self, conversation: Conversation, add_generation_prompt: bool = True) -> str:
+        """The prompt as text; models without a chat template get the plain text of the turns."""
+        if not self.has_template:
+            return "\n".join(part["text"] for turn in conversation for part in _parts(turn) if part["type"] == "text")
+        turns = [{"role": turn["role"], "content": [_template_part(part) for part in _parts(turn)]} for turn in conversation]
+        return self.processor.apply_chat_template(turns, tokenize=False, add_generation_prompt=add_generation_prompt)
+
+    def encode(self, conversations: Sequence[Conversation], texts: Sequence[str] | None = None) -> Any:
+        """Model inputs as CPU tensors: ids and mask of shape (batch, length), and the processor's pixel tensors."""
+        texts = list(texts or (self.render(conversation) for conversation in conversations))
+        images = [images_of(conversation) for conversation in conversations]
+        bos = self.tokenizer.bos_token
+        arguments: dict[str, Any] = {"text": texts, "padding": True, "return_tensors": "pt"}
+        if any(images):
+            arguments["images"] = images
+        if bos and texts and texts[0].startswith(bos):
+            arguments["add_special_tokens"] = False  # the template has put it there already
+        return self.processor(**arguments)
+
+    def next_turn(self, before: Conversation, reply: str, now: Conversation, ended: bool) -> list[int] | None:
+        """Ids that follow a generated reply in the longer conversation `now`, None if it is no continuation.
+
+        `before` is the conversation that led to `reply`; `ended` tells whether the reply closed
+        with an end-of-sequence token, which the template would write once more.
+        """
+        if not self.has_template or len(now) != len(before) + 2 or list(now[: len(before)]) != list(before):
+            return None
+        answer = now[len(before)]
+        stated = "".join(part["text"] for part in _parts(answer) if part["type"] == "text")
+        if answer["role"] != "assistant" or stated.strip() != reply.strip() or images_of(now[len(before) :]):
+            return None
+        prompt, full = self.render(before), self.render(now)
+        start = full.find(reply.strip(), len(prompt)) if full.startswith(prompt) else -1
+        if start < 0:
+            return None
+        rest = full[start + len(reply.strip()) :]
+        if ended and self.tokenizer.eos_token and rest.startswith(self.tokenizer.eos_token):
+            rest = rest[len(self.tokenizer.eos_token) :]
+        return self.tokenizer(rest, add_special_tokens=False)["input_ids"]
+
+
+def images_of(conversation: Conversation) -> list[Any]:
+    """All images of a conversation in order."""
+    return [part.get("url", part.get("image")) for turn in conversation for part in _parts(turn) if part["type"] == "image"]
+
+
+def append_turn(ids: torch.Tensor, mask: torch.Tensor, turns: Sequence[Sequence[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids and mask of shape (batch, length + longest turn), the new turns padded on their left."""
+    width = max(len(turn) for turn in turns)
+    added = torch.full((len(turns), width), pad, dtype=ids.dtype, device=ids.device)
+    added_mask = torch.zeros((len(turns), width), dtype=mask.dtype, device=mask.device)
+    for row, turn in enumerate(turns):
+        added[row, width - len(turn) :] = torch.tensor(turn, dtype=ids.dtype, device=ids.device)
+        added_mask[row, width - len(turn) :] = 1
+    return torch.cat([ids, added], dim=1), torch.cat([mask, added_mask], dim=1)
+
+
+def _parts(turn: Message) -> Sequence[Mapping[str, Any]]:
+    content = turn["content"]
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def _template_part(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "image"} if part["type"] == "image" else {"type": "text", "text": part["text"]}

@@ -1,0 +1,1 @@
+"""Reading what lmms-eval wrote: tables, disagreements, consistency across levels."""
