@@ -1,2 +1,179 @@
-def main():
-    pass
+"""The `finer` command: parses arguments, calls, prints. No logic of its own."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+import finer_tasks
+from finer_tasks.datasets.record import SPLITS
+from finer_tasks.datasets.sources import load_sources
+from finer_tasks.datasets.taxonomy import DATASETS
+from finer_tasks.errors import USAGE_EXIT_CODE, FinerError
+
+out = Console()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; a FinerError is printed without a traceback and gives exit code 2."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.run(arguments) or 0
+    except FinerError as error:
+        print(f"finer: {error}", file=sys.stderr)
+        return USAGE_EXIT_CODE
+    except KeyboardInterrupt:
+        print("finer: interrupted; what was in use before is unchanged", file=sys.stderr)
+        return 130
+
+
+def _prepare(arguments: argparse.Namespace) -> None:
+    from finer_tasks.datasets.download import fetch_dataset
+    from finer_tasks.datasets.prepare import Request, coverage_note, mini_root, prepare, summary
+    from finer_tasks.datasets.prepared import data_dir
+    from finer_tasks.errors import DatasetLayoutError
+
+    name, source = arguments.dataset, load_sources()[arguments.dataset]
+    splits = tuple(arguments.splits.split(","))
+    if not set(splits) <= set(SPLITS) or not splits:
+        raise DatasetLayoutError(f"--splits {arguments.splits}: give train, test or train,test")
+    if arguments.download:
+        root = fetch_dataset(name, source, data_dir() / "downloads" / name)
+        splits = tuple(split for split in splits if split in source.splits)
+    elif name == "mini":
+        root = mini_root()
+    elif arguments.root is None:
+        raise DatasetLayoutError(f"give the folder of the dataset with --root\n{source.describe(name)}")
+    else:
+        root = arguments.root
+    request = Request(name, root, splits, arguments.allow_partial, arguments.embed_images, arguments.from_unified)
+    prepared = prepare(request)
+    table = Table(title=f"{source.title}", title_justify="left")
+    for column in ("split", "images", "missing", "superordinate", "coarse", "fine"):
+        table.add_column(column, justify="left" if column == "split" else "right")
+    for row in summary(prepared):
+        table.add_row(*row)
+    out.print(table)
+    if note := coverage_note(prepared):
+        out.print(note, highlight=False, soft_wrap=True)
+    out.print(f"fingerprint {prepared.manifest.fingerprint}" + (" (partial copy)" if prepared.manifest.partial else ""))
+    out.print(f"written to {prepared.folder}", highlight=False, soft_wrap=True)
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from finer_tasks.datasets.doctor import examine
+    from finer_tasks.datasets.prepare import ensure_mini
+    from finer_tasks.datasets.prepared import load_prepared
+
+    prepared = ensure_mini() if arguments.dataset == "mini" else load_prepared(arguments.dataset)
+    findings = examine(prepared, decode=not arguments.fast)
+    styles = {"ok": "green", "note": "yellow", "problem": "bold red"}
+    for finding in findings:
+        out.print(f"[{styles[finding.level]}]{finding.level:8}[/] {escape(finding.text)}", highlight=False, soft_wrap=True)
+    problems = sum(finding.level == "problem" for finding in findings)
+    out.print(f"{problems} problems" if problems else f"{arguments.dataset} is in order")
+    return USAGE_EXIT_CODE if problems else 0
+
+
+def _tasks(arguments: argparse.Namespace) -> None:
+    from finer_tasks.tasks import data_state, list_groups, list_tasks
+
+    states = {name: data_state(name) for name in DATASETS}
+    tasks = list_tasks()
+    if arguments.json:
+        print(json.dumps([dataclasses.asdict(task) | {"data": states[task.dataset]} for task in tasks], indent=2))
+        return
+    table = Table("task", "dataset", "level", "variant", "parent", "data")
+    for task in tasks:
+        table.add_row(task.name, task.dataset, task.level, task.variant, task.parent, states[task.dataset])
+    out.print(table)
+    for name, members in list_groups().items():
+        out.print(f"{name}: {', '.join(members)}", highlight=False, soft_wrap=True)
+
+
+def _results(arguments: argparse.Namespace) -> None:
+    from finer_tasks.results.display import print_disagreements, print_summary
+    from finer_tasks.results.reading import read_run
+    from finer_tasks.results.summary import consistencies, rows
+
+    run = read_run(arguments.output)
+    if arguments.rescore:
+        from finer_tasks.results.rescore import rescore
+
+        run = rescore(run)
+    if arguments.json:
+        document = {
+            "run": str(run.path),
+            "model": run.model,
+            "tasks": {task.name: dict(task.identity) | {"generation": dict(task.generation)} for task in run.tasks},
+            "rows": [dataclasses.asdict(row) for row in rows(run)],
+            "consistency": [dataclasses.asdict(item) for item in consistencies(run)],
+        }
+        print(json.dumps(_without_nan(document), indent=2))
+        return
+    print_summary(run, out, with_reasons=arguments.reasons)
+    if arguments.disagreements is not None:
+        print_disagreements(run, out, arguments.disagreements)
+
+
+def _without_nan(value: object) -> object:
+    """nan as null, since JSON has no nan."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and value != value else value
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="finer", description="Data, tasks and results of FINER, a plugin of lmms-eval.")
+    parser.add_argument("--version", action="version", version=f"finer-tasks {finer_tasks.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_prepare(commands)
+    doctor = commands.add_parser("doctor", help="check a prepared dataset")
+    doctor.add_argument("dataset", choices=DATASETS)
+    doctor.add_argument("--fast", action="store_true", help="do not decode every image")
+    doctor.set_defaults(run=_doctor)
+    tasks = commands.add_parser("tasks", help="list all tasks and whether their data are prepared")
+    tasks.add_argument("--json", action="store_true")
+    tasks.set_defaults(run=_tasks)
+    results = commands.add_parser("results", help="table of a run that lmms-eval wrote with --output_path and --log_samples")
+    results.add_argument("output", type=Path, help="the --output_path of the run, or its *_results.json")
+    results.add_argument("--reasons", action="store_true", help="also how the strict scorer read the answers")
+    results.add_argument(
+        "--disagreements", type=int, nargs="?", const=20, metavar="N", help="documents on which em and em_strict differ"
+    )
+    results.add_argument("--rescore", action="store_true", help="score the logged answers again with this version")
+    results.add_argument("--json", action="store_true")
+    results.set_defaults(run=_results)
+    return parser
+
+
+def _add_prepare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    described = "\n\n".join(source.describe(name) for name, source in load_sources().items())
+    prepare = commands.add_parser(
+        "prepare",
+        help="read a dataset as published and write it for the tasks",
+        description="Read a dataset as its authors publish it, check it, and write it below FINER_DATA_DIR (default ~/.cache/finer).",
+        epilog=f"Where to get each dataset, and under which terms:\n\n{described}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    prepare.add_argument("dataset", choices=DATASETS)
+    prepare.add_argument("--root", type=Path, help="folder of the dataset; for --from-unified, the folder of its images")
+    prepare.add_argument("--download", action="store_true", help="fetch the official archives first (cub, aircraft, dogs, inat)")
+    prepare.add_argument("--splits", default="train,test", help="train, test or train,test (default)")
+    prepare.add_argument("--allow-partial", action="store_true", help="use what is there of an incomplete copy")
+    prepare.add_argument("--embed-images", action="store_true", help="copy the image files into the prepared dataset")
+    prepare.add_argument("--from-unified", type=Path, metavar="FILE", help="the authors' unified JSONL file instead of the official lists")
+    prepare.set_defaults(run=_prepare)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -19,9 +19,9 @@ from finer_tasks.answers import extract_answer
 from finer_tasks.datasets.prepared import load_prepared
 from finer_tasks.datasets.record import LEVELS, accepted_labels
 from finer_tasks.datasets.taxonomy import load_taxonomy
-from finer_tasks.errors import DatasetContentError
+from finer_tasks.errors import DatasetContentError, NotPreparedError
 from finer_tasks.metrics import classification
-from finer_tasks.metrics.aggregate import macro_mean, mean, mean_of_known, total  # noqa: F401  (named by YAMLs)
+from finer_tasks.metrics.aggregate import macro_mean, mean, mean_of_known, total  # noqa: F401 (named by YAMLs)
 from finer_tasks.metrics.strict import Lexicon, StrictScore, score_strict
 from finer_tasks.prompts import active_prompt_set, parent_level
 
@@ -132,33 +132,45 @@ def score_fine(doc: Doc, results: Sequence[Any]) -> dict[str, Any]:
 
 
 def score(doc: Doc, results: Sequence[Any], level: str) -> dict[str, Any]:
-    """Every figure of one document, as items with `score` and `concept_id` (the cluster of the standard errors).
+    """Every figure of one document; `concept_id` is the cluster of the standard errors.
 
     em, f1: metrics/classification.py. em_strict, depth, lca_distance, named: metrics/strict.py;
-    `reason` and the names found are kept beside em_strict. The *_macro figures hold the same
-    scores and are averaged by concept.
+    beside em_strict stand the reason, the names found and the record, since lmms-eval's sample
+    files leave the document out. The *_macro figures hold the same scores, averaged by concept.
     """
-    answer = extract_answer(rounds_of(results)[-1])
+    rounds = rounds_of(results)
+    answer = extract_answer(rounds[-1])
     if is_readable(doc):
         em, f1 = classification.score(answer, accepted_labels(dict(doc), level))
         strict = score_strict(answer, doc, level, lexicon(dataset_of(doc)))
     else:
         em, f1, strict = 0.0, 0.0, StrictScore(False, "corrupt_image", (), 0, None)
-    concept = {"concept_id": doc["concept_id"]}
+    items = score_items(em, f1, strict, doc["concept_id"])
+    items["em_strict"] |= {"level": level, "record": record_fields(doc)} | ({"rounds": rounds} if len(rounds) > 1 else {})
+    return items
+
+
+def score_items(em: float, f1: float, strict: StrictScore, concept_id: str) -> dict[str, dict[str, Any]]:
+    """The items of all metrics; `score` where a mean over documents is meant, `value` elsewhere."""
+    concept = {"concept_id": concept_id}
     right = float(strict.right)
-    known = {} if strict.distance is None else {"score": float(strict.distance)}
     return {
-        "em": {"score": em, **concept},
-        "em_macro": {"score": em, **concept},
-        "f1": {"score": f1, **concept},
-        "f1_macro": {"score": f1, **concept},
-        "em_strict": {"score": right, **concept, "reason": strict.reason, "named": list(strict.named)},
-        "em_strict_macro": {"score": right, **concept},
-        "depth": {"score": float(strict.depth), **concept},
-        "lca_distance": known | concept,
-        "named": {"score": float(strict.distance is not None), **concept},
-        "corrupt_images": {"score": float(strict.reason == "corrupt_image"), **concept},
+        "em": {"score": em} | concept,
+        "em_macro": {"value": em} | concept,
+        "f1": {"score": f1} | concept,
+        "f1_macro": {"value": f1} | concept,
+        "em_strict": {"score": right} | concept | {"reason": strict.reason, "named": list(strict.named)},
+        "em_strict_macro": {"value": right} | concept,
+        "depth": {"score": float(strict.depth)} | concept,
+        "lca_distance": concept if strict.distance is None else {"score": float(strict.distance)} | concept,
+        "named": {"score": float(strict.distance is not None)} | concept,
+        "corrupt_images": {"value": float(strict.reason == "corrupt_image")} | concept,
     }
+
+
+def record_fields(doc: Doc) -> dict[str, Any]:
+    """What a sample file keeps of a document, enough to score its answers again without the images."""
+    return {key: doc[key] for key in ("id", "superordinate", "coarse", "fine", "concept_id", "class_id")}
 
 
 def rounds_of(results: Sequence[Any]) -> list[str]:
@@ -179,7 +191,13 @@ def rounds_of(results: Sequence[Any]) -> list[str]:
 
 @lru_cache(maxsize=None)
 def lexicon(dataset: str) -> Lexicon:
-    """All names of a prepared dataset's concepts, and of the superordinates a model may choose from."""
+    """All names of a dataset's concepts (as prepared, else as in its taxonomy) and of the superordinates to choose from."""
     taxonomy = load_taxonomy(dataset)
+    try:
+        concepts = load_prepared(dataset).concepts()
+    except NotPreparedError:
+        if not taxonomy.classes:
+            raise
+        concepts = list({concept.concept_id: concept for concept in taxonomy.classes.values()}.values())
     superordinates = {name: taxonomy.superordinate_aliases.get(name, ()) for name in taxonomy.superordinate_choices}
-    return Lexicon(load_prepared(dataset).concepts(), superordinates)
+    return Lexicon(concepts, superordinates)

@@ -51,7 +51,7 @@ class _SplitState:
     listed: int = 0
     missing: int = 0
     examples: list[str] = field(default_factory=list)
-    fingerprint: Any = field(default_factory=hashlib.sha256)
+    assignment: int = 0
     content: Any = field(default_factory=hashlib.sha256)
     seen: dict[str, set[str]] = field(default_factory=lambda: {name: set() for name in ("superordinate", "coarse", "fine")})
     ids: set[str] = field(default_factory=set)
@@ -125,7 +125,7 @@ def _write(request: Request, temporary: Path) -> Manifest:
         root=str(root),
         source=f"unified file {request.unified.name}" if request.unified else reader.SOURCE,
         splits={split: state.counts() for split, state in states.items()},
-        split_fingerprints={split: state.fingerprint.hexdigest()[:16] for split, state in states.items()},
+        split_fingerprints={split: f"{state.assignment % 2**64:016x}" for split, state in states.items()},
         digests={split: digest(temporary / "data" / split) for split in request.splits},
         partial=partial,
         embedded=request.embed_images,
@@ -188,8 +188,8 @@ def _account(state: _SplitState, record: FinerRecord, size: int | None) -> None:
         raise DatasetContentError(f"image id {record.id} is listed twice")
     state.ids.add(record.id)
     state.listed += 1
-    labelled = f"{record.image}\t{record.class_id}\n"
-    state.fingerprint.update(labelled.encode())
+    # A sum, so that the order in which a copy lists its images does not matter.
+    state.assignment += int.from_bytes(hashlib.sha256(f"{record.id}\t{record.class_id}".encode()).digest()[:16])
     if size is None:
         state.missing += 1
         state.examples = [*state.examples, record.image][:3]
@@ -197,7 +197,8 @@ def _account(state: _SplitState, record: FinerRecord, size: int | None) -> None:
     state.seen["superordinate"].add(record.superordinate)
     state.seen["coarse"].add(record.coarse[0])
     state.seen["fine"].add(record.concept_id)
-    state.content.update(f"{record.id}\t{record.superordinate}\t{record.coarse}\t{record.fine}\t{size}\t{labelled}".encode())
+    fields = (record.id, record.image, record.superordinate, *record.coarse, *record.fine, record.class_id, str(size))
+    state.content.update("\t".join(fields).encode() + b"\n")
 
 
 def _check_counts(request: Request, root: Path, states: dict[str, _SplitState]) -> None:

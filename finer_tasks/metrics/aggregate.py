@@ -1,7 +1,9 @@
 """From per-document scores to the figures of a task.
 
-Items are dicts with `score` and `concept_id`, the form from which lmms-eval computes its
-standard errors clustered by concept (`cluster_key`; Miller 2024, arXiv 2411.00640, equation 4).
+Items are dicts with `concept_id` and either `score` or `value`. From `score` lmms-eval computes a
+standard error of the mean over documents, clustered by concept (`cluster_key`; Miller 2024, arXiv
+2411.00640, equation 4). Figures that are no such mean (by concept, or a count) use `value`, for
+which it prints none.
 """
 
 from __future__ import annotations
@@ -23,8 +25,8 @@ def macro_mean(items: Sequence[Item]) -> float:
 
 
 def total(items: Sequence[Item]) -> float:
-    """Sum of the scores, for counts."""
-    return float(sum(item["score"] for item in items))
+    """Sum of the values, for counts."""
+    return float(sum(item["value"] for item in items))
 
 
 def mean_of_known(items: Sequence[Item]) -> float:
@@ -45,11 +47,20 @@ def clustered_standard_error(items: Sequence[Item]) -> float:
     return float(sum(squares) ** 0.5 / len(items))
 
 
+def macro_standard_error(items: Sequence[Item]) -> float:
+    """Standard error of `macro_mean`: sample standard deviation of the concepts' means over sqrt(concepts)."""
+    means = [_mean(values) for values in by_concept(items).values()]
+    if len(means) < 2:
+        return float("nan")
+    centre = _mean(means)
+    return float((sum((value - centre) ** 2 for value in means) / (len(means) - 1) / len(means)) ** 0.5)
+
+
 def by_concept(items: Iterable[Item]) -> dict[str, list[float]]:
-    """Scores grouped by concept, in order of first appearance."""
+    """Scores or values grouped by concept, in order of first appearance."""
     groups: dict[str, list[float]] = {}
     for item in items:
-        groups.setdefault(item["concept_id"], []).append(item["score"])
+        groups.setdefault(item["concept_id"], []).append(item["score"] if "score" in item else item["value"])
     return groups
 
 

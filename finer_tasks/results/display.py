@@ -1,0 +1,79 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+import math
+
+from rich.console import Console
+from rich.table import Table
+
+from finer_tasks.results.reading import Run
+from finer_tasks.results.summary import consistencies, disagreements, rows
+
+
+def print_summary(run: Run, console: Console, with_reasons: bool = False) -> None:
+    """The table of a run, what identifies it, and the notes a reader needs."""
+    table = Table(title=f"{run.model}", title_justify="left")
+    for name in ("dataset", "variant", "parent", "level"):
+        table.add_column(name)
+    for name in ("n", "em", "em macro", "f1", "em_strict", "depth 0-3", "lca distance", "names one"):
+        table.add_column(name, justify="right")
+    shown = rows(run)
+    for row in shown:
+        table.add_row(
+            row.dataset, row.variant, row.parent, row.level, str(row.documents),
+            _with_error(row.em, row.em_error), _with_error(row.em_macro, row.em_macro_error), _number(row.f1),
+            _with_error(row.em_strict, row.em_strict_error), _number(row.depth, 2), _number(row.lca_distance, 2), _number(row.named),
+        )  # fmt: skip
+    console.print(table)
+    console.print("± standard error: documents clustered by concept; for em macro, over concepts.", style="dim")
+    for item in consistencies(run):
+        console.print(
+            f"{item.dataset} {item.variant} parent={item.parent}: of {item.fine_right} documents with a right fine answer, "
+            f"{_number(item.em)} have a right coarse one (em_strict: {_number(item.em_strict)})"
+        )
+    for row in shown:
+        if row.corrupt_images:
+            console.print(f"{row.dataset} {row.level}: {row.corrupt_images} corrupt images, scored as wrong")
+        if row.partial:
+            console.print(f"{row.dataset} {row.level}: from a partial copy of the dataset; not comparable with published figures")
+    if with_reasons:
+        _print_reasons(run, console)
+    identity = run.tasks[0].identity
+    console.print(
+        f"prompts {identity['prompt_set']} {identity['prompt_hash']}, finer-tasks {identity['finer_version']}, {run.path}", style="dim"
+    )
+
+
+def _print_reasons(run: Run, console: Console) -> None:
+    shown = rows(run)
+    reasons = list(dict.fromkeys(reason for row in shown for reason in row.reasons))
+    table = Table(title="em_strict: what the answers were", title_justify="left")
+    for name in ("dataset", "parent", "level", *reasons):
+        table.add_column(name, justify="left" if name in ("dataset", "parent", "level") else "right")
+    for row in shown:
+        table.add_row(row.dataset, row.parent, row.level, *(str(row.reasons.get(reason, 0)) for reason in reasons))
+    console.print(table)
+
+
+def print_disagreements(run: Run, console: Console, most: int) -> None:
+    """The documents on which em and em_strict differ, with answer and reason."""
+    for task in run.tasks:
+        differing = disagreements(task)
+        console.print(f"{task.name}: em and em_strict differ on {len(differing)} of {len(task.samples)} documents")
+        for sample in differing[:most]:
+            verdict = f"em {sample.items['em']['score']:.0f}, em_strict {sample.items['em_strict']['score']:.0f} ({sample.reason})"
+            console.print(f"  {sample.record['id']}  {verdict}  {_one_line(sample.answer)!r}", markup=False, highlight=False)
+
+
+def _one_line(text: str, width: int = 120) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= width else flat[: width - 1] + "…"
+
+
+def _number(value: float, digits: int = 3) -> str:
+    return "-" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _with_error(value: float, error: float) -> str:
+    return _number(value) if math.isnan(error) else f"{_number(value)} ±{error:.3f}"

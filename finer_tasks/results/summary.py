@@ -1,0 +1,132 @@
+"""Figures of a run by dataset, parent and level; pure functions of its samples."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from finer_tasks.datasets.record import LEVELS
+from finer_tasks.metrics.aggregate import (
+    clustered_standard_error,
+    macro_mean,
+    macro_standard_error,
+    mean,
+    mean_of_known,
+    total,
+)
+from finer_tasks.results.reading import Run, Sample, TaskRun
+
+
+@dataclass(frozen=True)
+class Row:
+    """The figures of one task. Standard errors: by document clustered by concept, and over concepts."""
+
+    dataset: str
+    variant: str
+    parent: str
+    level: str
+    documents: int
+    em: float
+    em_error: float
+    em_macro: float
+    em_macro_error: float
+    f1: float
+    em_strict: float
+    em_strict_error: float
+    depth: float
+    lca_distance: float
+    named: float
+    corrupt_images: int
+    reasons: dict[str, int]
+    partial: bool
+
+
+@dataclass(frozen=True)
+class Consistency:
+    """Of the documents whose fine answer is right, the share whose coarse answer is right as well.
+
+    consistency = |fine right and coarse right| / |fine right|, over documents that both tasks have;
+    nan where no fine answer is right.
+    """
+
+    dataset: str
+    variant: str
+    parent: str
+    documents: int
+    fine_right: int
+    em: float
+    em_strict: float
+
+
+def rows(run: Run) -> list[Row]:
+    """One row a task, by dataset, variant, parent and level."""
+    order = {level: index for index, level in enumerate(LEVELS)}
+    made = [_row(task) for task in run.tasks]
+    return sorted(made, key=lambda row: (row.dataset, row.variant, row.parent != "gold", row.parent, order[row.level]))
+
+
+def _row(task: TaskRun) -> Row:
+    items = {name: [sample.items[name] for sample in task.samples] for name in task.samples[0].items}
+    return Row(
+        dataset=task.identity["dataset"],
+        variant=task.identity["variant"],
+        parent=task.identity["parent"],
+        level=task.identity["level"],
+        documents=len(task.samples),
+        em=mean(items["em"]),
+        em_error=clustered_standard_error(items["em"]),
+        em_macro=macro_mean(items["em_macro"]),
+        em_macro_error=macro_standard_error(items["em_macro"]),
+        f1=mean(items["f1"]),
+        em_strict=mean(items["em_strict"]),
+        em_strict_error=clustered_standard_error(items["em_strict"]),
+        depth=mean(items["depth"]),
+        lca_distance=mean_of_known(items["lca_distance"]),
+        named=mean(items["named"]),
+        corrupt_images=int(total(items["corrupt_images"])),
+        reasons=dict(Counter(sample.reason for sample in task.samples).most_common()),
+        partial=bool(task.identity.get("data_partial")),
+    )
+
+
+def consistencies(run: Run) -> list[Consistency]:
+    """Fine against coarse for each dataset, variant and parent that has both."""
+    found = []
+    fine_tasks = [task for task in run.tasks if task.identity["level"] == "fine"]
+    for fine in fine_tasks:
+        key = ("dataset", "variant", "parent")
+        coarse = next(
+            (t for t in run.tasks if t.identity["level"] == "coarse" and all(t.identity[k] == fine.identity[k] for k in key)), None
+        )
+        if coarse is not None:
+            found.append(_consistency(fine, coarse))
+    return found
+
+
+def _consistency(fine: TaskRun, coarse: TaskRun) -> Consistency:
+    by_id = {sample.record["id"]: sample for sample in coarse.samples}
+    pairs = [(sample, by_id[sample.record["id"]]) for sample in fine.samples if sample.record["id"] in by_id]
+    return Consistency(
+        dataset=fine.identity["dataset"],
+        variant=fine.identity["variant"],
+        parent=fine.identity["parent"],
+        documents=len(pairs),
+        fine_right=sum(_right(low, "em") for low, _ in pairs),
+        em=_share(_right(high, "em") for low, high in pairs if _right(low, "em")),
+        em_strict=_share(_right(high, "em_strict") for low, high in pairs if _right(low, "em_strict")),
+    )
+
+
+def disagreements(task: TaskRun) -> list[Sample]:
+    """The documents on which em and em_strict differ."""
+    return [sample for sample in task.samples if _right(sample, "em") != _right(sample, "em_strict")]
+
+
+def _right(sample: Sample, metric: str) -> bool:
+    return bool(sample.items[metric]["score"] == 1.0)
+
+
+def _share(values: Iterable[bool]) -> float:
+    flags: Sequence[bool] = list(values)
+    return sum(flags) / len(flags) if flags else float("nan")
