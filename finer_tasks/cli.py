@@ -18,7 +18,8 @@ from finer_tasks.datasets.sources import load_sources
 from finer_tasks.datasets.taxonomy import DATASETS
 from finer_tasks.errors import USAGE_EXIT_CODE, FinerError
 
-out = Console()
+# Wide enough for the tables where there is no terminal to ask.
+out = Console(width=None if sys.stdout.isatty() else 130)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -156,22 +157,26 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_prepare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_prepare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     described = "\n\n".join(source.describe(name) for name, source in load_sources().items())
     prepare = commands.add_parser(
         "prepare",
         help="read a dataset as published and write it for the tasks",
-        description="Read a dataset as its authors publish it, check it, and write it below FINER_DATA_DIR (default ~/.cache/finer).",
+        description="Read a dataset as its authors publish it, check it, and write it below FINER_DATA_DIR\n(default ~/.cache/finer).",
         epilog=f"Where to get each dataset, and under which terms:\n\n{described}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     prepare.add_argument("dataset", choices=DATASETS)
     prepare.add_argument("--root", type=Path, help="folder of the dataset; for --from-unified, the folder of its images")
-    prepare.add_argument("--download", action="store_true", help="fetch the official archives first (cub, aircraft, dogs, inat)")
+    prepare.add_argument(
+        "--download", action="store_true", help="fetch the official archives first (cub, aircraft, dogs, inat)"
+    )
     prepare.add_argument("--splits", default="train,test", help="train, test or train,test (default)")
     prepare.add_argument("--allow-partial", action="store_true", help="use what is there of an incomplete copy")
     prepare.add_argument("--embed-images", action="store_true", help="copy the image files into the prepared dataset")
-    prepare.add_argument("--from-unified", type=Path, metavar="FILE", help="the authors' unified JSONL file instead of the official lists")
+    prepare.add_argument(
+        "--from-unified", type=Path, metavar="FILE", help="the authors' unified JSONL file instead of the official lists"
+    )
     prepare.set_defaults(run=_prepare)
 
 

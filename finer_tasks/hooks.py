@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from loguru import logger
@@ -189,7 +189,7 @@ def rounds_of(results: Sequence[Any]) -> list[str]:
     return [text]
 
 
-@lru_cache(maxsize=None)
+@cache
 def lexicon(dataset: str) -> Lexicon:
     """All names of a dataset's concepts (as prepared, else as in its taxonomy) and of the superordinates to choose from."""
     taxonomy = load_taxonomy(dataset)

@@ -18,7 +18,11 @@ class _Loader(yaml.SafeLoader):
     """Reads `!function x.y` as the text x.y."""
 
 
-_Loader.add_constructor("!function", lambda loader, node: loader.construct_scalar(node))
+def _function_name(loader: _Loader, node: yaml.ScalarNode) -> str:
+    return str(loader.construct_scalar(node))
+
+
+_Loader.add_constructor("!function", _function_name)
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ def task_files() -> list[Path]:
 
 def load_yaml(path: Path) -> dict[str, Any]:
     """A task's or group's YAML with its includes merged, own keys over included ones."""
-    raw: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (a SafeLoader)
+    raw: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     include = raw.pop("include", None)
     return (load_yaml(path.parent / include) | raw) if include else raw
 

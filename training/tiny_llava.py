@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -150,17 +151,16 @@ def build_model(tokenizer: PreTrainedTokenizerFast) -> LlavaForConditionalGenera
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
-    config = LlavaConfig(
-        vision_config=vision,
-        text_config=language,
-        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
-        image_seq_length=(mini.IMAGE_SIZE // PATCH_SIZE) ** 2,
-        vision_feature_layer=-1,
-        vision_feature_select_strategy="default",
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        tie_word_embeddings=False,
-    )
+    settings: dict[str, Any] = {
+        "image_token_id": tokenizer.convert_tokens_to_ids("<image>"),
+        "image_seq_length": (mini.IMAGE_SIZE // PATCH_SIZE) ** 2,
+        "vision_feature_layer": -1,
+        "vision_feature_select_strategy": "default",
+        "pad_token_id": tokenizer.pad_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "tie_word_embeddings": False,
+    }
+    config = LlavaConfig(vision_config=vision, text_config=language, **settings)
     model = LlavaForConditionalGeneration(config)
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.generation_config.eos_token_id = tokenizer.eos_token_id
@@ -247,8 +247,7 @@ def encode(processor: LlavaProcessor, pairs: list[tuple[str, str]]) -> dict[str,
         prompt = processor.apply_chat_template(_messages(question), add_generation_prompt=True)
         full = processor.apply_chat_template(_messages(question, answer))
         prompt_ids, full_ids = (
-            tokenizer(text.replace("<image>", image_tokens), add_special_tokens=False)["input_ids"]
-            for text in (prompt, full)
+            tokenizer(text.replace("<image>", image_tokens), add_special_tokens=False)["input_ids"] for text in (prompt, full)
         )
         rows.append((full_ids, [-100] * len(prompt_ids) + full_ids[len(prompt_ids) :]))
     width = max(len(ids) for ids, _ in rows)
@@ -260,8 +259,8 @@ def encode(processor: LlavaProcessor, pairs: list[tuple[str, str]]) -> dict[str,
     }
 
 
-def _messages(question: str, answer: str | None = None) -> list[dict[str, object]]:
-    user = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]}
+def _messages(question: str, answer: str | None = None) -> list[dict[str, Any]]:
+    user: dict[str, Any] = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]}
     if answer is None:
         return [user]
     return [user, {"role": "assistant", "content": [{"type": "text", "text": answer}]}]

@@ -78,7 +78,9 @@ def _official_split(prepared: Prepared) -> Iterator[Finding]:
         if counts["listed"] != official[split]:
             yield Finding("problem", f"{split}: {counts['listed']} images listed, the official split has {official[split]}")
         if counts["missing"]:
-            yield Finding("problem", f"{split}: {counts['missing']} listed images were missing when it was prepared (partial copy)")
+            yield Finding(
+                "problem", f"{split}: {counts['missing']} listed images were missing when it was prepared (partial copy)"
+            )
         if split not in known:
             yield Finding("note", f"{split}: no fingerprint of the official assignment is known to this version")
         elif manifest.split_fingerprints[split] == known[split]:

@@ -37,7 +37,7 @@ def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
         order = {folder: index for index, folder in enumerate(sorted({file.split("/")[0] for _, file in files}), start=1)}
         for position, (number, file) in enumerate(files):
             folder, _, name = file.partition("/")
-            wnid, dash, breed = folder.partition("-")
+            _, dash, breed = folder.partition("-")
             if not dash or not name:
                 raise DatasetContentError(at_line(path, number, f"expected '<wnid>-<breed>/<file>', found {file!r}"))
             if labels is not None and len(order) == CLASSES and labels[position] != order[folder]:

@@ -19,6 +19,7 @@ from finer_tasks.errors import DownloadError
 ATTEMPTS = 5
 TIMEOUT = (10, 60)  # seconds to connect, and between two pieces
 _CHUNK = 1 << 20
+_PIECE = 1 << 16  # small, since what a cut connection sent of the last piece is lost
 
 
 def fetch_dataset(name: str, source: Source, target: Path) -> Path:
@@ -75,7 +76,9 @@ def _transfer(archive: Archive, part: Path) -> None:
         if response.status_code >= 500:
             raise requests.ConnectionError(f"status {response.status_code}")
         if response.status_code not in (200, 206):
-            raise DownloadError(f"{archive.url}: the server answered with status {response.status_code}. See `finer prepare --help`")
+            raise DownloadError(
+                f"{archive.url}: the server answered with status {response.status_code}. See `finer prepare --help`"
+            )
         resumed = response.status_code == 206
         left = int(response.headers.get("Content-Length", 0))
         _require_space(part.parent, left)
@@ -84,7 +87,7 @@ def _transfer(archive: Archive, part: Path) -> None:
             part.open("ab" if resumed else "wb") as file,
             tqdm(total=total or None, initial=done if resumed else 0, unit="B", unit_scale=True, desc=archive.name) as bar,
         ):
-            for chunk in response.iter_content(_CHUNK):
+            for chunk in response.iter_content(_PIECE):
                 file.write(chunk)
                 bar.update(len(chunk))
     if total and _size(part) < total:
@@ -95,7 +98,9 @@ def _verify(archive: Archive, part: Path) -> None:
     if archive.size and part.stat().st_size != archive.size:
         found = part.stat().st_size
         part.unlink()
-        raise DownloadError(f"{archive.url}: {found} bytes instead of {archive.size}. The file was removed; run the command again")
+        raise DownloadError(
+            f"{archive.url}: {found} bytes instead of {archive.size}. The file was removed; run the command again"
+        )
     if not archive.checksum:
         return
     algorithm, _, expected = archive.checksum.partition(":")
@@ -106,7 +111,8 @@ def _verify(archive: Archive, part: Path) -> None:
     if digest.hexdigest() != expected:
         part.unlink()
         raise DownloadError(
-            f"{archive.url}: its {algorithm} is {digest.hexdigest()} instead of {expected}. The file was removed; run the command again"
+            f"{archive.url}: its {algorithm} is {digest.hexdigest()} instead of {expected}. "
+            "The file was removed; run the command again"
         )
 
 
@@ -151,7 +157,9 @@ def _move_into(source: Path, target: Path) -> None:
 def _require_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
-        raise DownloadError(f"{folder}: {needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free. Make room or set FINER_DATA_DIR")
+        raise DownloadError(
+            f"{folder}: {needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free. Make room or set FINER_DATA_DIR"
+        )
 
 
 def _size(path: Path) -> int:

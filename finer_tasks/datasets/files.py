@@ -60,4 +60,6 @@ def look_up(table: dict[str, str], key: str, path: Path, other: str) -> str:
     try:
         return table[key]
     except KeyError:
-        raise DatasetContentError(f"{path} has no line for id {key!r}, which {other} names. Copy the official file again") from None
+        raise DatasetContentError(
+            f"{path} has no line for id {key!r}, which {other} names. Copy the official file again"
+        ) from None

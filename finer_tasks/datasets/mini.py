@@ -109,7 +109,7 @@ def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
                 )
 
 
-def contact_sheet(size: int = 96) -> "object":
+def contact_sheet(size: int = 96) -> object:
     """A PIL image of all 64 concepts, siblings below one another, for documentation."""
     from PIL import Image
 

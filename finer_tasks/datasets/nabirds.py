@@ -78,6 +78,8 @@ def ancestors(label: str, names: dict[str, str], parents: dict[str, str], root: 
     while node in parents:
         node = parents[node]
         if len(chain) > len(parents) or node not in names:
-            raise DatasetContentError(f"{root / 'hierarchy.txt'}: node {node!r} above class {label} is unknown or its own ancestor")
+            raise DatasetContentError(
+                f"{root / 'hierarchy.txt'}: node {node!r} above class {label} is unknown or its own ancestor"
+            )
         chain.append(names[node])
     return chain

@@ -14,7 +14,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +120,7 @@ def _write(request: Request, temporary: Path) -> Manifest:
     partial = any(state.missing for state in states.values()) or set(request.splits) != set(SPLITS)
     return Manifest(
         dataset=request.dataset,
-        folder=f"{total[:12]}-{datetime.now(timezone.utc):%Y%m%d%H%M%S%f}",
+        folder=f"{total[:12]}-{datetime.now(UTC):%Y%m%d%H%M%S%f}",
         fingerprint=total[:16],
         root=str(root),
         source=f"unified file {request.unified.name}" if request.unified else reader.SOURCE,
@@ -130,7 +130,7 @@ def _write(request: Request, temporary: Path) -> Manifest:
         partial=partial,
         embedded=request.embed_images,
         unified=request.unified.name if request.unified else "",
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
         finer_version=finer_tasks.__version__,
     )
 
@@ -157,7 +157,9 @@ def _write_split(
     total = None if request.unified else official_counts(request.dataset, root)[split]
     folder = temporary / "raw"
     folder.mkdir(parents=True, exist_ok=True)
-    writer = ArrowWriter(features=_features(request.embed_images), path=str(folder / f"{split}.arrow"), writer_batch_size=_BATCH)
+    writer = ArrowWriter(
+        features=_features(request.embed_images), path=str(folder / f"{split}.arrow"), writer_batch_size=_BATCH
+    )
     for record in tqdm(records, total=total, desc=f"{request.dataset} {split}", unit=" images", mininterval=1):
         size = _size(root / record.image)
         _account(state, record, size)

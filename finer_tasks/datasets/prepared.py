@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ class Prepared:
     def concepts(self) -> list[Concept]:
         """Every fine concept of the dataset, whether or not an image of it is there."""
         raw = json.loads((self.folder / "concepts.json").read_text(encoding="utf-8"))
-        return [Concept(**{k: tuple(v) if isinstance(v, list) else v for k, v in item.items()}) for item in raw]
+        return [_concept(item) for item in raw]
 
     def image(self, doc: Mapping[str, Any]) -> Any:
         """The RGB image of a task document; raises DatasetContentError if it cannot be decoded whole."""
@@ -79,14 +79,18 @@ class Prepared:
         """Raise ChangedDataError if the table of a split is not the one that was prepared."""
         if split not in self.manifest.digests:
             raise NotPreparedError(
-                f"{self.manifest.dataset} was prepared without its {split} split. "
-                f"Run: {prepare_command(self.manifest.dataset)}"
+                f"{self.manifest.dataset} was prepared without its {split} split. Run: {prepare_command(self.manifest.dataset)}"
             )
         if digest(self.data / split) != self.manifest.digests[split]:
             raise ChangedDataError(
                 f"{self.data / split}: the prepared data no longer have the fingerprint they were written with. "
                 f"Run: {prepare_command(self.manifest.dataset)}"
             )
+
+
+def _concept(item: dict[str, Any]) -> Concept:
+    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in item.items()}
+    return Concept(**fields)
 
 
 def prepare_command(dataset: str) -> str:
@@ -99,7 +103,7 @@ def load_prepared(dataset: str) -> Prepared:
     return _load(dataset, data_dir())
 
 
-@lru_cache(maxsize=None)
+@cache
 def _load(dataset: str, directory: Path) -> Prepared:
     path = directory / dataset / "manifest.json"
     if not path.exists():

@@ -167,24 +167,21 @@ def score_strict(answer: str, doc: Mapping[str, Any], level: str, lexicon: Lexic
     sets = _true_sets(doc, lexicon)
     mentions = _most_specific(lexicon.mentions(answer))
     named = tuple(mention.phrase for mention in mentions)
-    if not mentions:
-        text = " " + " ".join(words_of(answer)[:MAX_WORDS]) + " "
-        abstained = any(f" {cue} " in text for cue in _ABSTENTIONS)
-        return StrictScore(False, "abstained" if abstained else "unknown_name", (), 0, None)
+    abstains = _has_cue(answer, _ABSTENTIONS) and all(max(mention.name.levels) < asked for mention in mentions)
+    if abstains or not mentions:
+        return StrictScore(False, "abstained" if abstains else "unknown_name", named, 0, None)
     if any(mention.negated for mention in mentions):
         return StrictScore(False, "negated", named, 0, None)
     if len({mention.name.denotes for mention in mentions}) > 1:
         union = frozenset().union(*(mention.name.denotes for mention in mentions))
         return StrictScore(False, "several", named, max((k for k in (1, 2) if union <= sets[k]), default=0), None)
     name = mentions[0].name
-    if _is_hedged(answer):
+    if _has_cue(answer, _HEDGES):
         return StrictScore(False, "hedged", named, 0, None)
     return _judge(name, doc["concept_id"], asked, sets, named)
 
 
-def _judge(
-    name: Name, concept_id: str, asked: int, sets: Mapping[int, frozenset[str]], named: tuple[str, ...]
-) -> StrictScore:
+def _judge(name: Name, concept_id: str, asked: int, sets: Mapping[int, frozenset[str]], named: tuple[str, ...]) -> StrictScore:
     exact = 3 if 3 in name.levels and concept_id in name.denotes and name.denotes <= sets[3] else 0
     common = max(exact, max((k for k in (1, 2) if name.denotes <= sets[k]), default=0))
     own = asked if asked in name.levels else max(name.levels)
@@ -226,9 +223,9 @@ def _designation_goes_on(words: list[Word], end: int) -> bool:
     return words[end].text[-1].isdigit() and end + 1 < len(words) and words[end + 1].joined
 
 
-def _is_hedged(answer: str) -> bool:
-    text = " " + " ".join(words_of(answer)[:MAX_WORDS]) + " "
-    return any(f" {cue} " in text for cue in _HEDGES)
+def _has_cue(answer: str, cues: Sequence[str]) -> bool:
+    text = " " + " ".join(word.text for word in _words_in(answer)) + " "
+    return any(f" {cue} " in text for cue in cues)
 
 
 def words_of(text: str) -> list[str]:

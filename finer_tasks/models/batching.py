@@ -82,7 +82,9 @@ class BatchRunner:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         if failed == 1:
-            raise ModelError("out of memory with a batch of one. Use a smaller dtype, load_in_4bit=True, or a larger device") from None
+            raise ModelError(
+                "out of memory with a batch of one. Use a smaller dtype, load_in_4bit=True, or a larger device"
+            ) from None
         self.batch_size = max(1, failed // 2)
         logger.warning(f"Out of memory with batches of {failed}; going on with {self.batch_size}")
 

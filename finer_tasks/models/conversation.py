@@ -65,7 +65,9 @@ def images_of(conversation: Conversation) -> list[Any]:
     return [part.get("url", part.get("image")) for turn in conversation for part in _parts(turn) if part["type"] == "image"]
 
 
-def append_turn(ids: torch.Tensor, mask: torch.Tensor, turns: Sequence[Sequence[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+def append_turn(
+    ids: torch.Tensor, mask: torch.Tensor, turns: Sequence[Sequence[int]], pad: int
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Ids and mask of shape (batch, length + longest turn), the new turns padded on their left."""
     width = max(len(turn) for turn in turns)
     added = torch.full((len(turns), width), pad, dtype=ids.dtype, device=ids.device)

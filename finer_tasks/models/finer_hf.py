@@ -150,7 +150,9 @@ class FinerHF(lmms):
             return results
 
     def _run(self, jobs: list[Job], run: Callable[..., Any], prepare: Callable[..., Any] | None = None) -> Any:
-        groups = by_length(jobs, lambda job: len(job.context), lambda job: json.dumps(job.arguments, sort_keys=True, default=str))
+        groups = by_length(
+            jobs, lambda job: len(job.context), lambda job: json.dumps(job.arguments, sort_keys=True, default=str)
+        )
         bar = tqdm(total=len(jobs), desc="finer_hf", disable=self._rank != 0, mininterval=1)
         for group in groups:
             for done, results in self.runner.map(group, prepare or self._prepare, run):
@@ -184,7 +186,7 @@ class FinerHF(lmms):
             following = [_next_messages(job) for job in active]
             kept = [row for row, messages in enumerate(following) if messages is not None]
             whole = len(kept) == len(active)
-            active, conversations = [active[row] for row in kept], [following[row] for row in kept]
+            active, conversations = [active[row] for row in kept], [m for m in following if m is not None]
             if active:
                 turn = self._next(turn if whole else None, conversations, active[0].arguments)
         return [None] * len(jobs)
@@ -199,14 +201,12 @@ class FinerHF(lmms):
             if all(turn is not None for turn in turns):
                 pad = self.tokenizer.pad_token_id
                 ids, mask = append_turn(before.ids, before.mask, turns, pad)  # type: ignore[arg-type]
-                inputs = {"input_ids": ids, "attention_mask": mask, "past_key_values": before.cache}
+                inputs = {"input_ids": ids, "attention_mask": mask, "cache": before.cache}
                 return self._generate(conversations, inputs, arguments, keep_cache=True)
         return self._generate(conversations, self.encoder.encode(conversations), arguments, keep_cache=self.continues_cache)
 
     @torch.inference_mode()
-    def _generate(
-        self, conversations: list[Conversation], inputs: Any, arguments: Mapping[str, Any], keep_cache: bool
-    ) -> Turn:
+    def _generate(self, conversations: list[Conversation], inputs: Any, arguments: Mapping[str, Any], keep_cache: bool) -> Turn:
         inputs = self._to_device(inputs)
         output = self._model.generate(**inputs, **self._generation_arguments(arguments), return_dict_in_generate=True)
         # Models that take embeddings return the new tokens alone, others the prompt as well.
@@ -225,7 +225,7 @@ class FinerHF(lmms):
         steps = torch.arange(generated.shape[1], device=ids.device)
         reply_mask = (steps < torch.tensor(lengths, device=ids.device)[:, None]).to(inputs["attention_mask"].dtype)
         mask = torch.cat([inputs["attention_mask"], reply_mask], dim=1)
-        cache = output.past_key_values if keep_cache and start else None
+        cache = output.cache if keep_cache and start else None
         return Turn(conversations, ids, mask, ended, texts, counts, cache)
 
     def _reply_lengths(self, generated: torch.Tensor) -> tuple[list[int], list[bool]]:
@@ -327,9 +327,7 @@ def _batch_size(wanted: int | str, device: torch.device) -> int:
 
 def _next_messages(job: Job) -> Conversation | None:
     """The conversation of a job's next round, None when its rounds are over."""
-    payload = job.messages(
-        job.doc, round_idx=len(job.replies), previous_output=list(job.replies), previous_round_info=job.info
-    )
+    payload = job.messages(job.doc, round_idx=len(job.replies), previous_output=list(job.replies), previous_round_info=job.info)
     if not (isinstance(payload, tuple) and len(payload) == 4):
         return None
     messages, is_last, _, job.info = payload

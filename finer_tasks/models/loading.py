@@ -53,7 +53,9 @@ def load_processor(options: LoadOptions) -> Any:
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(_not_loaded(options.pretrained, error)) from error
     if not hasattr(processor, "tokenizer") or not hasattr(processor, "image_processor"):
-        raise ModelError(f"pretrained={options.pretrained}: its processor handles no images; finer_hf needs an image-text-to-text model")
+        raise ModelError(
+            f"pretrained={options.pretrained}: its processor handles no images; finer_hf needs an image-text-to-text model"
+        )
     processor.tokenizer.padding_side = "left"
     if processor.tokenizer.pad_token is None:
         processor.tokenizer.pad_token = processor.tokenizer.eos_token
@@ -63,7 +65,7 @@ def load_processor(options: LoadOptions) -> Any:
 def load_model(options: LoadOptions, device: torch.device) -> Any:
     """The model in evaluation mode on `device` (or spread by device_map), adapter attached if given."""
     try:
-        model = AutoModelForImageTextToText.from_pretrained(
+        model: Any = AutoModelForImageTextToText.from_pretrained(
             resolve(options.pretrained),
             revision=options.revision,
             dtype=_dtype(options.dtype, device),
@@ -75,7 +77,7 @@ def load_model(options: LoadOptions, device: torch.device) -> Any:
     if options.peft:
         model = _attach(model, options.peft)
     if not options.device_map and not (options.load_in_4bit or options.load_in_8bit):
-        model = model.to(device)
+        model.to(device)
     return model.eval()
 
 

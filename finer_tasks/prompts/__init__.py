@@ -10,7 +10,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import jinja2
@@ -56,10 +56,10 @@ def active_prompt_set() -> PromptSet:
     return load_prompt_set(os.environ.get(VARIABLE) or DEFAULT)
 
 
-@lru_cache(maxsize=None)
+@cache
 def load_prompt_set(name_or_path: str) -> PromptSet:
     """Read a prompt set by the name of a file in this folder or by the path of a YAML file."""
-    path = Path(__file__).with_name(f"{name_or_path}.yaml")
+    path = Path(__file__).parent / f"{name_or_path}.yaml"
     if not path.is_file():
         path = Path(name_or_path).expanduser()
     try:

@@ -14,35 +14,43 @@ from finer_tasks.results.summary import consistencies, disagreements, rows
 def print_summary(run: Run, console: Console, with_reasons: bool = False) -> None:
     """The table of a run, what identifies it, and the notes a reader needs."""
     table = Table(title=f"{run.model}", title_justify="left")
-    for name in ("dataset", "variant", "parent", "level"):
-        table.add_column(name)
-    for name in ("n", "em", "em macro", "f1", "em_strict", "depth 0-3", "lca distance", "names one"):
-        table.add_column(name, justify="right")
+    for name in ("dataset", "level", "parent", "variant"):
+        table.add_column(name, no_wrap=True)
+    for name in ("n", "em", "em macro", "f1", "em_strict", "depth", "lca", "named"):
+        table.add_column(name, justify="right", no_wrap=True)
     shown = rows(run)
     for row in shown:
         table.add_row(
-            row.dataset, row.variant, row.parent, row.level, str(row.documents),
+            row.dataset, row.level, row.parent, row.variant, str(row.documents),
             _with_error(row.em, row.em_error), _with_error(row.em_macro, row.em_macro_error), _number(row.f1),
-            _with_error(row.em_strict, row.em_strict_error), _number(row.depth, 2), _number(row.lca_distance, 2), _number(row.named),
+            _with_error(row.em_strict, row.em_strict_error), _number(row.depth, 2),
+            _number(row.lca_distance, 2), _number(row.named),
         )  # fmt: skip
     console.print(table)
-    console.print("± standard error: documents clustered by concept; for em macro, over concepts.", style="dim")
+    _say(
+        console,
+        "± standard error, clustered by concept (em macro: over concepts). depth: deepest level named rightly, 0 to 3. "
+        "lca: edges between named and true concept, where one is named. named: share of answers that name one concept.",
+        style="dim",
+    )
     for item in consistencies(run):
-        console.print(
-            f"{item.dataset} {item.variant} parent={item.parent}: of {item.fine_right} documents with a right fine answer, "
-            f"{_number(item.em)} have a right coarse one (em_strict: {_number(item.em_strict)})"
+        _say(
+            console,
+            f"consistency, {item.dataset} {item.variant} parent={item.parent}: of the {item.fine_right} documents with a right "
+            f"fine answer, a share of {_number(item.em)} has a right coarse one (by em_strict {_number(item.em_strict)})",
         )
     for row in shown:
         if row.corrupt_images:
-            console.print(f"{row.dataset} {row.level}: {row.corrupt_images} corrupt images, scored as wrong")
+            _say(console, f"{row.dataset} {row.level}: {row.corrupt_images} corrupt images, scored as wrong")
         if row.partial:
-            console.print(f"{row.dataset} {row.level}: from a partial copy of the dataset; not comparable with published figures")
+            _say(
+                console, f"{row.dataset} {row.level}: from a partial copy of the dataset; not comparable with published figures"
+            )
     if with_reasons:
         _print_reasons(run, console)
     identity = run.tasks[0].identity
-    console.print(
-        f"prompts {identity['prompt_set']} {identity['prompt_hash']}, finer-tasks {identity['finer_version']}, {run.path}", style="dim"
-    )
+    origin = f"prompts {identity['prompt_set']} {identity['prompt_hash']}, finer-tasks {identity['finer_version']}, {run.path}"
+    _say(console, origin, style="dim")
 
 
 def _print_reasons(run: Run, console: Console) -> None:
@@ -50,7 +58,7 @@ def _print_reasons(run: Run, console: Console) -> None:
     reasons = list(dict.fromkeys(reason for row in shown for reason in row.reasons))
     table = Table(title="em_strict: what the answers were", title_justify="left")
     for name in ("dataset", "parent", "level", *reasons):
-        table.add_column(name, justify="left" if name in ("dataset", "parent", "level") else "right")
+        table.add_column(name, justify="left" if name in ("dataset", "parent", "level") else "right", no_wrap=True)
     for row in shown:
         table.add_row(row.dataset, row.parent, row.level, *(str(row.reasons.get(reason, 0)) for reason in reasons))
     console.print(table)
@@ -60,10 +68,16 @@ def print_disagreements(run: Run, console: Console, most: int) -> None:
     """The documents on which em and em_strict differ, with answer and reason."""
     for task in run.tasks:
         differing = disagreements(task)
-        console.print(f"{task.name}: em and em_strict differ on {len(differing)} of {len(task.samples)} documents")
+        _say(console, f"{task.name}: em and em_strict differ on {len(differing)} of {len(task.samples)} documents")
         for sample in differing[:most]:
-            verdict = f"em {sample.items['em']['score']:.0f}, em_strict {sample.items['em_strict']['score']:.0f} ({sample.reason})"
-            console.print(f"  {sample.record['id']}  {verdict}  {_one_line(sample.answer)!r}", markup=False, highlight=False)
+            verdict = (
+                f"em {sample.items['em']['score']:.0f}, em_strict {sample.items['em_strict']['score']:.0f} ({sample.reason})"
+            )
+            _say(console, f"  {sample.record['id']}  {verdict}  {_one_line(sample.answer)!r}")
+
+
+def _say(console: Console, text: str, style: str = "") -> None:
+    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def _one_line(text: str, width: int = 120) -> str:

@@ -52,7 +52,9 @@ def read_run(path: Path) -> Run:
         configs = raw["configs"]
     except (OSError, ValueError, KeyError) as error:
         raise ResultsError(f"{results} is no result file of lmms-eval ({error})") from error
-    names = [name for name, config in configs.items() if isinstance(config.get("metadata"), dict) and "finer" in config["metadata"]]
+    names = [
+        name for name, config in configs.items() if isinstance(config.get("metadata"), dict) and "finer" in config["metadata"]
+    ]
     if not names:
         raise ResultsError(f"{results} holds no FINER task; its tasks are {', '.join(configs) or 'none'}")
     model = f"{raw.get('config', {}).get('model', '?')} ({raw.get('config', {}).get('model_args', '')})"

@@ -97,7 +97,8 @@ def consistencies(run: Run) -> list[Consistency]:
     for fine in fine_tasks:
         key = ("dataset", "variant", "parent")
         coarse = next(
-            (t for t in run.tasks if t.identity["level"] == "coarse" and all(t.identity[k] == fine.identity[k] for k in key)), None
+            (t for t in run.tasks if t.identity["level"] == "coarse" and all(t.identity[k] == fine.identity[k] for k in key)),
+            None,
         )
         if coarse is not None:
             found.append(_consistency(fine, coarse))

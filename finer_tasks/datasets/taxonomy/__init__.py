@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -72,7 +72,7 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", words).strip("_")
 
 
-@lru_cache(maxsize=None)
+@cache
 def load_taxonomy(dataset: str) -> Taxonomy:
     """Read and validate taxonomy/<dataset>.yaml; raises TaxonomyError on any flaw in it."""
     if dataset not in DATASETS:
@@ -115,14 +115,17 @@ def _iter_classes(raw: Mapping[str, Any], path: str) -> Iterator[tuple[str, Conc
             fine = tuple(entry.get("fine", [str(name)]))
             if not fine or not all(isinstance(label, str) and label.strip() for label in fine):
                 raise TaxonomyError(f"{where}, class {name}: fine labels must be non-empty text (quote numbers)")
-            yield str(name), Concept(
-                concept_id=slug(fine[0]),
-                superordinate=superordinate,
-                coarse=tuple(group["coarse"]),
-                fine=fine,
-                coarse_aliases=tuple(group.get("aliases", ())),
-                aliases=tuple(entry.get("aliases", ())),
-                general=tuple(entry.get("general", ())),
+            yield (
+                str(name),
+                Concept(
+                    concept_id=slug(fine[0]),
+                    superordinate=superordinate,
+                    coarse=tuple(group["coarse"]),
+                    fine=fine,
+                    coarse_aliases=tuple(group.get("aliases", ())),
+                    aliases=tuple(entry.get("aliases", ())),
+                    general=tuple(entry.get("general", ())),
+                ),
             )
 
 

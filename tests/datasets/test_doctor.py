@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from finer_tasks.datasets.doctor import examine
+from finer_tasks.datasets.prepare import Request, prepare
+from finer_tasks.datasets.prepared import Prepared, load_prepared
+from tests import official
+
+
+def cub(tmp_path: Path) -> Prepared:
+    return prepare(Request("cub", official.cub(tmp_path / "cub"), allow_partial=True))
+
+
+def problems(prepared: Prepared) -> str:
+    return "\n".join(finding.text for finding in examine(prepared) if finding.level == "problem")
+
+
+def test_mini_is_in_order(mini_data: Path) -> None:
+    findings = examine(load_prepared("mini"), decode=False)
+    assert {finding.level for finding in findings} == {"ok"}
+
+
+def test_what_is_not_official_is_said(tmp_path: Path) -> None:
+    found = problems(cub(tmp_path))
+    assert "train: 2 images listed, the official split has 5994" in found
+    assert "differ from the official ones" in found
+    assert "test: 2 of 200 classes" in found
+
+
+def test_corrupt_missing_and_resized_files_are_found(tmp_path: Path) -> None:
+    prepared = cub(tmp_path)
+    root = Path(prepared.manifest.root) / "images"
+    damaged = root / "001.Black_footed_Albatross/b.jpg"
+    size = damaged.stat().st_size
+    damaged.write_bytes(damaged.read_bytes()[: size // 2] + bytes(size - size // 2 - 2) + b"\x00\x00")
+    (root / "017.Cardinal/d.jpg").unlink()
+    found = problems(prepared)
+    assert "test: 1 image files are missing or changed in size: images/017.Cardinal/d.jpg" in found
+    assert "cannot be decoded" in found
+
+
+def test_one_picture_in_both_splits_is_found(tmp_path: Path) -> None:
+    root = official.cub(tmp_path / "cub")
+    shutil.copy(root / "images/001.Black_footed_Albatross/a.jpg", root / "images/017.Cardinal/d.jpg")
+    prepared = prepare(Request("cub", root, allow_partial=True))
+    assert "1 pictures are in both splits under different names" in problems(prepared)
+
+
+def test_test_labels_on_training_images_are_found(tmp_path: Path) -> None:
+    """The mistake of a public fine-tune: in Stanford Cars both splits use the same file names."""
+    root = official.cars(tmp_path / "cars")
+    shutil.rmtree(root / "cars_test")
+    (root / "cars_test").symlink_to(root / "cars_train")
+    prepared = prepare(Request("cars", root, allow_partial=True))
+    assert "3 pictures are in both splits" in problems(prepared)
+
+
+def test_a_changed_table_ends_the_examination(tmp_path: Path) -> None:
+    prepared = cub(tmp_path)
+    arrow = next((prepared.data / "test").glob("*.arrow"))
+    arrow.write_bytes(arrow.read_bytes() + b"x")
+    findings = examine(prepared)
+    assert len(findings) == 1
+    assert "is not what was written" in findings[0].text
+
+
+def test_a_moved_image_folder_is_named(tmp_path: Path) -> None:
+    prepared = cub(tmp_path)
+    shutil.move(prepared.manifest.root, tmp_path / "moved")
+    assert "is gone" in problems(prepared)

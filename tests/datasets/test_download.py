@@ -1,0 +1,155 @@
+"""Downloads against a server on this machine, faults included."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import io
+import tarfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from finer_tasks.datasets import download
+from finer_tasks.datasets.download import fetch, fetch_dataset, unpack
+from finer_tasks.datasets.sources import Archive, Source, load_sources
+from finer_tasks.errors import DownloadError
+
+CONTENT = bytes(range(256)) * 4000
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves CONTENT (or `content`), with ranges; `faults` are spent one a request: 'cut', '500' or '404'."""
+
+    faults: list[str]
+    ranges: list[str | None]
+    content = CONTENT
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        wanted = self.headers.get("Range")
+        self.server.ranges.append(wanted)
+        fault = self.server.faults.pop(0) if self.server.faults else ""
+        if fault.isdigit():
+            self.send_error(int(fault))
+            return
+        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and fault != "no-range" else 0
+        body = self.server.content[start:]
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: len(body) // 2] if fault == "cut" else body)
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    running = Server(("127.0.0.1", 0), Handler)
+    running.faults, running.ranges = [], []
+    threading.Thread(target=running.serve_forever, daemon=True).start()
+    yield running
+    running.shutdown()
+
+
+def archive(server: Server, checksum: str | None = None) -> Archive:
+    good = f"md5:{hashlib.md5(server.content).hexdigest()}"
+    return Archive(f"http://127.0.0.1:{server.server_port}/set.tar", good if checksum is None else checksum, None, ".")
+
+
+def test_a_cut_connection_is_resumed_where_it_broke(server: Server, tmp_path: Path) -> None:
+    server.faults = ["cut", "500", "cut"]
+    path = fetch(archive(server), tmp_path, wait=0)
+    assert path.read_bytes() == CONTENT
+    starts = [int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0 for wanted in server.ranges]
+    assert 0 == starts[0] < starts[1] == starts[2] < starts[3] < len(CONTENT)
+    assert starts[1] > len(CONTENT) // 4
+
+
+def test_a_part_of_an_earlier_run_is_gone_on_with(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "set.tar.part").write_bytes(CONTENT[:1000])
+    assert fetch(archive(server), tmp_path).read_bytes() == CONTENT
+    assert server.ranges == ["bytes=1000-"]
+    fetch(archive(server), tmp_path)
+    assert len(server.ranges) == 1
+
+
+def test_a_server_that_cannot_resume_starts_over(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "set.tar.part").write_bytes(CONTENT[:1000])
+    server.faults = ["no-range"]
+    assert fetch(archive(server), tmp_path).read_bytes() == CONTENT
+
+
+def test_a_wrong_checksum_removes_the_file_and_says_so(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(DownloadError, match=r"its md5 is .* instead of 00.*run the command again"):
+        fetch(archive(server, "md5:00"), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_gone_or_failing_servers_are_reported(server: Server, tmp_path: Path) -> None:
+    server.faults = ["404"]
+    with pytest.raises(DownloadError, match="status 404"):
+        fetch(archive(server), tmp_path)
+    server.faults = ["500"] * download.ATTEMPTS
+    with pytest.raises(DownloadError, match=rf"failed {download.ATTEMPTS} times.*goes on after 0 bytes"):
+        fetch(archive(server), tmp_path, wait=0)
+
+
+def tar(path: Path, *members: tuple[str, bytes | str]) -> Path:
+    """A tar file; a member with text content is a symbolic link to it."""
+    with tarfile.open(path, "w") as file:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            if isinstance(content, str):
+                info.type, info.linkname = tarfile.SYMTYPE, content
+                file.addfile(info)
+            else:
+                info.size = len(content)
+                file.addfile(info, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize(
+    "member", [("../outside.txt", b"x"), ("/etc/outside.txt", b"x"), ("link", "/etc/passwd"), ("a/link", "../../outside")]
+)
+def test_nothing_leaves_the_target(tmp_path: Path, member: tuple[str, bytes | str]) -> None:
+    path = tar(tmp_path / "evil.tar", ("fine.txt", b"ok"), member)
+    target = tmp_path / "deep" / "target"
+    if member[0] == "/etc/outside.txt":  # made relative by tarfile, which is safe as well
+        unpack(path, target)
+        assert (target / "etc/outside.txt").exists()
+    else:
+        with pytest.raises(DownloadError, match="cannot be unpacked"):
+            unpack(path, target)
+        assert list(target.iterdir()) == []
+    assert not (tmp_path / "outside.txt").exists()
+    assert not (tmp_path / "deep/outside").exists()
+
+
+def test_a_cut_archive_leaves_nothing_behind(tmp_path: Path) -> None:
+    path = tar(tmp_path / "a.tar", ("one.txt", b"1" * 5000), ("two.txt", b"2" * 5000))
+    path.write_bytes(path.read_bytes()[:7000])
+    with pytest.raises(DownloadError, match="cannot be unpacked"):
+        unpack(path, tmp_path / "target")
+    assert list((tmp_path / "target").iterdir()) == []
+
+
+def test_a_whole_dataset_is_fetched_once(server: Server, tmp_path: Path) -> None:
+    server.content = tar(tmp_path / "made.tar", ("SET/images.txt", b"1 a.jpg")).read_bytes()
+    source = Source("t", "h", "free", "r", "", (archive(server),), "SET", ("train", "test"))
+    root = fetch_dataset("cub", source, tmp_path / "target")
+    assert (root / "images.txt").read_bytes() == b"1 a.jpg"
+    fetch_dataset("cub", source, tmp_path / "target")
+    assert len(server.ranges) == 1
+
+
+def test_datasets_to_fetch_by_hand_are_explained() -> None:
+    for name in ("cars", "nabirds"):
+        with pytest.raises(DownloadError, match="by hand"):
+            fetch_dataset(name, load_sources()[name], Path("/nonexistent"))

@@ -1,0 +1,195 @@
+"""The six readers on small files in the official formats, and on the real metadata where it is at hand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from finer_tasks.datasets import aircraft, cars, cub, dogs, inat, nabirds
+from finer_tasks.errors import DatasetContentError, DatasetLayoutError, TaxonomyError
+from tests import official
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_cub_reads_ids_with_gaps_blank_lines_and_either_line_ending(tmp_path: Path, end: str) -> None:
+    records = list(cub.read(cub.locate(official.cub(tmp_path / "CUB_200_2011", end).parent)))
+    assert [(r.id, r.split, r.fine[0]) for r in records] == [
+        ("cub/train/3", "train", "Black-footed Albatross"),
+        ("cub/test/4", "test", "Black-footed Albatross"),
+        ("cub/train/900", "train", "Northern Cardinal"),
+        ("cub/test/901", "test", "Northern Cardinal"),
+    ]
+    assert records[0].coarse == ("Albatross",)
+    assert "Black footed Albatross" in records[0].fine
+    assert "Cardinal" in records[2].fine
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "message"),
+    [
+        ("images.txt", "3", r"images\.txt:1: expected '<id> <image path>'"),
+        ("image_class_labels.txt", "3 55", r"label '55' is not among the 2 ids of classes\.txt"),
+        ("train_test_split.txt", "3 2", r"'2' is neither 0 nor 1"),
+        ("images.txt", "3 017.Cardinal/a.jpg", r"lies in '017\.Cardinal' but its label 1 is"),
+        ("classes.txt", "1 001.Nonesuch", r"its label 1 is '001\.Nonesuch'"),
+    ],
+)
+def test_cub_names_file_and_line_of_what_is_broken(tmp_path: Path, file: str, line: str, message: str) -> None:
+    root = official.cub(tmp_path)
+    lines = (root / file).read_text().splitlines()
+    official.write(root / file, line, *lines[1:])
+    with pytest.raises(DatasetContentError, match=message):
+        list(cub.read(root))
+
+
+def test_cub_reports_a_missing_line_and_a_repeated_id(tmp_path: Path) -> None:
+    root = official.cub(tmp_path / "a")
+    official.write(root / "train_test_split.txt", "3 1")
+    with pytest.raises(DatasetContentError, match=r"train_test_split\.txt has no line for id '4'"):
+        list(cub.read(root))
+    root = official.cub(tmp_path / "b")
+    official.write(root / "image_class_labels.txt", "3 1", "3 17")
+    with pytest.raises(DatasetContentError, match=r"image_class_labels\.txt:2: id '3' appears twice"):
+        list(cub.read(root))
+
+
+def test_a_wrong_folder_is_named_with_what_was_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(DatasetLayoutError, match=r"none of .*images\.txt.* exists\. Check --root"):
+        cub.locate(tmp_path)
+    with pytest.raises(DatasetLayoutError, match="is not a folder"):
+        cub.locate(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("trainval", [True, False])
+def test_aircraft_accepts_variant_and_family_and_joins_train_and_val(tmp_path: Path, trainval: bool) -> None:
+    records = {r.id: r for r in aircraft.read(aircraft.locate(official.aircraft(tmp_path, trainval)))}
+    assert set(records) == {f"aircraft/{s}" for s in ("train/0000001", "train/0000002", "test/0000003", "test/0000004")}
+    assert records["aircraft/train/0000001"].fine == ("737-300", "Boeing 737")
+    assert records["aircraft/train/0000001"].coarse == ("Boeing",)
+    assert records["aircraft/test/0000003"].class_id == "F-16A/B"
+
+
+def test_aircraft_refuses_lists_that_contradict_one_another(tmp_path: Path) -> None:
+    root = aircraft.locate(official.aircraft(tmp_path))
+    official.write(root / "images_manufacturer_test.txt", "0000003 Lockheed Martin", "0000004 Airbus")
+    with pytest.raises(DatasetContentError, match=r"image 0000004 is '737-400' .* manufacturer 'Airbus'"):
+        list(aircraft.read(root))
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_dogs_reads_mat_and_text_lists_and_splits_names_at_the_first_dash(tmp_path: Path, text: bool) -> None:
+    records = list(dogs.read(dogs.locate(official.dogs(tmp_path, text))))
+    assert [r.fine[0] for r in records] == ["Chihuahua", "Flat-coated Retriever"] * 2
+    assert records[1].image == "Images/n02099267-flat-coated_retriever/n02099267_2.jpg"
+    assert records[1].coarse[0] == "Retriever"
+
+
+def test_dogs_refuses_an_unknown_breed_and_a_damaged_list(tmp_path: Path) -> None:
+    root = official.dogs(tmp_path, text=True)
+    official.write(root / "test_list.txt", "n1-griffin/n1_1.jpg")
+    with pytest.raises(TaxonomyError, match="class 'griffin' is not in the taxonomy of dogs"):
+        list(dogs.read(root, ("test",)))
+    official.dogs(tmp_path / "mat")
+    (tmp_path / "mat/lists/test_list.mat").write_bytes(b"no matlab file at all")
+    with pytest.raises(DatasetContentError, match=r"test_list\.mat is not a readable MATLAB file"):
+        list(dogs.read(tmp_path / "mat", ("test",)))
+
+
+@pytest.mark.parametrize("doubled", [False, True])
+def test_cars_keeps_the_splits_apart_though_both_use_the_same_file_names(tmp_path: Path, doubled: bool) -> None:
+    root = cars.locate(official.cars(tmp_path / "stanford_cars", doubled).parent)
+    records = list(cars.read(root))
+    assert {r.id for r in records if r.split == "train"} == {f"cars/train/0000{i}" for i in (1, 2, 3)}
+    assert all((root / r.image).is_file() and f"cars_{r.split}" in r.image for r in records)
+    assert records[2].class_id == "Ram C/V Cargo Van Minivan 2012"
+    assert records[2].coarse[0] == "Van"
+
+
+def test_cars_reads_the_csv_layout(tmp_path: Path) -> None:
+    root = cars.locate(official.cars_csv(tmp_path))
+    records = list(cars.read(root))
+    assert len(records) == 6
+    assert all((root / r.image).is_file() for r in records)
+
+
+def test_cars_explains_the_missing_labelled_test_list_and_a_class_out_of_range(tmp_path: Path) -> None:
+    root = official.cars(tmp_path / "a")
+    (root / "cars_test_annos_withlabels.mat").unlink()
+    with pytest.raises(DatasetLayoutError, match="separate download"):
+        list(cars.read(root))
+    assert len(list(cars.read(root, ("train",)))) == 3
+    root = official.cars_csv(tmp_path / "b")
+    official.write(root / "anno_test.csv", "00001.jpg,1,2,3,4,197")
+    with pytest.raises(DatasetContentError, match=r"anno_test\.csv:1: class 197 is out of range 1…3"):
+        list(cars.read(root, ("test",)))
+
+
+def test_nabirds_drops_the_suffix_and_checks_the_hierarchy(tmp_path: Path) -> None:
+    root = official.nabirds(tmp_path)
+    records = {r.id: r for r in nabirds.read(nabirds.locate(root))}
+    male = records["nabirds/train/aa"]
+    assert (male.class_id, male.fine[0], male.concept_id) == ("Blue-winged Teal (Male)", "Blue-winged Teal", "blue_winged_teal")
+    assert male.coarse == ("Duck", "Ducks, Geese, and Swans")
+    assert records["nabirds/train/cc"].class_id == "Swainson's Hawk (Dark morph)"
+    assert records["nabirds/test/dd"].coarse == ("Warbler", "Wood-Warbler", "Wood-Warblers")
+    hierarchy = (root / "hierarchy.txt").read_text().replace("30 22", "30 1").replace("701 30", "701 1")
+    (root / "hierarchy.txt").write_text(hierarchy)
+    with pytest.raises(DatasetContentError, match=r"class 701 \(Ovenbird\) is not below 'Wood-Warblers'"):
+        list(nabirds.read(root))
+
+
+def test_nabirds_finds_a_cycle_in_the_hierarchy(tmp_path: Path) -> None:
+    root = official.nabirds(tmp_path)
+    official.write(root / "hierarchy.txt", "295 31", "31 295")
+    with pytest.raises(DatasetContentError, match="unknown or its own ancestor"):
+        list(nabirds.read(root, ("test",)))
+
+
+def test_inat_names_species_and_groups_by_rule(tmp_path: Path) -> None:
+    root = inat.locate(official.inat(tmp_path))
+    records = {r.class_id: r for r in inat.read(root, ("test",))}
+    assert records["7"].fine == ("Mallard", "Anas platyrhynchos")
+    assert records["7"].coarse == ("Duck", "Anatidae")
+    assert records["0"].fine == ("Lumbricus terrestris",)
+    assert records["0"].coarse == ("Worm", "Lumbricidae")
+    assert records["9"].coarse == ("Ignotidae",)
+    assert records["7"].id == "inat/test/121"
+    assert inat.rule_coverage(root) == {"family": 1, "order": 0, "class": 1, "none": 1}
+    assert inat.official(root)["train"] == 500000
+    assert inat.official(official.inat(tmp_path / "full", "train"))["train"] == 2686843
+
+
+def test_inat_reports_broken_json_missing_annotations_and_missing_training_lists(tmp_path: Path) -> None:
+    root = official.inat(tmp_path)
+    text = (root / "val.json").read_text()
+    (root / "val.json").write_text(text[: len(text) // 2])
+    with pytest.raises(DatasetContentError, match=r"val\.json: not valid JSON"):
+        list(inat.read(root, ("test",)))
+    (root / "val.json").write_text(text.replace('"image_id": 121', '"image_id": 122'))
+    with pytest.raises(DatasetContentError, match="image 121 has no annotation"):
+        list(inat.read(root, ("test",)))
+    (root / "train_mini.json").unlink()
+    with pytest.raises(DatasetLayoutError, match="--splits test"):
+        list(inat.read(root, ("train",)))
+
+
+def test_real_cub_metadata(real: Path) -> None:
+    records = list(cub.read(cub.locate(real / "cub")))
+    assert Counter(r.split for r in records) == cub.OFFICIAL
+    assert len({r.class_id for r in records}) == 200
+    assert len({r.id for r in records}) == 11788
+
+
+def test_real_dogs_lists(real: Path) -> None:
+    records = list(dogs.read(dogs.locate(real / "dogs")))
+    assert Counter(r.split for r in records) == dogs.OFFICIAL
+    assert set(Counter(r.class_id for r in records if r.split == "train").values()) == {100}
+
+
+def test_real_cars_devkit(real: Path) -> None:
+    records = list(cars.read(cars.locate(real / "cars"), ("train",)))
+    assert len(records) == cars.OFFICIAL["train"]
+    assert len({r.class_id for r in records}) == 196
+    assert records[0].image == "cars_train/00001.jpg"

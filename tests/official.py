@@ -1,0 +1,157 @@
+"""Small datasets in the official formats, written by the tests."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.io
+from PIL import Image
+
+
+def picture(path: Path, seed: int = 0) -> None:
+    """A small picture whose bytes depend on the seed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (24, 32, 3), dtype=np.uint8)).save(path, quality=90)
+
+
+def write(path: Path, *lines: str, end: str = "\n") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes((end.join(lines) + end).encode())
+    return path
+
+
+def cub(root: Path, end: str = "\n") -> Path:
+    """Two classes, ids with gaps, two training and two test images."""
+    write(root / "classes.txt", "1 001.Black_footed_Albatross", "17 017.Cardinal", end=end)
+    rows = [
+        ("3", "001.Black_footed_Albatross/a.jpg", "1", "1"),
+        ("4", "001.Black_footed_Albatross/b.jpg", "1", "0"),
+        ("900", "017.Cardinal/c.jpg", "17", "1"),
+        ("901", "017.Cardinal/d.jpg", "17", "0"),
+    ]
+    write(root / "images.txt", *(f"{i} {path}" for i, path, _, _ in rows), "", end=end)
+    write(root / "image_class_labels.txt", *(f"{i} {label}" for i, _, label, _ in rows), end=end)
+    write(root / "train_test_split.txt", *(f"{i} {flag}" for i, _, _, flag in rows), end=end)
+    for seed, (_, path, _, _) in enumerate(rows):
+        picture(root / "images" / path, seed)
+    return root
+
+
+def aircraft(root: Path, trainval: bool = True) -> Path:
+    data = root / "data"
+    splits = {
+        "trainval": {"0000001": ("737-300", "Boeing 737", "Boeing"), "0000002": ("A320", "A320", "Airbus")},
+        "test": {"0000003": ("F-16A/B", "F-16", "Lockheed Martin"), "0000004": ("737-400", "Boeing 737", "Boeing")},
+    }
+    for split, images in splits.items():
+        parts = {split: images}
+        if split == "trainval" and not trainval:
+            first, *rest = images.items()
+            parts = {"train": dict([first]), "val": dict(rest)}
+        for name, members in parts.items():
+            for position, kind in enumerate(("variant", "family", "manufacturer")):
+                write(data / f"images_{kind}_{name}.txt", *(f"{i} {labels[position]}" for i, labels in members.items()))
+        for seed, image_id in enumerate(images):
+            picture(data / "images" / f"{image_id}.jpg", seed + len(split))
+    return root
+
+
+def _cells(values: list[str]) -> Any:
+    cells = np.empty((len(values), 1), dtype=object)
+    for index, value in enumerate(values):
+        cells[index, 0] = value
+    return cells
+
+
+def dogs(root: Path, text: bool = False) -> Path:
+    files = {
+        "train": ["n02085620-Chihuahua/n02085620_1.jpg", "n02099267-flat-coated_retriever/n02099267_2.jpg"],
+        "test": ["n02085620-Chihuahua/n02085620_3.jpg", "n02099267-flat-coated_retriever/n02099267_4.jpg"],
+    }
+    for split, names in files.items():
+        if text:
+            write(root / f"{split}_list.txt", *names)
+        else:
+            (root / "lists").mkdir(parents=True, exist_ok=True)
+            content = {"file_list": _cells(names), "labels": np.array([[1], [66]])}
+            scipy.io.savemat(root / "lists" / f"{split}_list.mat", content)
+        for seed, name in enumerate(names):
+            picture(root / "Images" / name, seed + len(split))
+    return root
+
+
+CARS = ["AM General Hummer SUV 2000", "Acura RL Sedan 2012", "Ram C/V Cargo Van Minivan 2012"]
+
+
+def cars(root: Path, doubled: bool = False) -> Path:
+    devkit = root / "devkit"
+    devkit.mkdir(parents=True)
+    names = np.empty((1, len(CARS)), dtype=object)
+    names[0, :] = CARS
+    scipy.io.savemat(devkit / "cars_meta.mat", {"class_names": names})
+    kind = [("bbox_x1", "O"), ("class", "O"), ("fname", "O")]
+    for split, path in (("train", devkit / "cars_train_annos.mat"), ("test", root / "cars_test_annos_withlabels.mat")):
+        rows = np.empty((1, 3), dtype=kind)
+        for index in range(3):
+            rows[0, index] = (1, index + 1, f"0000{index + 1}.jpg")
+            folder = root / f"cars_{split}" / (f"cars_{split}" if doubled else ".")
+            picture(folder / f"0000{index + 1}.jpg", index + 10 * len(split))
+        scipy.io.savemat(path, {"annotations": rows})
+    return root
+
+
+def cars_csv(root: Path) -> Path:
+    write(root / "names.csv", *CARS)
+    for split in ("train", "test"):
+        write(root / f"anno_{split}.csv", *(f"0000{i}.jpg,1,2,30,20,{i}" for i in (1, 2, 3)))
+        for index, name in enumerate(CARS):
+            picture(root / "car_data/car_data" / split / name.replace("/", "-") / f"0000{index + 1}.jpg", index + len(split))
+    return root
+
+
+def nabirds(root: Path) -> Path:
+    """Leaf ids with gaps, stray spaces in names, and a class of each depth."""
+    write(
+        root / "classes.txt",
+        "0 Birds", "1 Ducks, Geese, and Swans", "22 Perching Birds", "30 Wood-Warblers", "31 Blue-winged Teal",
+        "295 Blue-winged Teal  (Male)", "700 Swainson's Hawk (Dark morph )", "701 Ovenbird",
+        "5 Hawks, Kites, Eagles, and Allies",
+        "40 Swainson's Hawk",
+    )  # fmt: skip
+    write(root / "hierarchy.txt", "1 0", "5 0", "22 0", "30 22", "31 1", "295 31", "40 5", "700 40", "701 30")
+    rows = [("aa", "0295", "1"), ("bb", "0295", "0"), ("cc", "0700", "1"), ("dd", "0701", "0")]
+    write(root / "images.txt", *(f"{uuid} {folder}/{uuid}.jpg" for uuid, folder, _ in rows))
+    write(root / "image_class_labels.txt", *(f"{uuid} {int(folder)}" for uuid, folder, _ in rows))
+    write(root / "train_test_split.txt", *(f"{uuid} {flag}" for uuid, _, flag in rows))
+    for seed, (uuid, folder, _) in enumerate(rows):
+        picture(root / "images" / folder / f"{uuid}.jpg", seed)
+    return root
+
+
+def _category(number: int, name: str, common: str, family: str, order: str, kind: str, supercategory: str) -> dict[str, Any]:
+    return {
+        "id": number, "name": name, "common_name": common, "supercategory": supercategory, "kingdom": "Animalia",
+        "phylum": "Chordata", "class": kind, "order": order, "family": family, "genus": name.split()[0],
+        "specific_epithet": name.split()[1], "image_dir_name": f"{number:05d}_x",
+    }  # fmt: skip
+
+
+def inat(root: Path, train: str = "train_mini") -> Path:
+    categories = [
+        _category(0, "Lumbricus terrestris", "", "Lumbricidae", "Haplotaxida", "Clitellata", "Animalia"),
+        _category(7, "Anas platyrhynchos", "Mallard", "Anatidae", "Anseriformes", "Aves", "Birds"),
+        _category(9, "Novus ignotus", "", "Ignotidae", "Ignotiformes", "Ignota", "Insects"),
+    ]
+    for split in (train, "val"):
+        images = [
+            {"id": 100 + 3 * c["id"], "file_name": f"{split}/{c['image_dir_name']}/x.jpg", "latitude": 1.5} for c in categories
+        ]
+        labels = [{"id": i, "image_id": 100 + 3 * c["id"], "category_id": c["id"]} for i, c in enumerate(categories)]
+        document = {"info": {}, "images": images, "annotations": labels, "categories": categories, "licenses": []}
+        write(root / f"{split}.json", json.dumps(document))
+        for seed, image in enumerate(images):
+            picture(root / image["file_name"], seed + len(split))
+    return root

@@ -1,0 +1,105 @@
+"""The entry point against the installed lmms-eval."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from lmms_eval.models import MODEL_REGISTRY_V2
+from lmms_eval.tasks import TaskManager
+from loguru import logger
+
+from finer_tasks import plugin
+from finer_tasks.datasets.prepare import Request, prepare
+from finer_tasks.errors import ChangedDataError, NotPreparedError
+from finer_tasks.tasks import list_groups, list_tasks
+from tests import official
+
+
+@pytest.fixture(scope="module")
+def manager() -> TaskManager:
+    """lmms-eval's index of all tasks; building it takes seconds."""
+    plugin.register()
+    plugin.register()
+    return TaskManager()
+
+
+def test_this_lmms_eval_is_a_tested_one() -> None:
+    assert metadata.version("lmms_eval") in plugin.TESTED_LMMS_EVAL
+
+
+def test_the_entry_point_is_installed_and_registers_the_model() -> None:
+    (entry,) = metadata.entry_points(group="lmms_eval.models", name="finer")
+    assert entry.value == "finer_tasks.plugin:register"
+    assert MODEL_REGISTRY_V2.resolve("finer_hf").class_path == "finer_tasks.models.finer_hf.FinerHF"
+    assert MODEL_REGISTRY_V2.resolve("finer_hf", force_simple=True).class_path == "finer_tasks.models.finer_hf.FinerHFSimple"
+
+
+def test_lmms_eval_finds_all_tasks_and_groups_however_often_we_register(manager: TaskManager) -> None:
+    assert {task.name for task in list_tasks()} <= set(manager.all_subtasks)
+    assert set(list_groups()) <= set(manager.all_groups)
+    assert manager.match_tasks(["finer_cub_*"]) == sorted(n for n in manager.all_tasks if n.startswith("finer_cub_"))
+
+
+def test_a_task_is_bound_to_its_data_and_identified(mini_data: Path, manager: TaskManager) -> None:
+    config = manager._get_config("finer_mini_fine")
+    identity = config["metadata"]["finer"]
+    assert Path(config["dataset_path"]).is_dir()
+    assert (identity["dataset"], identity["level"], identity["parent"]) == ("mini", "fine", "gold")
+    assert identity["data_fingerprint"]
+    assert identity["prompt_hash"]
+
+
+def test_changed_prompts_or_data_change_the_config(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, manager: TaskManager
+) -> None:
+    """lmms-eval keys cached answers by the config, so stale answers cannot be met."""
+    root = official.cub(tmp_path / "cub")
+    prepare(Request("cub", root, allow_partial=True))
+    before = manager._get_config("finer_cub_fine")["metadata"]
+    official.picture(root / "images/017.Cardinal/d.jpg", seed=7)
+    prepare(Request("cub", root, allow_partial=True))
+    after = manager._get_config("finer_cub_fine")["metadata"]
+    assert before["finer"]["data_fingerprint"] != after["finer"]["data_fingerprint"]
+    prompts = tmp_path / "mine.yaml"
+    prompts.write_text("name: mine\ndirect: {superordinate: a, coarse: b, fine: c}\n")
+    monkeypatch.setenv("FINER_PROMPTS", str(prompts))
+    assert manager._get_config("finer_cub_fine")["metadata"]["finer"]["prompt_set"] == "mine"
+
+
+def test_rounds_are_driven_by_the_model_where_it_can(
+    mini_data: Path, manager: TaskManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "finer_mini_fine_parent_predicted"
+    monkeypatch.setattr(manager, "model_name", "finer_hf")
+    ours = manager._get_config(name)
+    monkeypatch.setattr(manager, "model_name", "openai")
+    others = manager._get_config(name)
+    assert ours["output_type"] == "generate_until_multi_round"
+    assert others["output_type"] == "generate_until_agentic"
+    assert others["metadata"]["finer"]["rounds"] == "agentic"
+
+
+def test_an_unprepared_or_damaged_dataset_is_an_error_at_once(tmp_path: Path, manager: TaskManager) -> None:
+    with pytest.raises(NotPreparedError, match="finer prepare cub --root FOLDER"):
+        manager._get_config("finer_cub_fine")
+    result = prepare(Request("cub", official.cub(tmp_path / "cub"), allow_partial=True))
+    arrow = next((result.data / "test").glob("*.arrow"))
+    arrow.write_bytes(arrow.read_bytes() + b"x")
+    with pytest.raises(ChangedDataError, match="finer prepare cub"):
+        manager._get_config("finer_cub_fine")
+
+
+def test_tasks_of_others_are_left_alone(manager: TaskManager) -> None:
+    assert "finer" not in (manager._get_config("mme").get("metadata") or [])
+
+
+def test_another_version_is_warned_about_and_still_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    messages: list[str] = []
+    sink = logger.add(messages.append, level="WARNING")
+    monkeypatch.setattr(plugin, "TESTED_LMMS_EVAL", ("0.0.1",))
+    manifests = plugin.register()
+    logger.remove(sink)
+    assert [manifest.model_id for manifest in manifests] == ["finer_hf"]
+    assert "was tested with lmms-eval 0.0.1" in messages[0]

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from finer_tasks.datasets.taxonomy import DATASETS, load_taxonomy
+from finer_tasks.errors import PromptError
+from finer_tasks.prompts import active_prompt_set, load_prompt_set
+
+GOOD = 'name: mine\ndirect:\n  superordinate: "S {{ choices|length }}"\n  coarse: "C {{ parent }}"\n  fine: "F {{ parent }}"\n'
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_default_questions_ask_for_the_marker_and_offer_closed_choices(dataset: str) -> None:
+    prompts, taxonomy = active_prompt_set(), load_taxonomy(dataset)
+    for level in ("superordinate", "coarse", "fine"):
+        assert '"Answer:"' in prompts.question("direct", level, taxonomy, "Albatross")
+    top = prompts.question("direct", "superordinate", taxonomy, None)
+    assert all(choice in top for choice in taxonomy.superordinate_choices)
+    coarse = prompts.question("direct", "coarse", taxonomy, "Thing")
+    assert all(choice in coarse for choice in taxonomy.coarse_choices)
+
+
+def test_the_parent_is_named_or_left_out() -> None:
+    prompts, taxonomy = active_prompt_set(), load_taxonomy("cub")
+    assert '"Albatross"' in prompts.question("direct", "fine", taxonomy, "Albatross")
+    assert "Albatross" not in prompts.question("direct", "fine", taxonomy, None)
+
+
+def test_a_set_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(GOOD)
+    monkeypatch.setenv("FINER_PROMPTS", str(path))
+    prompts = active_prompt_set()
+    assert prompts.name == "mine"
+    assert prompts.hash != load_prompt_set("finer-1").hash
+    assert prompts.question("direct", "superordinate", load_taxonomy("cub"), None) == "S 4"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("direct: {}", "needs a text field 'name'"),
+        ("name: x\ndirect: {coarse: a}", "exactly one template for each of superordinate, coarse, fine"),
+        (GOOD.replace("{{ parent }}", "{{ parnet }}"), "cannot be used.*parnet"),
+        (GOOD.replace("{{ parent }}", "{% if %}"), "cannot be used"),
+        ("name: [", "not valid YAML"),
+    ],
+)
+def test_a_broken_set_is_explained(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_text(text)
+    with pytest.raises(PromptError, match=message):
+        load_prompt_set(str(path))
+
+
+def test_an_absent_set_is_named() -> None:
+    with pytest.raises(PromptError, match=r"prompt set 'nowhere' .FINER_PROMPTS. cannot be read"):
+        load_prompt_set("nowhere")
