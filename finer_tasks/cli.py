@@ -162,7 +162,7 @@ def _add_prepare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     prepare = commands.add_parser(
         "prepare",
         help="read a dataset as published and write it for the tasks",
-        description="Read a dataset as its authors publish it, check it, and write it below FINER_DATA_DIR\n(default ~/.cache/finer).",
+        description="Read a dataset as published, check it, and write it below FINER_DATA_DIR (default ~/.cache/finer).",
         epilog=f"Where to get each dataset, and under which terms:\n\n{described}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
