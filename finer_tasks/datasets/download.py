@@ -36,6 +36,7 @@ def fetch_dataset(name: str, source: Source, target: Path) -> Path:
         path = fetch(archive, target / "archives")
         unpack(path, target / archive.into)
         marker.touch()
+        path.unlink()
     return target / source.unpacked
 
 

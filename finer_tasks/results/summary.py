@@ -63,7 +63,13 @@ def rows(run: Run) -> list[Row]:
     """One row a task, by dataset, variant, parent and level."""
     order = {level: index for index, level in enumerate(LEVELS)}
     made = [_row(task) for task in run.tasks]
-    return sorted(made, key=lambda row: (row.dataset, row.variant, row.parent != "gold", row.parent, order[row.level]))
+
+    def place(row: Row) -> tuple[object, ...]:
+        # The superordinate question has no parent; it heads the rows of the default one.
+        default = row.parent == "gold" or row.level == "superordinate"
+        return row.dataset, row.variant, not default, "" if default else row.parent, order[row.level]
+
+    return sorted(made, key=place)
 
 
 def _row(task: TaskRun) -> Row:
