@@ -8,18 +8,17 @@ import json
 import sys
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 import finer_tasks
+from finer_tasks.cli_analysis import add_gap
+from finer_tasks.cli_attributes import add_attributes
+from finer_tasks.cli_output import out, without_nan
 from finer_tasks.datasets.record import SPLITS
 from finer_tasks.datasets.sources import load_sources
 from finer_tasks.datasets.taxonomy import DATASETS
 from finer_tasks.errors import USAGE_EXIT_CODE, FinerError
-
-# Wide enough for the tables where there is no terminal to ask.
-out = Console(width=None if sys.stdout.isatty() else 130)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -117,20 +116,11 @@ def _results(arguments: argparse.Namespace) -> None:
             "rows": [dataclasses.asdict(row) for row in rows(run)],
             "consistency": [dataclasses.asdict(item) for item in consistencies(run)],
         }
-        print(json.dumps(_without_nan(document), indent=2))
+        print(json.dumps(without_nan(document), indent=2))
         return
     print_summary(run, out, with_reasons=arguments.reasons)
     if arguments.disagreements is not None:
         print_disagreements(run, out, arguments.disagreements)
-
-
-def _without_nan(value: object) -> object:
-    """nan as null, since JSON has no nan."""
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and value != value else value
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -154,6 +144,8 @@ def _parser() -> argparse.ArgumentParser:
     results.add_argument("--rescore", action="store_true", help="score the logged answers again with this version")
     results.add_argument("--json", action="store_true")
     results.set_defaults(run=_results)
+    add_attributes(commands)
+    add_gap(commands)
     return parser
 
 

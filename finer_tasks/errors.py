@@ -42,6 +42,10 @@ class PromptError(FinerError):
     """A prompt set cannot be found, read or rendered."""
 
 
+class KnowledgeError(FinerError):
+    """A knowledge base of attributes is absent, broken or incomplete."""
+
+
 class ModelError(FinerError):
     """A model, adapter or option of finer_hf cannot be used."""
 

@@ -7,7 +7,7 @@ document: a corrupt image or an odd output is counted and scored as wrong.
 from __future__ import annotations
 
 import json
-import re
+import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -15,26 +15,22 @@ from typing import Any
 from loguru import logger
 from PIL import Image
 
+from finer_tasks import questions
 from finer_tasks.answers import extract_answer
+from finer_tasks.attributes.knowledge import load_knowledge
 from finer_tasks.datasets.prepared import load_prepared
 from finer_tasks.datasets.record import LEVELS, accepted_labels
 from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.errors import DatasetContentError, NotPreparedError
 from finer_tasks.metrics import classification
 from finer_tasks.metrics.aggregate import macro_mean, mean, mean_of_known, total  # noqa: F401 (named by YAMLs)
+from finer_tasks.metrics.attribute_lists import parse_lists
 from finer_tasks.metrics.strict import Lexicon, StrictScore, score_strict
-from finer_tasks.prompts import active_prompt_set, parent_level
+from finer_tasks.questions import dataset_of
 
 Doc = Mapping[str, Any]
-PARENTS = ("gold", "predicted", "none")
-_MAX_PARENT_LENGTH = 80
 _PLACEHOLDER_SIZE = (336, 336)
 _readable: dict[str, bool] = {}
-
-
-def dataset_of(doc: Doc) -> str:
-    """The dataset a document belongs to, from its id."""
-    return str(doc["id"]).split("/", 1)[0]
 
 
 def doc_to_visual(doc: Doc) -> list[Image.Image]:
@@ -58,11 +54,9 @@ def is_readable(doc: Doc) -> bool:
 
 
 def doc_to_text(doc: Doc, lmms_eval_specific_kwargs: Mapping[str, Any]) -> str:
-    """The direct question of the task's level, naming the gold parent or none."""
-    level = lmms_eval_specific_kwargs["level"]
-    above = parent_level(level)
-    parent = gold_label(doc, above) if above and lmms_eval_specific_kwargs["parent"] == "gold" else None
-    return question(doc, level, parent)
+    """The question of a single-turn task: its variant, level and parent as in the YAML."""
+    kwargs = lmms_eval_specific_kwargs
+    return questions.ask(doc, kwargs.get("variant", "direct"), kwargs["level"], kwargs["parent"])
 
 
 def doc_to_text_predicted(
@@ -80,28 +74,61 @@ def doc_to_text_predicted(
     """
     levels = LEVELS[: LEVELS.index(lmms_eval_specific_kwargs["level"]) + 1]
     if not round_idx:
-        return question(doc, levels[0], None)
+        return questions.ask(doc, "direct", levels[0], "none")
     replies = [str(reply) for reply in previous_output]
     if round_idx >= len(levels):
-        return None, None, True, [json.dumps({"rounds": replies}, ensure_ascii=False)], None
-    return doc_to_visual(doc), question(doc, levels[round_idx], _as_parent(replies[-1])), False, replies, None
+        return None, None, True, _pack(replies), None
+    parent = questions.as_parent(replies[-1])
+    return doc_to_visual(doc), questions.with_parent(doc, levels[round_idx], parent), False, replies, None
 
 
-def question(doc: Doc, level: str, parent: str | None) -> str:
-    """The question of a level in the active prompt set."""
-    return active_prompt_set().question("direct", level, load_taxonomy(dataset_of(doc)), parent)
+def doc_to_text_attrseek(
+    doc: Doc,
+    lmms_eval_specific_kwargs: Mapping[str, Any],
+    previous_output: Sequence[str] = (),
+    round_idx: int | None = None,
+    previous_round_info: Any = None,
+) -> Any:
+    """AttrSeek for backends without chat turns: the second question repeats the first one and its reply."""
+    level = lmms_eval_specific_kwargs["level"]
+    seek = questions.ask(doc, "attrseek_seek", level, "gold_joined")
+    if not round_idx:
+        return seek
+    replies = [str(reply) for reply in previous_output]
+    if round_idx >= 2:
+        return None, None, True, _pack(replies), None
+    answer = questions.ask(doc, "attrseek_answer", level, "gold_joined")
+    return doc_to_visual(doc), f"{seek}\n{questions.bounded(replies[0])}\n{answer}", False, replies, None
 
 
-def gold_label(doc: Doc, level: str) -> str:
-    """The label of a level that prompts name: the first of the list."""
-    return doc["superordinate"] if level == "superordinate" else doc[level][0]
+def attrseek_messages(
+    doc: Doc,
+    lmms_eval_specific_kwargs: Mapping[str, Any],
+    round_idx: int | None = None,
+    previous_output: Sequence[str] = (),
+    previous_round_info: Any = None,
+) -> Any:
+    """AttrSeek as two true turns: the reply stays in the conversation when the name is asked for.
+
+    Messages of the first turn, then lmms-eval's tuple (messages, whether the rounds are over,
+    replies, info).
+    """
+    level = lmms_eval_specific_kwargs["level"]
+    images = [{"type": "image", "url": image} for image in doc_to_visual(doc)]
+    seek = {"type": "text", "text": questions.ask(doc, "attrseek_seek", level, "gold_joined")}
+    first = [{"role": "user", "content": [*images, seek]}]
+    if not round_idx:
+        return first
+    if round_idx >= 2:
+        return None, True, previous_output, None
+    answer = questions.ask(doc, "attrseek_answer", level, "gold_joined")
+    reply = {"role": "assistant", "content": [{"type": "text", "text": questions.bounded(previous_output[0])}]}
+    return [*first, reply, {"role": "user", "content": [{"type": "text", "text": answer}]}], False, previous_output, None
 
 
-def _as_parent(reply: str) -> str | None:
-    """A model's answer made fit to be named in the next question: one line, no control characters, bounded."""
-    first_line = next(iter(extract_answer(reply[:10_000]).splitlines()), "")
-    cleaned = re.sub(r"[\x00-\x1f\x7f\"]", " ", first_line)
-    return " ".join(cleaned.split())[:_MAX_PARENT_LENGTH].rstrip(" .") or None
+def _pack(replies: Sequence[str]) -> list[str]:
+    """All replies as the one text that lmms-eval's agentic loop hands on; see `rounds_of`."""
+    return [json.dumps({"rounds": list(replies)}, ensure_ascii=False)]
 
 
 def superordinate_target(doc: Doc) -> list[str]:
@@ -131,7 +158,73 @@ def score_fine(doc: Doc, results: Sequence[Any]) -> dict[str, Any]:
     return score(doc, results, "fine")
 
 
-def score(doc: Doc, results: Sequence[Any], level: str) -> dict[str, Any]:
+def score_coarse_text(doc: Doc, results: Sequence[Any]) -> dict[str, Any]:
+    """As score_coarse, for tasks that show no image."""
+    return score(doc, results, "coarse", has_image=False)
+
+
+def score_fine_text(doc: Doc, results: Sequence[Any]) -> dict[str, Any]:
+    """As score_fine, for tasks that show no image."""
+    return score(doc, results, "fine", has_image=False)
+
+
+def score_coarse_attrseek(doc: Doc, results: Sequence[Any]) -> dict[str, Any]:
+    """As score_coarse, with the state of the first turn."""
+    return score(doc, results, "coarse") | _seek_items(doc, results, "coarse")
+
+
+def score_fine_attrseek(doc: Doc, results: Sequence[Any]) -> dict[str, Any]:
+    """As score_fine, with the state of the first turn."""
+    return score(doc, results, "fine") | _seek_items(doc, results, "fine")
+
+
+def _seek_items(doc: Doc, results: Sequence[Any], level: str) -> dict[str, Any]:
+    """Counts of first turns that were empty, did not end, or named the concept before they were asked."""
+    state = questions.seek_state(rounds_of(results)[0], accepted_labels(dict(doc), level))
+    concept = {"concept_id": doc["concept_id"]}
+    return {f"seek_{name}": {"value": float(state == name)} | concept for name in questions.SEEK_STATES}
+
+
+def score_attribute_lists(doc: Doc, results: Sequence[Any]) -> dict[str, Any]:
+    """Attribute scores of a reply from the image; formulas in metrics/attributes.py."""
+    return _attribute_items(doc, results, has_image=True)
+
+
+def score_attribute_lists_text(doc: Doc, results: Sequence[Any]) -> dict[str, Any]:
+    """Attribute scores of a reply from the concept's name."""
+    return _attribute_items(doc, results, has_image=False)
+
+
+def _attribute_items(doc: Doc, results: Sequence[Any], has_image: bool) -> dict[str, Any]:
+    from finer_tasks.metrics import attributes
+
+    dataset = dataset_of(doc)
+    knowledge = load_knowledge(dataset)
+    output = rounds_of(results)[-1]
+    readable = not has_image or is_readable(doc)
+    lists = parse_lists(output) if readable else parse_lists("")
+    truth = knowledge[doc["concept_id"]]
+    siblings = {i: knowledge.concepts[i] for i in siblings_of(dataset, doc["concept_id"]) if i in knowledge.concepts}
+    similarity = attributes.similarity_named(os.environ.get("FINER_SIMILARITY") or "lexical")
+    scored = attributes.score_attributes(lists, truth, siblings, similarity)
+    concept = {"concept_id": doc["concept_id"]}
+    items = {f"attr_{name}": {"score": value} | concept for name, value in vars(scored).items()}
+    items |= {name: {"score": value} | concept for name, value in attributes.rouge(lists, truth).items()}
+    items["attr_f1"] |= {"required": list(lists.required), "likely": list(lists.likely), "record": record_fields(doc)}
+    items["attr_unparsed"] = {"value": float(not lists.parsed)} | concept
+    items["corrupt_images"] = {"value": float(not readable)} | concept
+    return items
+
+
+@cache
+def siblings_of(dataset: str, concept_id: str) -> tuple[str, ...]:
+    """Concepts with the same first coarse label, itself left out."""
+    concepts = load_prepared(dataset).concepts()
+    coarse = next(concept.coarse[0] for concept in concepts if concept.concept_id == concept_id)
+    return tuple(c.concept_id for c in concepts if c.coarse[0] == coarse and c.concept_id != concept_id)
+
+
+def score(doc: Doc, results: Sequence[Any], level: str, has_image: bool = True) -> dict[str, Any]:
     """Every figure of one document; `concept_id` is the cluster of the standard errors.
 
     em, f1: metrics/classification.py. em_strict, depth, lca_distance, named: metrics/strict.py;
@@ -140,7 +233,7 @@ def score(doc: Doc, results: Sequence[Any], level: str) -> dict[str, Any]:
     """
     rounds = rounds_of(results)
     answer = extract_answer(rounds[-1])
-    if is_readable(doc):
+    if not has_image or is_readable(doc):
         em, f1 = classification.score(answer, accepted_labels(dict(doc), level))
         strict = score_strict(answer, doc, level, lexicon(dataset_of(doc)))
     else:

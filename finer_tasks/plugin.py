@@ -12,6 +12,8 @@ there returns our models and also wraps two methods of its TaskManager:
 from __future__ import annotations
 
 import functools
+import os
+import sys
 from importlib import metadata, resources
 from typing import Any
 
@@ -22,7 +24,7 @@ from finer_tasks.errors import user_errors
 
 TESTED_LMMS_EVAL = ("0.7.3",)
 TASK_PREFIX = "finer_"
-# Backends that drive rounds themselves, batched; for others lmms-eval's agentic loop does.
+# Backends that take rounds themselves, in batches.
 DRIVES_ROUNDS = {"finer_hf"}
 
 
@@ -105,16 +107,72 @@ def bind(config: dict[str, Any], model: Any) -> dict[str, Any]:
         "finer_version": finer_tasks.__version__,
         "versions": _versions(),
     }
+    if kwargs.get("attributes"):
+        identity["attributes_fingerprint"] = _complete_knowledge(dataset, prepared)
+    if "similarity" in kwargs:
+        identity["similarity"] = similarity_setting(kwargs)
     bound = dict(config) | {"dataset_path": str(prepared.data), "dataset_kwargs": {"load_from_disk": True}}
     if config.get("output_type") == "generate_until_multi_round":
-        identity["rounds"] = "multi_round" if _drives_rounds(model) else "agentic"
-        bound["output_type"] = f"generate_until_{identity['rounds']}"
+        identity["rounds"] = choose_rounds(model)
+        if identity["rounds"] == "agentic":
+            bound["output_type"] = "generate_until_agentic"
     bound["metadata"] = {**config["metadata"], "finer": identity}
     return bound
 
 
-def _drives_rounds(model: Any) -> bool:
-    return model in DRIVES_ROUNDS if isinstance(model, str) else type(model).__name__ == "FinerHF"
+def choose_rounds(model: Any) -> str:
+    """How a model takes several rounds.
+
+    multi_round: it does so itself, in batches. driver: finer_tasks.rounds.drive runs true chat turns
+    on its generate_until. agentic: lmms-eval's loop, one document at a time, each round a fresh turn.
+    """
+    if model in DRIVES_ROUNDS if isinstance(model, str) else type(model).__name__ == "FinerHF":
+        return "multi_round"
+    backend = _chat_backend(model)
+    if backend is None:
+        return "agentic"
+    from finer_tasks.rounds import drive
+
+    backend.generate_until_multi_round = drive
+    return "driver"
+
+
+def _chat_backend(model: Any) -> Any:
+    """The class of a chat model, None if it is none or unknown."""
+    if not isinstance(model, str):
+        return type(model) if getattr(model, "is_simple", True) is False else None
+    if "--force_simple" in sys.argv:
+        return None
+    from lmms_eval.models import get_model
+
+    try:
+        found = get_model(model)
+    except Exception:  # an unknown or unloadable model is lmms-eval's to report
+        return None
+    return None if getattr(found, "is_simple", True) else found
+
+
+def _complete_knowledge(dataset: str, prepared: Any) -> str:
+    """Fingerprint of the attributes; raises KnowledgeError if a concept of the test split has none."""
+    from datasets import load_from_disk
+
+    from finer_tasks.attributes.knowledge import load_knowledge
+    from finer_tasks.errors import KnowledgeError
+
+    knowledge = load_knowledge(dataset)
+    wanted = set(load_from_disk(str(prepared.data))["test"].unique("concept_id"))
+    missing = sorted(wanted - set(knowledge.concepts))
+    if missing:
+        raise KnowledgeError(
+            f"the attributes of {dataset} lack {len(missing)} of {len(wanted)} concepts of the test split, for example "
+            f"{', '.join(missing[:3])}. See `finer attributes check {dataset}`"
+        )
+    return knowledge.fingerprint
+
+
+def similarity_setting(kwargs: dict[str, Any]) -> str:
+    """The similarity that scores attributes: FINER_SIMILARITY, else the one in the YAML."""
+    return os.environ.get("FINER_SIMILARITY") or kwargs["similarity"]
 
 
 @functools.lru_cache(maxsize=1)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from datasets import load_from_disk
 
-from finer_tasks import hooks
+from finer_tasks import hooks, questions
 from finer_tasks.datasets.prepare import Request, prepare
 from finer_tasks.datasets.prepared import load_prepared
 from tests import official
@@ -27,7 +27,7 @@ def test_the_parent_of_a_question(doc: dict[str, Any]) -> None:
 def test_predicted_parents_go_down_the_levels_with_the_models_own_answers(doc: dict[str, Any]) -> None:
     kwargs = {"level": "fine", "parent": "predicted"}
     first = hooks.doc_to_text_predicted(doc, kwargs)
-    assert first == hooks.question(doc, "superordinate", None)
+    assert first == questions.with_parent(doc, "superordinate", None)
     replies = ["Answer: Car"]
     images, second, is_last, kept, _ = hooks.doc_to_text_predicted(doc, kwargs, previous_output=replies, round_idx=1)
     assert (len(images), is_last, kept) == (1, False, replies)
@@ -45,7 +45,7 @@ def test_an_empty_prediction_leaves_the_parent_out(doc: dict[str, Any]) -> None:
     _, text, _, _, _ = hooks.doc_to_text_predicted(
         doc, {"level": "coarse", "parent": "predicted"}, previous_output=[" "], round_idx=1
     )
-    assert text == hooks.question(doc, "coarse", None)
+    assert text == questions.with_parent(doc, "coarse", None)
 
 
 @pytest.mark.parametrize(

@@ -75,10 +75,15 @@ def test_rounds_are_driven_by_the_model_where_it_can(
     monkeypatch.setattr(manager, "model_name", "finer_hf")
     ours = manager._get_config(name)
     monkeypatch.setattr(manager, "model_name", "openai")
-    others = manager._get_config(name)
-    assert ours["output_type"] == "generate_until_multi_round"
-    assert others["output_type"] == "generate_until_agentic"
-    assert others["metadata"]["finer"]["rounds"] == "agentic"
+    chat = manager._get_config(name)
+    monkeypatch.setattr(manager, "model_name", "dummy")
+    simple = manager._get_config(name)
+    found = [(c["output_type"], c["metadata"]["finer"]["rounds"]) for c in (ours, chat, simple)]
+    assert found == [
+        ("generate_until_multi_round", "multi_round"),
+        ("generate_until_multi_round", "driver"),
+        ("generate_until_agentic", "agentic"),
+    ]
 
 
 def test_an_unprepared_or_damaged_dataset_is_an_error_at_once(tmp_path: Path, manager: TaskManager) -> None:

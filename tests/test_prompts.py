@@ -6,7 +6,7 @@ import pytest
 
 from finer_tasks.datasets.taxonomy import DATASETS, load_taxonomy
 from finer_tasks.errors import PromptError
-from finer_tasks.prompts import active_prompt_set, load_prompt_set
+from finer_tasks.prompts import Blanks, active_prompt_set, load_prompt_set
 
 GOOD = 'name: mine\ndirect:\n  superordinate: "S {{ choices|length }}"\n  coarse: "C {{ parent }}"\n  fine: "F {{ parent }}"\n'
 
@@ -15,17 +15,17 @@ GOOD = 'name: mine\ndirect:\n  superordinate: "S {{ choices|length }}"\n  coarse
 def test_default_questions_ask_for_the_marker_and_offer_closed_choices(dataset: str) -> None:
     prompts, taxonomy = active_prompt_set(), load_taxonomy(dataset)
     for level in ("superordinate", "coarse", "fine"):
-        assert '"Answer:"' in prompts.question("direct", level, taxonomy, "Albatross")
-    top = prompts.question("direct", "superordinate", taxonomy, None)
+        assert '"Answer:"' in prompts.question("direct", level, taxonomy, Blanks("Albatross"))
+    top = prompts.question("direct", "superordinate", taxonomy, Blanks(None))
     assert all(choice in top for choice in taxonomy.superordinate_choices)
-    coarse = prompts.question("direct", "coarse", taxonomy, "Thing")
+    coarse = prompts.question("direct", "coarse", taxonomy, Blanks("Thing"))
     assert all(choice in coarse for choice in taxonomy.coarse_choices)
 
 
 def test_the_parent_is_named_or_left_out() -> None:
     prompts, taxonomy = active_prompt_set(), load_taxonomy("cub")
-    assert '"Albatross"' in prompts.question("direct", "fine", taxonomy, "Albatross")
-    assert "Albatross" not in prompts.question("direct", "fine", taxonomy, None)
+    assert '"Albatross"' in prompts.question("direct", "fine", taxonomy, Blanks("Albatross"))
+    assert "Albatross" not in prompts.question("direct", "fine", taxonomy, Blanks(None))
 
 
 def test_a_set_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,7 +35,7 @@ def test_a_set_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     prompts = active_prompt_set()
     assert prompts.name == "mine"
     assert prompts.hash != load_prompt_set("finer-1").hash
-    assert prompts.question("direct", "superordinate", load_taxonomy("cub"), None) == "S 4"
+    assert prompts.question("direct", "superordinate", load_taxonomy("cub"), Blanks(None)) == "S 4"
 
 
 @pytest.mark.parametrize(

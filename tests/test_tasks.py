@@ -20,11 +20,23 @@ def test_all_direct_and_parent_tasks_are_there() -> None:
     assert direct | parents <= names
 
 
+VARIANTS = ("attrseek", "attrseek1", "cot", "cot_fewshot", "text", "both", "parent_only")
+LISTS = ("attributes", "attributes_text")
+
+
+def test_all_variants_are_there() -> None:
+    names = {task.name for task in list_tasks()}
+    assert {f"finer_{d}_{level}_{v}" for d in DATASETS for level in ("coarse", "fine") for v in VARIANTS} <= names
+    assert {f"finer_{d}_{v}" for d in DATASETS for v in LISTS} <= names
+
+
 def test_names_say_what_the_task_is() -> None:
     for task in list_tasks():
-        assert task.name.startswith(f"finer_{task.dataset}_{task.level}")
         default = "none" if task.level == "superordinate" else "gold"
-        assert task.name.endswith(f"_parent_{task.parent}") == (task.parent != default)
+        suffix = "" if task.variant == "direct" else f"_{task.variant}"
+        suffix += "" if task.parent == default else f"_parent_{task.parent}"
+        level = "" if task.variant in LISTS else f"_{task.level}"
+        assert task.name == f"finer_{task.dataset}{level}{suffix}"
 
 
 def test_files_lie_where_their_names_say_and_stay_short() -> None:
@@ -52,6 +64,9 @@ def leaves(name: str, groups: dict[str, list[str]]) -> Iterator[str]:
         ("finer_fine", {f"finer_{d}_fine" for d in SIX}),
         ("finer_cub", {f"finer_cub_{level}" for level in LEVELS}),
         ("finer_mini", {f"finer_mini_{level}" for level in LEVELS}),
+        ("finer_attrseek", {f"finer_{d}_{level}_attrseek" for d in SIX for level in ("coarse", "fine")}),
+        ("finer_text", {f"finer_{d}_{level}_text" for d in SIX for level in ("coarse", "fine")}),
+        ("finer_attributes", {f"finer_{d}_attributes" for d in SIX}),
         ("finer_parent_none", {f"finer_{d}_{level}_parent_none" for d in SIX for level in ("coarse", "fine")}),
         ("finer_parent_predicted", {f"finer_{d}_{level}_parent_predicted" for d in SIX for level in ("coarse", "fine")}),
     ],

@@ -3,8 +3,8 @@
     python -m finer_tasks.training.tiny_llava --output DIR [--seed 0]
 
 Two stages: the vision encoder learns to tell the concepts apart, then encoder, projector and
-language model learn together to answer the benchmark's direct questions. Only the train split
-is read. The folder it writes loads through AutoModelForImageTextToText and AutoProcessor.
+language model learn together to answer the benchmark's questions in all their variants. Only
+the train split is read. The folder it writes loads through AutoModelForImageTextToText and AutoProcessor.
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from finer_tasks.attributes.knowledge import load_knowledge
 from finer_tasks.datasets import mini
 from finer_tasks.datasets.record import FinerRecord
 from finer_tasks.datasets.taxonomy import load_taxonomy
-from finer_tasks.prompts import active_prompt_set, parent_level
+from finer_tasks.prompts import Blanks, active_prompt_set, parent_level
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -51,7 +52,11 @@ CHAT_TEMPLATE = (
     "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}"
     "{% endfor %}{% if add_generation_prompt %} ASSISTANT:{% endif %}"
 )
-# How often each level is asked, and how often the parent is left out of the question.
+# How often each way of asking occurs, each level of the direct one, and how often its parent is left out.
+VARIANT_WEIGHTS = {
+    "direct": 8, "text": 3, "both": 2, "attrseek": 3, "attrseek1": 2, "cot": 2, "attributes": 2, "attributes_text": 1,
+}  # fmt: skip
+WITHOUT_IMAGE = {"text", "attributes_text"}
 LEVEL_WEIGHTS = {"superordinate": 2, "coarse": 2, "fine": 6}
 NO_PARENT_SHARE = 0.3
 PATCH_SIZE = 8
@@ -67,26 +72,59 @@ class Schedule:
 
 
 VISION = Schedule(steps=1500, batch_size=64, learning_rate=1e-3)
-JOINT = Schedule(steps=1200, batch_size=32, learning_rate=1e-3)
+JOINT = Schedule(steps=1400, batch_size=32, learning_rate=1e-3)
 
 
-def question_and_answer(record: FinerRecord, rng: random.Random) -> tuple[str, str]:
-    """A direct question about the record and its answer, level and parent drawn from rng."""
+@dataclass(frozen=True)
+class Dialogue:
+    """A training example: question and answer by turn, with the image in the first turn or without."""
+
+    turns: tuple[tuple[str, str], ...]
+    has_image: bool
+
+
+def make_dialogue(record: FinerRecord, rng: random.Random) -> Dialogue:
+    """One of the benchmark's ways of asking about the record, drawn from rng, with its true answer."""
+    variant = rng.choices(list(VARIANT_WEIGHTS), weights=list(VARIANT_WEIGHTS.values()))[0]
+    levels = LEVEL_WEIGHTS if variant == "direct" else {"coarse": 1, "fine": 3}
+    level = rng.choices(list(levels), weights=list(levels.values()))[0]
     labels = {"superordinate": record.superordinate, "coarse": record.coarse[0], "fine": record.fine[0]}
-    level = rng.choices(list(LEVEL_WEIGHTS), weights=list(LEVEL_WEIGHTS.values()))[0]
     above = parent_level(level)
-    parent = None if above is None or rng.random() < NO_PARENT_SHARE else labels[above]
-    question = active_prompt_set().question("direct", level, load_taxonomy("mini"), parent)
-    return question, f"Answer: {labels[level]}"
+    lists = load_knowledge("mini")[record.concept_id]
+    blanks = Blanks(
+        parent=None if above is None or (variant == "direct" and rng.random() < NO_PARENT_SHARE) else labels[above],
+        parents=(record.superordinate, record.coarse[0]) if level == "fine" else (record.superordinate,),
+        attributes=lists.required,
+        name=record.fine[0],
+    )
+
+    def ask(template: str, at: str = level) -> str:
+        return active_prompt_set().question(template, at, load_taxonomy("mini"), blanks)
+
+    name = f"Answer: {labels[level]}"
+    seen = bullets((*lists.required, *lists.likely))
+    if variant == "attrseek":
+        turns = [(ask("attrseek_seek"), seen), (ask("attrseek_answer"), name)]
+    elif variant == "attrseek1":
+        turns = [(ask("attrseek1"), f"{seen}\n{name}")]
+    elif variant == "cot":
+        turns = [(ask("cot"), f"It has {', '.join(lists.required)}. {name}")]
+    elif variant in ("attributes", "attributes_text"):
+        turns = [(ask(variant, "fine"), f"Required:\n{bullets(lists.required)}\nLikely:\n{bullets(lists.likely)}")]
+    else:
+        turns = [(ask(variant), name)]
+    return Dialogue(tuple(turns), has_image=variant not in WITHOUT_IMAGE)
 
 
-def build_tokenizer(records: list[FinerRecord], vocabulary: int = 512) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer trained on the questions, names and attribute phrases of mini."""
+def bullets(phrases: tuple[str, ...]) -> str:
+    """One phrase a line, or "- none"."""
+    return "\n".join(f"- {phrase}" for phrase in phrases) or "- none"
+
+
+def build_tokenizer(records: list[FinerRecord], vocabulary: int = 1024) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer trained on the dialogues of mini."""
     rng = random.Random(0)
-    texts = [" ".join(question_and_answer(record, rng)) for record in records]
-    for concept in mini.mini_concepts():
-        attributes = concept.attributes()
-        texts += [f"Required: {', '.join(attributes['required'])}. Likely: {', '.join(attributes['likely'])}."] * 20
+    texts = [" ".join(part for turn in make_dialogue(record, rng).turns for part in turn) for record in records]
     texts += ["USER: ASSISTANT:"] * 50
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -225,33 +263,25 @@ def train_joint(
     seed: int,
     schedule: Schedule,
 ) -> float:
-    """Stage 2: everything learns to answer the direct questions; the loss is on the answer only."""
+    """Stage 2: everything learns to take part in the dialogues; the loss is on the answers only."""
     rng, generator = random.Random(seed), torch.Generator().manual_seed(seed + 1)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     recent = 0.0
     for _ in steps_of(schedule, parameters, "joint"):
         chosen = torch.randint(len(pixels), (schedule.batch_size,), generator=generator)
-        batch = encode(processor, [question_and_answer(records[index], rng) for index in chosen.tolist()])
-        loss = model(pixel_values=augment(pixels[chosen], generator), **batch).loss
+        dialogues = [make_dialogue(records[index], rng) for index in chosen.tolist()]
+        shown = chosen[torch.tensor([dialogue.has_image for dialogue in dialogues])]
+        loss = model(pixel_values=augment(pixels[shown], generator), **encode(processor, dialogues)).loss
         loss.backward()
         recent = 0.95 * recent + 0.05 * loss.item()
     return recent
 
 
-def encode(processor: LlavaProcessor, pairs: list[tuple[str, str]]) -> dict[str, torch.Tensor]:
-    """Right-padded ids, mask and labels of question-answer pairs, labels on the answers only."""
-    tokenizer = processor.tokenizer
-    image_tokens = "<image>" * (mini.IMAGE_SIZE // PATCH_SIZE) ** 2
-    rows = []
-    for question, answer in pairs:
-        prompt = processor.apply_chat_template(_messages(question), add_generation_prompt=True)
-        full = processor.apply_chat_template(_messages(question, answer))
-        prompt_ids, full_ids = (
-            tokenizer(text.replace("<image>", image_tokens), add_special_tokens=False)["input_ids"] for text in (prompt, full)
-        )
-        rows.append((full_ids, [-100] * len(prompt_ids) + full_ids[len(prompt_ids) :]))
+def encode(processor: LlavaProcessor, dialogues: list[Dialogue]) -> dict[str, torch.Tensor]:
+    """Right-padded ids, mask and labels of dialogues, labels on the answers only."""
+    rows = [_encode_one(processor, dialogue) for dialogue in dialogues]
     width = max(len(ids) for ids, _ in rows)
-    pad = tokenizer.pad_token_id
+    pad = processor.tokenizer.pad_token_id
     return {
         "input_ids": torch.tensor([ids + [pad] * (width - len(ids)) for ids, _ in rows]),
         "attention_mask": torch.tensor([[1] * len(ids) + [0] * (width - len(ids)) for ids, _ in rows]),
@@ -259,11 +289,24 @@ def encode(processor: LlavaProcessor, pairs: list[tuple[str, str]]) -> dict[str,
     }
 
 
-def _messages(question: str, answer: str | None = None) -> list[dict[str, Any]]:
-    user: dict[str, Any] = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]}
-    if answer is None:
-        return [user]
-    return [user, {"role": "assistant", "content": [{"type": "text", "text": answer}]}]
+def _encode_one(processor: LlavaProcessor, dialogue: Dialogue) -> tuple[list[int], list[int]]:
+    image_tokens = "<image>" * (mini.IMAGE_SIZE // PATCH_SIZE) ** 2
+    messages: list[dict[str, Any]] = []
+    ids: list[int] = []
+    labels: list[int] = []
+
+    def rendered(**options: Any) -> list[int]:
+        text = str(processor.apply_chat_template(messages, **options)).replace("<image>", image_tokens)
+        return list(processor.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    for question, answer in dialogue.turns:
+        image = [{"type": "image"}] if dialogue.has_image and not messages else []
+        messages.append({"role": "user", "content": [*image, {"type": "text", "text": question}]})
+        prompt = rendered(add_generation_prompt=True)
+        messages.append({"role": "assistant", "content": [{"type": "text", "text": answer}]})
+        ids = rendered()
+        labels += [-100] * (len(prompt) - len(labels)) + ids[len(prompt) :]
+    return ids, labels
 
 
 def train(output: Path, seed: int, vision: Schedule = VISION, joint: Schedule = JOINT) -> dict[str, object]:

@@ -88,6 +88,7 @@ def concept_of(category: Mapping[str, Any], path: Path) -> Concept:
         coarse=tuple(dict.fromkeys(label for label in (group, family) if label)),
         fine=tuple(dict.fromkeys(label for label in (common, binomial) if label)),
         general=(str(category["genus"]),) if category.get("genus") else (),
+        ranks=tuple(f"{rank} {category[rank]}" for rank in RANKS if category.get(rank)),
     )
 
 

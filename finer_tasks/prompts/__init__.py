@@ -27,6 +27,25 @@ _PARENTS = {"superordinate": None, "coarse": "superordinate", "fine": "coarse"}
 
 
 @dataclass(frozen=True)
+class Blanks:
+    """What a question may name of a document, beside the words of its dataset.
+
+    Attributes:
+        parent: label one level up, None to leave it out.
+        parents: all labels above the asked level, superordinate first.
+        attributes: phrases.
+        ranks: scientific ranks with names, down to genus.
+        name: the concept's own name, for questions that ask about it and not for it.
+    """
+
+    parent: str | None = None
+    parents: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
+    ranks: tuple[str, ...] = ()
+    name: str = ""
+
+
+@dataclass(frozen=True)
 class PromptSet:
     """Templates by variant and level, with the hash of the file's content (first 12 hex digits)."""
 
@@ -34,15 +53,19 @@ class PromptSet:
     hash: str
     templates: Mapping[str, Mapping[str, jinja2.Template]]
 
-    def question(self, variant: str, level: str, taxonomy: Taxonomy, parent: str | None) -> str:
-        """The question put to a model. `parent` is the label one level up, or None to leave it out."""
+    def question(self, variant: str, level: str, taxonomy: Taxonomy, blanks: Blanks) -> str:
+        """The question put to a model; raises PromptError if the set has no such template."""
         choices = {"superordinate": taxonomy.superordinate_choices, "coarse": taxonomy.coarse_choices}.get(level, ())
-        return self.templates[variant][level].render(
+        try:
+            template = self.templates[variant][level]
+        except KeyError:
+            raise PromptError(f"prompt set {self.name!r} has no template {variant!r} for level {level!r}") from None
+        return template.render(
             noun=taxonomy.noun,
             coarse_term=taxonomy.coarse_term,
             fine_term=taxonomy.fine_term,
-            parent=parent,
             choices=list(choices),
+            **vars(blanks),
         )
 
 
@@ -83,7 +106,17 @@ def _compile(path: Path, variant: str, levels: object) -> dict[str, jinja2.Templ
     try:
         compiled = {level: _JINJA.from_string(source) for level, source in levels.items()}
         for template in compiled.values():
-            template.render(noun="object", coarse_term="kind", fine_term="type", parent="Bird", choices=["Bird"])
+            template.render(
+                noun="object",
+                coarse_term="kind",
+                fine_term="type",
+                choices=["Bird"],
+                parent="Bird",
+                parents=("Bird", "Albatross"),
+                attributes=("white head",),
+                ranks=("genus Phoebastria",),
+                name="Laysan Albatross",
+            )
     except (jinja2.TemplateError, TypeError) as error:
         raise PromptError(f"{path}: {variant!r} holds a template that cannot be used: {error}") from error
     return compiled

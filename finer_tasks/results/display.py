@@ -8,7 +8,12 @@ from rich.console import Console
 from rich.table import Table
 
 from finer_tasks.results.reading import Run
-from finer_tasks.results.summary import consistencies, disagreements, rows
+from finer_tasks.results.summary import attribute_rows, consistencies, disagreements, rows, seek_rows
+
+_LEGEND = (
+    "± standard error, clustered by concept (em macro: over concepts). depth: deepest level named rightly, 0 to 3. "
+    "lca: edges between named and true concept, where one is named. named: share of answers that name one concept."
+)
 
 
 def print_summary(run: Run, console: Console, with_reasons: bool = False) -> None:
@@ -26,13 +31,16 @@ def print_summary(run: Run, console: Console, with_reasons: bool = False) -> Non
             _with_error(row.em_strict, row.em_strict_error), _number(row.depth, 2),
             _number(row.lca_distance, 2), _number(row.named),
         )  # fmt: skip
-    console.print(table)
-    _say(
-        console,
-        "± standard error, clustered by concept (em macro: over concepts). depth: deepest level named rightly, 0 to 3. "
-        "lca: edges between named and true concept, where one is named. named: share of answers that name one concept.",
-        style="dim",
-    )
+    if shown:
+        console.print(table)
+        _say(console, _LEGEND, style="dim")
+    _print_attributes(run, console)
+    for seek in seek_rows(run):
+        _say(
+            console,
+            f"{seek.task} ({seek.rounds}): of {seek.documents} first turns {seek.empty} were empty, "
+            f"{seek.endless} did not end, {seek.named} named the concept already",
+        )
     for item in consistencies(run):
         _say(
             console,
@@ -53,6 +61,22 @@ def print_summary(run: Run, console: Console, with_reasons: bool = False) -> Non
     _say(console, origin, style="dim")
 
 
+def _print_attributes(run: Run, console: Console) -> None:
+    found = attribute_rows(run)
+    if not found:
+        return
+    table = Table(title="attribute lists", title_justify="left")
+    table.add_column("figure", no_wrap=True)
+    for row in found:
+        table.add_column(f"{row.dataset} {row.variant}", justify="right")
+    table.add_row("documents", *(str(row.documents) for row in found))
+    for name in found[0].scores:
+        table.add_row(name, *(_number(row.scores[name]) for row in found))
+    table.add_row("replies without a list", *(str(row.unparsed) for row in found))
+    table.add_row("similarity", *(row.similarity for row in found))
+    console.print(table)
+
+
 def _print_reasons(run: Run, console: Console) -> None:
     shown = rows(run)
     reasons = list(dict.fromkeys(reason for row in shown for reason in row.reasons))
@@ -67,6 +91,8 @@ def _print_reasons(run: Run, console: Console) -> None:
 def print_disagreements(run: Run, console: Console, most: int) -> None:
     """The documents on which em and em_strict differ, with answer and reason."""
     for task in run.tasks:
+        if not task.names_concepts:
+            continue
         differing = disagreements(task)
         _say(console, f"{task.name}: em and em_strict differ on {len(differing)} of {len(task.samples)} documents")
         for sample in differing[:most]:

@@ -22,17 +22,22 @@ class Sample:
 
     @property
     def reason(self) -> str:
-        return str(self.items["em_strict"]["reason"])
+        """What the strict scorer made of the answer; empty for attribute lists."""
+        return str(self.items.get("em_strict", {}).get("reason", ""))
 
 
 @dataclass(frozen=True)
 class TaskRun:
-    """One task of a run: what identifies it, and its samples."""
+    """One task of a run: what identifies it, and its samples. Attribute tasks are scored by list, not by name."""
 
     name: str
     identity: Mapping[str, Any]
     generation: Mapping[str, Any]
     samples: tuple[Sample, ...]
+
+    @property
+    def names_concepts(self) -> bool:
+        return bool(self.samples) and "em" in self.samples[0].items
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,7 @@ def _samples(path: Path) -> Iterator[Sample]:
         for number, line in enumerate(file, start=1):
             try:
                 raw = json.loads(line)
-                detail = raw["em_strict"]
+                detail = raw["em_strict"] if "em_strict" in raw else raw["attr_f1"]
                 items = {name: value for name, value in raw.items() if isinstance(value, dict) and "concept_id" in value}
                 output = detail["rounds"][-1] if "rounds" in detail else _output(raw["filtered_resps"])
                 yield Sample(detail["record"], extract_answer(output), items)

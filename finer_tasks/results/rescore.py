@@ -17,6 +17,8 @@ def rescore(run: Run) -> Run:
 
 
 def _task(task: TaskRun) -> TaskRun:
+    if not task.names_concepts:
+        return task
     level, names = task.identity["level"], lexicon(task.identity["dataset"])
 
     def again(sample: Sample) -> Sample:
@@ -25,6 +27,6 @@ def _task(task: TaskRun) -> TaskRun:
         else:
             em, f1 = classification.score(sample.answer, accepted_labels(dict(sample.record), level))
             strict = score_strict(sample.answer, sample.record, level, names)
-        return replace(sample, items=score_items(em, f1, strict, sample.record["concept_id"]))
+        return replace(sample, items={**sample.items, **score_items(em, f1, strict, sample.record["concept_id"])})
 
     return replace(task, samples=tuple(again(sample) for sample in task.samples))

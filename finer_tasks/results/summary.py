@@ -62,7 +62,7 @@ class Consistency:
 def rows(run: Run) -> list[Row]:
     """One row a task, by dataset, variant, parent and level."""
     order = {level: index for index, level in enumerate(LEVELS)}
-    made = [_row(task) for task in run.tasks]
+    made = [_row(task) for task in run.tasks if task.names_concepts]
 
     def place(row: Row) -> tuple[object, ...]:
         # The superordinate question has no parent; it heads the rows of the default one.
@@ -99,11 +99,12 @@ def _row(task: TaskRun) -> Row:
 def consistencies(run: Run) -> list[Consistency]:
     """Fine against coarse for each dataset, variant and parent that has both."""
     found = []
-    fine_tasks = [task for task in run.tasks if task.identity["level"] == "fine"]
+    naming = [task for task in run.tasks if task.names_concepts]
+    fine_tasks = [task for task in naming if task.identity["level"] == "fine"]
     for fine in fine_tasks:
         key = ("dataset", "variant", "parent")
         coarse = next(
-            (t for t in run.tasks if t.identity["level"] == "coarse" and all(t.identity[k] == fine.identity[k] for k in key)),
+            (t for t in naming if t.identity["level"] == "coarse" and all(t.identity[k] == fine.identity[k] for k in key)),
             None,
         )
         if coarse is not None:
@@ -123,6 +124,58 @@ def _consistency(fine: TaskRun, coarse: TaskRun) -> Consistency:
         em=_share(_right(high, "em") for low, high in pairs if _right(low, "em")),
         em_strict=_share(_right(high, "em_strict") for low, high in pairs if _right(low, "em_strict")),
     )
+
+
+@dataclass(frozen=True)
+class AttributeRow:
+    """Means of the attribute scores of one task, and the counts of replies that are no list."""
+
+    dataset: str
+    variant: str
+    documents: int
+    similarity: str
+    scores: dict[str, float]
+    unparsed: int
+
+
+def attribute_rows(run: Run) -> list[AttributeRow]:
+    """One row a task that generates attribute lists."""
+    found = []
+    for task in run.tasks:
+        if task.names_concepts or not task.samples:
+            continue
+        items = {name: [sample.items[name] for sample in task.samples] for name in task.samples[0].items}
+        scores = {name: mean(values) for name, values in items.items() if "score" in values[0]}
+        unparsed = int(total(items["attr_unparsed"]))
+        identity = task.identity
+        found.append(
+            AttributeRow(identity["dataset"], identity["variant"], len(task.samples), identity["similarity"], scores, unparsed)
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class SeekRow:
+    """First turns of AttrSeek that were empty, did not end, or named the concept already."""
+
+    task: str
+    documents: int
+    empty: int
+    endless: int
+    named: int
+    rounds: str
+
+
+def seek_rows(run: Run) -> list[SeekRow]:
+    """One row an AttrSeek task."""
+    found = []
+    for task in run.tasks:
+        if task.samples and "seek_empty" in task.samples[0].items:
+            counts = [int(total([s.items[f"seek_{name}"] for s in task.samples])) for name in ("empty", "endless", "named")]
+            found.append(
+                SeekRow(task.name, len(task.samples), counts[0], counts[1], counts[2], task.identity.get("rounds", ""))
+            )
+    return found
 
 
 def disagreements(task: TaskRun) -> list[Sample]:

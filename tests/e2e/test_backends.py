@@ -14,7 +14,7 @@ import pytest
 from finer_tasks.datasets.prepare import Request, prepare
 from finer_tasks.models.loading import BUILT_IN
 from finer_tasks.results.reading import read_run
-from finer_tasks.results.summary import rows
+from finer_tasks.results.summary import attribute_rows, rows, seek_rows
 from tests import official
 from tests.e2e.commands import finer, lmms_eval
 from tests.e2e.server import chat_server
@@ -47,10 +47,99 @@ def test_an_openai_compatible_server(shared_data: Path, tmp_path: Path, backend:
     assert made["gold"].em == pytest.approx(10 / 12)  # the first ten documents are Alder Finches
     assert made["predicted"].em == pytest.approx(10 / 12)
     predicted = next(task for task in run.tasks if task.identity["parent"] == "predicted")
-    assert predicted.identity["rounds"] == "agentic"
+    assert predicted.identity["rounds"] == "driver"
     assert len(server.seen) == 12 + 3 * 12
     assert all(size == (64, 64) for _, size in server.seen)
     assert any('"Finch"' in text for text, _ in server.seen)
+
+
+ALL_VARIANTS = (
+    *(f"finer_mini_fine_{v}" for v in ("attrseek", "attrseek1", "cot", "cot_fewshot", "text", "both", "parent_only")),
+    "finer_mini_coarse_attrseek",
+    "finer_mini_attributes",
+    "finer_mini_attributes_text",
+    "finer_mini_fine",
+)
+
+
+def say_more(text: str) -> str:
+    """As `say`, and it lists attributes when asked for them."""
+    if "two lists" in text:
+        return "Required:\n- red body\n- no crest\nLikely:\n- none"
+    if "Given these attributes" not in text and "list its visible" in text.replace("\n", " ") and "Answer:" not in text:
+        return "- red body\n- no crest"
+    return say(text)
+
+
+def test_all_variants_on_an_openai_compatible_server(shared_data: Path, tmp_path: Path) -> None:
+    with chat_server(say_more) as server:
+        done = lmms_eval(
+            *openai(server.url), "--tasks", ",".join(ALL_VARIANTS), "--limit", "10", "--log_samples", "--output_path", str(tmp_path),
+            data=shared_data,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    run = read_run(tmp_path)
+    by_variant = {row.variant: row for row in rows(run) if row.level == "fine"}
+    assert {v for v, row in by_variant.items() if row.em == 1.0} >= {"attrseek", "attrseek1", "cot", "text", "both", "direct"}
+    (seek, _) = sorted(seek_rows(run), key=lambda row: "fine" not in row.task)
+    assert (seek.documents, seek.empty, seek.endless, seek.named, seek.rounds) == (10, 0, 0, 0, "driver")
+    lists = {row.variant: row for row in attribute_rows(run)}
+    assert lists["attributes"].scores["attr_recall_required"] == 1.0
+    assert lists["attributes"].scores["attr_discrimination"] == 1.0
+    assert lists["attributes_text"].scores["attr_precision"] == 1.0
+    sizes = {("image" if size else "none") for text, size in server.seen if "has these attributes" in text}
+    assert sizes == {"none", "image"} or sizes == {"none"}
+    second = [text for text, _ in server.seen if "Given these attributes" in text]
+    assert len(second) == 20
+    assert all("- red body" in text for text in second)
+    shown = finer("gap", str(tmp_path), "--plots", str(tmp_path / "plots"), data=shared_data)
+    assert shown.returncode == 0, shown.stderr
+    assert "named from text, not from image" in shown.stdout
+    assert (tmp_path / "plots" / "gap-mini-fine.png").exists()
+
+
+def test_all_variants_on_finer_hf(shared_data: Path, tmp_path: Path) -> None:
+    done = lmms_eval(
+        *OUR_MODEL,
+        "--tasks",
+        ",".join(ALL_VARIANTS),
+        "--limit",
+        "32",
+        "--log_samples",
+        "--output_path",
+        str(tmp_path),
+        data=shared_data,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    run = read_run(tmp_path)
+    by_variant = {row.variant: row for row in rows(run) if row.level == "fine"}
+    for variant in ("text", "both", "attrseek", "cot", "direct"):
+        assert by_variant[variant].em >= 0.5, variant
+    assert by_variant["parent_only"].em <= 0.5
+    (seek, *_) = [row for row in seek_rows(run) if "fine" in row.task]
+    assert seek.rounds == "multi_round"
+    lists = {row.variant: row for row in attribute_rows(run)}
+    assert lists["attributes_text"].unparsed == 0
+    assert lists["attributes_text"].scores["attr_f1"] >= 0.8
+
+
+def test_one_command_evaluates_the_arms_and_reports(shared_data: Path) -> None:
+    done = finer(
+        "gap", "--model", "finer_hf", "--model_args", "pretrained=finer-mini", "--tasks", "finer_mini_fine", "--batch_size", "32",
+        "--limit", "64", "--json", data=shared_data,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    (gap,) = json.loads(done.stdout)
+    assert [arm["name"] for arm in gap["arms"]] == ["image", "text", "both", "attrseek", "parent_only"]
+    assert gap["documents"] == 64
+
+
+def test_attributes_must_be_there_for_the_tasks_that_tell_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINER_DATA_DIR", str(tmp_path / "data"))
+    prepare(Request("cub", official.cub(tmp_path / "cub"), allow_partial=True))
+    done = lmms_eval(*OUR_MODEL, "--tasks", "finer_cub_fine_text", data=tmp_path / "data")
+    assert done.returncode == 2
+    assert "finer attributes import cub" in done.stderr
 
 
 def test_lmms_evals_own_wrapper_answers_as_ours(shared_data: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from lmms_eval.api.instance import Instance
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForImageTextToText
 
-from finer_tasks import hooks
+from finer_tasks import hooks, questions
 from finer_tasks.datasets.prepared import load_prepared
 from finer_tasks.errors import ModelError
 from finer_tasks.models.batching import BatchRunner, by_length
@@ -154,7 +154,14 @@ def test_loglikelihood_prefers_the_true_label_and_is_the_same_in_batches(docs: A
     requests = [
         request(
             i,
-            (hooks.question(docs[i], "superordinate", None), f" Answer: {label}</s>", hooks.doc_to_visual, i, "t", "test"),
+            (
+                questions.with_parent(docs[i], "superordinate", None),
+                f" Answer: {label}</s>",
+                hooks.doc_to_visual,
+                i,
+                "t",
+                "test",
+            ),
             "loglikelihood",
         )
         for i in indices

@@ -30,7 +30,10 @@ _CLASS_KEYS = {"fine", "aliases", "general", "parts"}
 
 @dataclass(frozen=True)
 class Concept:
-    """A fine concept with its place in the taxonomy; labels are in order of preference."""
+    """A fine concept with its place in the taxonomy; labels are in order of preference.
+
+    `ranks` are scientific ranks with names, kingdom to genus, where the dataset has them.
+    """
 
     concept_id: str
     superordinate: str
@@ -39,6 +42,7 @@ class Concept:
     coarse_aliases: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     general: tuple[str, ...] = ()
+    ranks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

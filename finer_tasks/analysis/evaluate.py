@@ -1,0 +1,32 @@
+"""Running the arms of the modality gap through lmms-eval's own command."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from finer_tasks.errors import ResultsError
+from finer_tasks.tasks import list_tasks
+
+ARM_SUFFIXES = ("", "_text", "_both", "_attrseek", "_parent_only")
+
+
+def evaluate_arms(model: str, model_args: str, tasks: str, batch_size: str, limit: str | None) -> Path:
+    """Evaluate every arm of the given direct tasks in one run; returns the folder of its results."""
+    known = {task.name for task in list_tasks()}
+    wanted = [name.strip() + suffix for name in tasks.split(",") for suffix in ARM_SUFFIXES]
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise ResultsError(
+            f"--tasks {tasks}: {unknown[0]!r} is no task. Give direct coarse or fine tasks, such as finer_mini_fine"
+        )
+    folder = Path(tempfile.mkdtemp(prefix="finer-gap-"))
+    command = [sys.executable, "-m", "lmms_eval", "--model", model, "--tasks", ",".join(wanted), "--batch_size", batch_size]
+    command += ["--model_args", model_args] if model_args else []
+    command += ["--limit", limit] if limit else []
+    done = subprocess.run([*command, "--log_samples", "--output_path", str(folder)], check=False, stdout=sys.stderr)
+    if done.returncode:
+        raise ResultsError(f"lmms-eval ended with exit code {done.returncode}; its messages are above")
+    return folder

@@ -1,0 +1,192 @@
+"""The modality gap: what a model names from text and does not name from the image (Kim & Ji 2024, section 4).
+
+Arms are the variants of the coarse or fine task on the same documents: `image` (the direct
+question), `text` (required attributes, no image), `both`, `attrseek`, and `parent_only` as a control
+that tells the parents alone. All of them name the same parents, but for iNaturalist's text arm,
+which tells the ranks down to genus as the paper does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from finer_tasks.errors import ResultsError
+from finer_tasks.results.reading import Run, Sample, TaskRun
+
+ARMS = {"direct": "image", "text": "text", "both": "both", "attrseek": "attrseek", "attrseek1": "attrseek1",
+        "cot": "cot", "cot_fewshot": "cot_fewshot", "parent_only": "parent_only"}  # fmt: skip
+RESAMPLES = 2000
+CONFIDENCE = 0.95
+# What must agree for two arms to be comparable.
+_SAME = ("prompt_set", "prompt_hash", "data_fingerprint", "data_source")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with the bounds of its bootstrap interval (percentile method, concepts as clusters)."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One arm on the common documents."""
+
+    name: str
+    em: Estimate
+    em_strict: Estimate
+    f1: Estimate
+
+
+@dataclass(frozen=True)
+class Gap:
+    """The gap of one dataset and level.
+
+    Attributes:
+        arms: figures by arm, over the documents that all arms have.
+        differences: em of each arm minus em of the image arm, on the same documents.
+        knows_sees: shares of documents by (named from text, named from image): yes_yes, yes_no
+            (knows in text, fails in image), no_yes, no_no. Empty without both arms.
+        by_coarse: em of the text arm minus em of the image arm, by coarse label.
+        widest: concepts by that difference, the widest first.
+    """
+
+    dataset: str
+    level: str
+    documents: int
+    concepts: int
+    arms: tuple[Arm, ...]
+    differences: Mapping[str, Estimate]
+    knows_sees: Mapping[str, Estimate]
+    by_coarse: Mapping[str, float]
+    by_concept: Mapping[str, tuple[float, float]]
+    widest: tuple[tuple[str, float], ...]
+    notes: tuple[str, ...]
+
+
+def gaps(runs: Sequence[Run], seed: int = 0) -> list[Gap]:
+    """One Gap for each dataset and level that has the image arm; raises ResultsError where arms are not comparable."""
+    tasks = [task for run in runs for task in run.tasks if task.samples and "em" in task.samples[0].items]
+    groups: dict[tuple[str, str], dict[str, TaskRun]] = {}
+    for task in tasks:
+        identity = task.identity
+        if identity["variant"] in ARMS and identity["parent"] == "gold" and identity["level"] in ("coarse", "fine"):
+            arms = groups.setdefault((identity["dataset"], identity["level"]), {})
+            name = ARMS[identity["variant"]]
+            if name in arms:
+                raise ResultsError(f"{task.name} is in more than one of the results; give one run of each task")
+            arms[name] = task
+    found = [_gap(dataset, level, arms, seed) for (dataset, level), arms in sorted(groups.items()) if "image" in arms]
+    if not found:
+        raise ResultsError("no direct coarse or fine task among the results; the gap is measured against the image arm")
+    return found
+
+
+def _gap(dataset: str, level: str, arms: Mapping[str, TaskRun], seed: int) -> Gap:
+    _require_comparable(arms)
+    samples = {name: {s.record["id"]: s for s in task.samples} for name, task in arms.items()}
+    ids = list(samples["image"])
+    concept_of = [str(samples["image"][i].record["concept_id"]) for i in ids]
+    scores = {
+        metric: {name: np.array([_score(found[i], metric) for i in ids]) for name, found in samples.items()}
+        for metric in ("em", "em_strict", "f1")
+    }
+    resample = _Clusters(concept_of, seed)
+    em = scores["em"]
+    order = [name for name in ARMS.values() if name in arms]
+    made = tuple(Arm(name, *(resample.mean(scores[metric][name]) for metric in ("em", "em_strict", "f1"))) for name in order)
+    coarse_of = [str(samples["image"][i].record["coarse"][0]) for i in ids]
+    has_text = "text" in arms
+    by_concept = _means(concept_of, em["text"], em["image"]) if has_text else {}
+    return Gap(
+        dataset=dataset,
+        level=level,
+        documents=len(ids),
+        concepts=len(set(concept_of)),
+        arms=made,
+        differences={name: resample.mean(em[name] - em["image"]) for name in order if name != "image"},
+        knows_sees=_knows_sees(em["text"], em["image"], resample) if has_text else {},
+        by_coarse=_differences(coarse_of, em["text"], em["image"]) if has_text else {},
+        by_concept=by_concept,
+        widest=tuple(sorted(((k, t - i) for k, (t, i) in by_concept.items()), key=lambda item: (-item[1], item[0]))),
+        notes=_notes(dataset, arms),
+    )
+
+
+def _require_comparable(arms: Mapping[str, TaskRun]) -> None:
+    """All arms on the same documents, prompts and data."""
+    image = arms["image"]
+    wanted = {sample.record["id"] for sample in image.samples}
+    for task in arms.values():
+        for key in _SAME:
+            if task.identity[key] != image.identity[key]:
+                raise ResultsError(
+                    f"{task.name} and {image.name} cannot be compared: {key} is {task.identity[key]!r} in one "
+                    f"and {image.identity[key]!r} in the other"
+                )
+        found = {sample.record["id"] for sample in task.samples}
+        if found != wanted:
+            example = sorted(found ^ wanted)[0]
+            raise ResultsError(
+                f"{task.name} and {image.name} cannot be compared: they have {len(found)} and {len(wanted)} documents, "
+                f"{len(found ^ wanted)} of them in one only, for example {example}. Run both with the same --limit"
+            )
+
+
+def _knows_sees(text: np.ndarray, image: np.ndarray, resample: _Clusters) -> dict[str, Estimate]:
+    cells = {
+        "yes_yes": text * image,
+        "yes_no": text * (1 - image),
+        "no_yes": (1 - text) * image,
+        "no_no": (1 - text) * (1 - image),
+    }
+    return {name: resample.mean(values) for name, values in cells.items()}
+
+
+class _Clusters:
+    """Bootstrap over concepts: whole concepts are drawn with replacement, the same draws for every figure."""
+
+    def __init__(self, clusters: Sequence[str], seed: int) -> None:
+        names, self.index = np.unique(np.array(clusters), return_inverse=True)
+        rng = np.random.default_rng(seed)
+        self.counts = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=RESAMPLES)
+        self.sizes = np.bincount(self.index, minlength=len(names))
+
+    def mean(self, values: np.ndarray) -> Estimate:
+        """Mean over documents; its resampled means are sum(counts x sums) / sum(counts x sizes)."""
+        sums = np.bincount(self.index, weights=values, minlength=len(self.sizes))
+        means = (self.counts @ sums) / (self.counts @ self.sizes)
+        low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+        return Estimate(float(values.mean()), float(low), float(high))
+
+
+def _means(keys: Sequence[str], text: np.ndarray, image: np.ndarray) -> dict[str, tuple[float, float]]:
+    found = {}
+    for key in sorted(set(keys)):
+        mask = np.array([own == key for own in keys])
+        found[key] = (float(text[mask].mean()), float(image[mask].mean()))
+    return found
+
+
+def _differences(keys: Sequence[str], text: np.ndarray, image: np.ndarray) -> dict[str, float]:
+    return {key: of_text - of_image for key, (of_text, of_image) in _means(keys, text, image).items()}
+
+
+def _notes(dataset: str, arms: Mapping[str, TaskRun]) -> tuple[str, ...]:
+    notes = []
+    if dataset == "inat" and "text" in arms:
+        notes.append("the text arm tells the ranks down to genus, the image arm does not: part of the difference is theirs")
+    if "text" in arms and "parent_only" not in arms:
+        notes.append("without the parent_only arm, what guessing from the parent gives is not known")
+    if any(task.identity.get("data_partial") for task in arms.values()):
+        notes.append("from a partial copy of the dataset")
+    return tuple(notes)
+
+
+def _score(sample: Sample, metric: str) -> float:
+    return float(sample.items[metric]["score"])

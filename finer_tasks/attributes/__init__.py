@@ -1,0 +1,1 @@
+"""The knowledge base: which visible attributes a concept requires and which are likely."""

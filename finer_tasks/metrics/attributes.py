@@ -1,0 +1,272 @@
+"""Scores of generated attributes against a knowledge base.
+
+A generated list is matched one-to-one to the reference list so that the summed similarity is
+greatest (Hungarian method). Contradictions, the same part in another colour or its denial, have
+similarity 0 and are counted apart, however many words they share.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Protocol
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from finer_tasks.attributes.knowledge import ConceptAttributes
+from finer_tasks.metrics.attribute_lists import AttributeLists
+from finer_tasks.metrics.classification import normalize
+
+REQUIRED_WEIGHT = 1.0
+LIKELY_WEIGHT = 0.5
+# From this similarity on, two phrases are taken to say the same.
+SAME = 0.5
+COLORS = {
+    "red", "orange", "yellow", "green", "blue", "purple", "violet", "pink", "brown", "tan", "buff", "black",
+    "gray", "grey", "white", "cream", "golden", "gold", "silver", "rufous", "chestnut", "crimson", "scarlet",
+    "olive", "beige", "ivory", "maroon", "turquoise",
+}  # fmt: skip
+_DENIALS = frozenset({"no", "not", "without", "lacks", "lacking"})
+_IGNORED = frozenset({"with", "of", "on", "and", "its", "has", "have", "in", "is", "are", "or", "very", "colored", "coloured"})
+
+
+class Similarity(Protocol):
+    """A named scorer: similarities in 0…1 of every phrase of one list to every phrase of another."""
+
+    name: str
+
+    def __call__(self, generated: Sequence[str], references: Sequence[str]) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class _Phrase:
+    """A phrase as stems, with its colours, denial, and what remains (the part)."""
+
+    stems: frozenset[str]
+    colors: frozenset[str]
+    denied: bool
+    part: frozenset[str]
+
+
+@cache
+def _stemmer() -> object:
+    from nltk.stem.porter import PorterStemmer
+
+    return PorterStemmer()
+
+
+@cache
+def _stem(word: str) -> str:
+    return str(_stemmer().stem(word))  # type: ignore[attr-defined]
+
+
+@cache
+def analyse(phrase: str) -> _Phrase:
+    """Stems without function words; colours and denials set apart. Cached by distinct phrase."""
+    words = [word for word in re.split(r"[\s-]+", normalize(phrase.replace("-", " "))) if word]
+    denied = any(word in _DENIALS for word in words)
+    content = [word for word in words if word not in _DENIALS and word not in _IGNORED]
+    colors = frozenset("gray" if word == "grey" else word for word in content if word in COLORS)
+    part = frozenset(_stem(word) for word in content if word not in COLORS)
+    return _Phrase(part | colors, colors, denied, part)
+
+
+def contradicts(one: str, other: str) -> bool:
+    """Whether two phrases speak of the same part with disjoint colours, or one denies what the other states."""
+    a, b = analyse(one), analyse(other)
+    if not a.part & b.part:
+        return False
+    if a.denied != b.denied:
+        return True
+    same_part = a.part <= b.part or b.part <= a.part
+    return bool(same_part and a.colors and b.colors and not a.colors & b.colors)
+
+
+class LexicalSimilarity:
+    """Token F1 of stems without function words: 2|A∩B| / (|A|+|B|), 0 for contradictions. No model."""
+
+    name = "lexical"
+
+    def __call__(self, generated: Sequence[str], references: Sequence[str]) -> np.ndarray:
+        matrix = np.zeros((len(generated), len(references)))
+        for row, phrase in enumerate(generated):
+            for column, reference in enumerate(references):
+                matrix[row, column] = _lexical(phrase, reference)
+        return matrix
+
+
+@cache
+def _lexical(one: str, other: str) -> float:
+    a, b = analyse(one), analyse(other)
+    common = len(a.stems & b.stems)
+    if not common or contradicts(one, other):
+        return 0.0
+    return 2 * common / (len(a.stems) + len(b.stems))
+
+
+class EmbeddingSimilarity:
+    """Cosine of sentence embeddings, floored at 0, contradictions 0. `model`: name or path for sentence-transformers."""
+
+    name = "embedding"
+
+    def __init__(self, model: str) -> None:
+        from sentence_transformers import SentenceTransformer
+
+        self._model = SentenceTransformer(model)
+        self._known: dict[str, np.ndarray] = {}
+
+    def __call__(self, generated: Sequence[str], references: Sequence[str]) -> np.ndarray:
+        fresh = list({phrase for phrase in (*generated, *references) if phrase not in self._known})
+        if fresh:
+            encoded = self._model.encode(fresh, normalize_embeddings=True, show_progress_bar=False)
+            self._known |= dict(zip(fresh, encoded, strict=True))
+        if not generated or not references:
+            return np.zeros((len(generated), len(references)))
+        matrix = np.stack([self._known[p] for p in generated]) @ np.stack([self._known[p] for p in references]).T
+        return _without_contradictions(np.clip(matrix, 0, 1), generated, references)
+
+
+class EntailmentSimilarity:
+    """Probability that a reference entails the phrase, by a transformers NLI model (the role of AlignScore in the paper)."""
+
+    name = "nli"
+
+    def __init__(self, model: str, batch_size: int = 64) -> None:
+        import torch
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+        self._tokenizer = AutoTokenizer.from_pretrained(model)
+        self._model = AutoModelForSequenceClassification.from_pretrained(model).eval()
+        labels = {str(label).lower(): int(index) for label, index in self._model.config.label2id.items()}
+        self._entailment = next((index for label, index in labels.items() if "entail" in label and "not" not in label), 0)
+        self._batch_size, self._torch = batch_size, torch
+        self._known: dict[tuple[str, str], float] = {}
+
+    def __call__(self, generated: Sequence[str], references: Sequence[str]) -> np.ndarray:
+        pairs = [(reference, phrase) for phrase in generated for reference in references]
+        fresh = list({pair for pair in pairs if pair not in self._known})
+        for start in range(0, len(fresh), self._batch_size):
+            batch = fresh[start : start + self._batch_size]
+            inputs = self._tokenizer(*zip(*batch, strict=True), padding=True, truncation=True, return_tensors="pt")
+            with self._torch.inference_mode():
+                probabilities = self._model(**inputs).logits.softmax(-1)[:, self._entailment].tolist()
+            self._known |= dict(zip(batch, probabilities, strict=True))
+        matrix = np.array([self._known[pair] for pair in pairs]).reshape(len(generated), len(references))
+        return _without_contradictions(matrix, generated, references)
+
+
+def _without_contradictions(matrix: np.ndarray, generated: Sequence[str], references: Sequence[str]) -> np.ndarray:
+    for row, phrase in enumerate(generated):
+        for column, reference in enumerate(references):
+            if contradicts(phrase, reference):
+                matrix[row, column] = 0.0
+    return matrix
+
+
+@dataclass(frozen=True)
+class AttributeScore:
+    """Scores of one generated list.
+
+    With s the similarities of the matched pairs, G generated phrases, and weights w of the
+    references (required 1, likely 0.5):
+        precision = sum(s) / |G|;  recall = sum(w s) / sum(w);  f1 their harmonic mean
+        recall_required = sum of s over required references / number of required references
+        contradiction = share of generated phrases that contradict a reference
+        hallucination = share of generated phrases that match no reference of the concept
+            (similarity below 0.5) but match one of a sibling's
+        discrimination = 1 if the list fits its own concept best among the siblings by f1,
+            1/k at a tie of k, else 0;  rank = 1 + better ones + half of the other tied ones
+    """
+
+    precision: float
+    recall: float
+    f1: float
+    recall_required: float
+    contradiction: float
+    hallucination: float
+    discrimination: float
+    rank: float
+
+
+def score_attributes(
+    lists: AttributeLists,
+    truth: ConceptAttributes,
+    siblings: Mapping[str, ConceptAttributes],
+    similarity: Similarity,
+) -> AttributeScore:
+    """Score a list against its concept and the concept's siblings (those of the same coarse class, itself left out)."""
+    generated = lists.all
+    precision, recall, f1, recall_required = _match(generated, truth, similarity)
+    references = (*truth.required, *truth.likely)
+    own = similarity(generated, references).max(axis=1, initial=0.0) if generated else np.zeros(0)
+    contradicting = sum(any(contradicts(phrase, reference) for reference in references) for phrase in generated)
+    elsewhere = [p for s in siblings.values() for p in (*s.required, *s.likely)]
+    foreign = similarity(generated, elsewhere).max(axis=1, initial=0.0) if generated else np.zeros(0)
+    others = [_match(generated, sibling, similarity)[2] for sibling in siblings.values()]
+    better = sum(other > f1 for other in others)
+    tied = sum(other == f1 for other in others)
+    count = max(1, len(generated))
+    return AttributeScore(
+        precision=precision,
+        recall=recall,
+        f1=f1,
+        recall_required=recall_required,
+        contradiction=contradicting / count,
+        hallucination=float(((own < SAME) & (foreign >= SAME)).sum()) / count,
+        discrimination=0.0 if better else 1 / (1 + tied),
+        rank=1 + better + tied / 2,
+    )
+
+
+def _match(generated: Sequence[str], truth: ConceptAttributes, similarity: Similarity) -> tuple[float, float, float, float]:
+    """(precision, recall, f1, recall over required); empty against empty is a perfect match."""
+    references = (*truth.required, *truth.likely)
+    if not generated or not references:
+        same = float(not generated and not references)
+        return same, same, same, 1.0 if not truth.required else 0.0
+    matrix = similarity(generated, references)
+    weights = np.array([REQUIRED_WEIGHT] * len(truth.required) + [LIKELY_WEIGHT] * len(truth.likely))
+    rows, columns = linear_sum_assignment(matrix * weights, maximize=True)
+    matched = matrix[rows, columns]
+    precision = float(matched.sum()) / len(generated)
+    recall = float((matched * weights[columns]).sum() / weights.sum())
+    f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+    in_required = columns < len(truth.required)
+    recall_required = float(matched[in_required].sum()) / len(truth.required) if truth.required else 1.0
+    return precision, recall, f1, recall_required
+
+
+def rouge(lists: AttributeLists, truth: ConceptAttributes) -> dict[str, float]:
+    """ROUGE-1, -2 and -L F1 of the linearised lists (rouge-score, with stemming), as in the paper."""
+    scores = _rouge_scorer().score(linearise(truth.required, truth.likely), linearise(lists.required, lists.likely))  # type: ignore[attr-defined]
+    return {name: float(value.fmeasure) for name, value in scores.items()}
+
+
+def linearise(required: Sequence[str], likely: Sequence[str]) -> str:
+    """Both lists as one text, without headings, which would match in any two lists."""
+    return ", ".join((*required, *likely))
+
+
+@cache
+def _rouge_scorer() -> object:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    return RougeScorer(["rouge1", "rouge2", "rougeL"], use_stemmer=True)
+
+
+@cache
+def similarity_named(name: str) -> Similarity:
+    """A scorer by name: lexical, embedding:<model> or nli:<model>."""
+    kind, _, model = name.partition(":")
+    if kind == "lexical":
+        return LexicalSimilarity()
+    if kind == "embedding" and model:
+        return EmbeddingSimilarity(model)
+    if kind == "nli" and model:
+        return EntailmentSimilarity(model)
+    from finer_tasks.errors import KnowledgeError
+
+    raise KnowledgeError(f"unknown similarity {name!r}; give lexical, embedding:<model> or nli:<model>")

@@ -1,0 +1,100 @@
+"""From a task document to the questions that are put to a model."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from finer_tasks.answers import extract_answer
+from finer_tasks.attributes.knowledge import load_knowledge
+from finer_tasks.datasets.prepared import load_prepared
+from finer_tasks.datasets.record import LEVELS
+from finer_tasks.datasets.taxonomy import load_taxonomy
+from finer_tasks.metrics.classification import normalize
+from finer_tasks.prompts import Blanks, active_prompt_set, parent_level
+
+Doc = Mapping[str, Any]
+# Variants whose question tells the concept's attributes.
+TELLS_ATTRIBUTES = {"text", "both"}
+SEEK_STATES = ("empty", "endless", "named")
+_MAX_PARENT_LENGTH = 80
+# A first turn longer than this, or that repeats a line so often, is cut before it is put back.
+_MAX_SEEK_LINES = 40
+_MAX_SEEK_CHARACTERS = 4000
+_MAX_REPEATS = 3
+
+
+def ask(doc: Doc, variant: str, level: str, parent: str) -> str:
+    """The question of a variant and level. `parent`: gold, none, or gold_joined (all coarse labels, joined by "/")."""
+    above = parent_level(level)
+    label = None
+    if above and parent != "none":
+        label = "/".join(_labels(doc, above)) if parent == "gold_joined" else _labels(doc, above)[0]
+    dataset = dataset_of(doc)
+    blanks = Blanks(
+        parent=label,
+        parents=tuple(_labels(doc, name)[0] for name in LEVELS[: LEVELS.index(level)]),
+        attributes=load_knowledge(dataset)[doc["concept_id"]].required if variant in TELLS_ATTRIBUTES else (),
+        ranks=_ranks(dataset).get(doc["concept_id"], ()) if variant == "text" else (),
+        name=doc["fine"][0],
+    )
+    return active_prompt_set().question(variant, level, load_taxonomy(dataset), blanks)
+
+
+def with_parent(doc: Doc, level: str, parent: str | None) -> str:
+    """The direct question with any label in the parent's place."""
+    return active_prompt_set().question("direct", level, load_taxonomy(dataset_of(doc)), Blanks(parent))
+
+
+def dataset_of(doc: Doc) -> str:
+    """The dataset a document belongs to, from its id."""
+    return str(doc["id"]).split("/", 1)[0]
+
+
+def as_parent(reply: str) -> str | None:
+    """A model's answer made fit to be named in the next question: one line, no control characters, bounded."""
+    first_line = next(iter(extract_answer(reply[:10_000]).splitlines()), "")
+    cleaned = re.sub(r"[\x00-\x1f\x7f\"]", " ", first_line)
+    return " ".join(cleaned.split())[:_MAX_PARENT_LENGTH].rstrip(" .") or None
+
+
+def bounded(reply: str) -> str:
+    """A first turn as it is put back into the conversation: unchanged unless it is endless, then cut."""
+    if not _is_endless(reply):
+        return reply.strip() or "(nothing)"
+    kept: list[str] = []
+    for line in reply[:_MAX_SEEK_CHARACTERS].splitlines():
+        if line not in kept:
+            kept.append(line)
+    return "\n".join(kept[:_MAX_SEEK_LINES]).strip() or "(nothing)"
+
+
+def seek_state(reply: str, labels: Sequence[str]) -> str:
+    """What was wrong with a first turn: empty, endless, named (it tells the label already), or nothing ("")."""
+    if not reply.strip():
+        return "empty"
+    if _is_endless(reply):
+        return "endless"
+    words = f" {normalize(reply)} "
+    return "named" if any(f" {normalize(label)} " in words for label in labels if normalize(label)) else ""
+
+
+def _is_endless(reply: str) -> bool:
+    lines = [line.strip() for line in reply.splitlines() if line.strip()]
+    repeats = max(Counter(lines).values(), default=0)
+    return len(lines) > _MAX_SEEK_LINES or len(reply) > _MAX_SEEK_CHARACTERS or repeats > _MAX_REPEATS
+
+
+def _labels(doc: Doc, level: str) -> list[str]:
+    return [doc["superordinate"]] if level == "superordinate" else list(doc[level])
+
+
+@cache
+def _ranks(dataset: str) -> dict[str, tuple[str, ...]]:
+    """Scientific ranks by concept, of datasets that have them."""
+    if dataset != "inat":
+        return {}
+    return {concept.concept_id: concept.ranks for concept in load_prepared(dataset).concepts()}

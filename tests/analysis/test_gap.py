@@ -1,0 +1,95 @@
+"""The modality gap on made-up runs whose figures are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from finer_tasks.analysis.gap import gaps
+from finer_tasks.analysis.plots import plot_gaps
+from finer_tasks.errors import ResultsError
+from finer_tasks.results.reading import Run, Sample, TaskRun
+
+IDENTITY = {
+    "dataset": "mini",
+    "level": "fine",
+    "parent": "gold",
+    "prompt_set": "p",
+    "prompt_hash": "h",
+    "data_fingerprint": "f",
+    "data_source": "s",
+}
+
+
+def task(variant: str, right: list[int], **changes: Any) -> TaskRun:
+    """Documents 0, 1, … of concepts a, a, b, b, … and groups A, A, A, A, B, …; `right` are those answered right."""
+    samples = []
+    for i in range(8):
+        value = float(i in right)
+        concept = {"concept_id": "abcd"[i // 2]}
+        record = {"id": f"mini/test/{i}", "coarse": ["AB"[i // 4]], **concept}
+        items = {"em": {"score": value} | concept, "em_strict": {"score": value} | concept, "f1": {"score": value} | concept}
+        samples.append(Sample(record, "", items))
+    return TaskRun(f"finer_mini_fine_{variant}", IDENTITY | {"variant": variant} | changes, {}, tuple(samples))
+
+
+def run(*tasks: TaskRun) -> Run:
+    return Run(Path("x"), "m", tasks)
+
+
+IMAGE, TEXT = task("direct", [0, 4]), task("text", [0, 1, 2, 3, 4])
+
+
+def test_figures_worked_by_hand() -> None:
+    (gap,) = gaps([run(IMAGE, TEXT, task("parent_only", []))])
+    arms = {arm.name: arm.em.value for arm in gap.arms}
+    assert arms == {"image": 2 / 8, "text": 5 / 8, "parent_only": 0.0}
+    assert gap.differences["text"].value == pytest.approx(3 / 8)
+    cells = {name: cell.value for name, cell in gap.knows_sees.items()}
+    assert cells == {"yes_yes": 2 / 8, "yes_no": 3 / 8, "no_yes": 0.0, "no_no": 3 / 8}
+    assert gap.by_coarse == {"A": 1.0 - 0.25, "B": 0.25 - 0.25}
+    assert gap.widest[0] == ("b", 1.0)
+    assert (gap.documents, gap.concepts) == (8, 4)
+    assert gap.notes == ()
+
+
+def test_intervals_hold_the_value_and_are_the_same_every_time() -> None:
+    one, two = gaps([run(IMAGE, TEXT)]), gaps([run(IMAGE), run(TEXT)])
+    assert one == two
+    for estimate in (*one[0].differences.values(), *one[0].knows_sees.values()):
+        assert estimate.low <= estimate.value <= estimate.high
+    assert one[0].differences["text"].low < one[0].differences["text"].high
+    assert "parent_only" in one[0].notes[0]
+
+
+@pytest.mark.parametrize("key", ["prompt_hash", "data_fingerprint"])
+def test_other_prompts_or_data_are_refused(key: str) -> None:
+    with pytest.raises(ResultsError, match=f"cannot be compared: {key} is 'other' in one"):
+        gaps([run(IMAGE, task("text", [], **{key: "other"}))])
+
+
+def test_other_documents_are_refused_and_named() -> None:
+    fewer = replace(TEXT, samples=TEXT.samples[:-1])
+    with pytest.raises(ResultsError, match="7 and 8 documents, 1 of them in one only, for example mini/test/7"):
+        gaps([run(IMAGE, fewer)])
+
+
+def test_the_same_task_twice_or_no_image_arm_is_refused() -> None:
+    with pytest.raises(ResultsError, match="in more than one of the results"):
+        gaps([run(IMAGE), run(IMAGE)])
+    with pytest.raises(ResultsError, match="no direct coarse or fine task"):
+        gaps([run(TEXT)])
+
+
+def test_inaturalists_text_arm_is_told_to_tell_more() -> None:
+    (gap,) = gaps([run(task("direct", [0], dataset="inat"), task("text", [0], dataset="inat"))])
+    assert "ranks down to genus" in gap.notes[0]
+
+
+def test_plots_in_both_formats(tmp_path: Path) -> None:
+    written = plot_gaps(gaps([run(IMAGE, TEXT)]), tmp_path)
+    assert {path.suffix for path in written} == {".png", ".svg"}
+    assert all(path.stat().st_size > 5000 for path in written)

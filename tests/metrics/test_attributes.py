@@ -1,0 +1,167 @@
+"""Attribute scores, worked by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finer_tasks.attributes.knowledge import ConceptAttributes
+from finer_tasks.errors import KnowledgeError
+from finer_tasks.metrics.attribute_lists import parse_lists
+from finer_tasks.metrics.attributes import (
+    LexicalSimilarity,
+    contradicts,
+    rouge,
+    score_attributes,
+    similarity_named,
+)
+
+
+def concept(name: str, required: list[str], likely: list[str]) -> ConceptAttributes:
+    return ConceptAttributes(name, name, tuple(required), tuple(likely))
+
+
+RED = concept("red", ["red body", "no crest"], ["white belly", "gray wing"])
+BLUE = concept("blue", ["blue body", "no crest"], ["white belly", "gray wing"])
+CRESTED = concept("crested", ["red body", "black crest"], ["white belly", "gray wing"])
+SIBLINGS = {"blue": BLUE, "crested": CRESTED}
+
+
+def scored(text: str, truth: ConceptAttributes = RED, siblings: dict[str, ConceptAttributes] = SIBLINGS) -> Any:
+    return score_attributes(parse_lists(text), truth, siblings, LexicalSimilarity())
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("yellow bill", "black bill", True),
+        ("grey wing", "gray wing", False),
+        ("black and white wing", "white wing", False),
+        ("no crest", "black crest", True),
+        ("without a crest", "no crest", False),
+        ("yellow bill", "yellow legs", False),
+        ("long yellow bill", "black bill", True),
+        ("black wing tips", "white wing", True),
+        ("striped wing", "long wing", False),
+    ],
+)
+def test_contradictions(one: str, other: str, expected: bool) -> None:
+    assert contradicts(one, other) is expected
+    assert contradicts(other, one) is expected
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "value"),
+    [
+        ("red body", "red body", 1.0),
+        ("a red body", "body, red", 1.0),
+        ("wings of gray", "gray wing", 1.0),  # stems
+        ("red body", "red tail", 0.5),
+        ("dark red body", "red body", 0.8),  # 2*2/(3+2)
+        ("yellow bill", "black bill", 0.0),
+        ("round windows", "long tail", 0.0),
+    ],
+)
+def test_lexical_similarity(one: str, other: str, value: float) -> None:
+    assert LexicalSimilarity()([one], [other])[0, 0] == pytest.approx(value)
+
+
+def test_a_perfect_list() -> None:
+    found = scored("Required:\n- red body\n- no crest\nLikely:\n- white belly\n- gray wing")
+    assert (found.precision, found.recall, found.f1, found.recall_required) == (1, 1, 1, 1)
+    assert (found.contradiction, found.hallucination, found.discrimination, found.rank) == (0, 0, 1, 1)
+
+
+def test_required_attributes_weigh_twice() -> None:
+    """Two required of weight 1 and two likely of weight 0.5: the required alone are 2/3 of the recall."""
+    found = scored("Required:\n- red body\n- no crest")
+    assert found.precision == 1
+    assert found.recall == pytest.approx(2 / 3)
+    assert found.f1 == pytest.approx(0.8)
+    assert found.recall_required == 1
+    likely = scored("Likely:\n- white belly\n- gray wing")
+    assert likely.recall == pytest.approx(1 / 3)
+    assert likely.recall_required == 0
+
+
+def test_each_reference_is_matched_once() -> None:
+    """Three phrases that all say "red body" match one reference: precision 1/3."""
+    found = scored("Required:\n- red body\n- body red\n- the body is red")
+    assert found.precision == pytest.approx(1 / 3)
+    assert found.recall == pytest.approx(1 / 3)
+
+
+def test_a_siblings_list_contradicts_hallucinates_and_does_not_discriminate() -> None:
+    found = scored("Required:\n- blue body\n- no crest")
+    assert found.contradiction == pytest.approx(1 / 2)  # blue body against red body
+    assert found.hallucination == pytest.approx(1 / 2)  # it is true of the sibling
+    assert found.discrimination == 0
+    assert found.rank == 2
+
+
+def test_what_all_siblings_share_leaves_a_tie() -> None:
+    found = scored("Likely:\n- white belly")
+    assert found.discrimination == pytest.approx(1 / 3)
+    assert found.rank == 2  # better ones 0, two tied: 1 + 2/2
+
+
+def test_nothing_generated_and_nothing_to_find() -> None:
+    silent = scored("no list at all")
+    assert (silent.precision, silent.recall, silent.f1, silent.contradiction) == (0, 0, 0, 0)
+    nothing = scored("Required:\n- none", truth=concept("x", [], []), siblings={})
+    assert (nothing.precision, nothing.recall, nothing.f1, nothing.recall_required) == (1, 1, 1, 1)
+
+
+def test_rouge_of_equal_and_of_empty_lists() -> None:
+    same = rouge(parse_lists("Required:\n- red body\n- no crest\nLikely:\n- white belly\n- gray wing"), RED)
+    assert same == {"rouge1": 1.0, "rouge2": 1.0, "rougeL": 1.0}
+    assert rouge(parse_lists(""), RED) == {"rouge1": 0.0, "rouge2": 0.0, "rougeL": 0.0}
+    half = rouge(parse_lists("Required:\n- red body\n- no crest"), RED)
+    assert half["rouge1"] == pytest.approx(2 * 4 / (4 + 8))
+
+
+@given(
+    st.lists(
+        st.sampled_from(["red body", "no crest", "white belly", "gray wing", "blue body", "long tail"]), unique=True, max_size=6
+    )
+)
+def test_scores_stay_in_bounds(phrases: list[str]) -> None:
+    found = scored("Required:\n" + "\n".join(f"- {p}" for p in phrases) + "\n- none")
+    for name in ("precision", "recall", "f1", "recall_required", "contradiction", "hallucination", "discrimination"):
+        assert 0 <= getattr(found, name) <= 1 + 1e-9
+    assert 1 <= found.rank <= 3
+
+
+def test_similarities_by_name() -> None:
+    assert similarity_named("lexical").name == "lexical"
+    with pytest.raises(KnowledgeError, match="unknown similarity 'embedding'; give lexical, embedding:<model>"):
+        similarity_named("embedding")
+
+
+def test_entailment_by_a_transformers_model(tmp_path: Any) -> None:
+    """A tiny random classifier in the real format: shapes, caching and contradictions, not quality."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
+
+    words = ["[UNK]", "[PAD]", "[CLS]", "[SEP]", "red", "body", "no", "crest", "blue"]
+    raw = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="[UNK]"))
+    raw.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=raw, pad_token="[PAD]", unk_token="[UNK]", sep_token="[SEP]", cls_token="[CLS]"
+    )
+    tokenizer.save_pretrained(tmp_path)
+    config = BertConfig(
+        vocab_size=len(words), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
+        label2id={"contradiction": 0, "neutral": 1, "entailment": 2}, id2label={0: "contradiction", 1: "neutral", 2: "entailment"},
+    )  # fmt: skip
+    BertForSequenceClassification(config).save_pretrained(tmp_path)
+    similarity = similarity_named(f"nli:{tmp_path}")
+    matrix = similarity(["red body", "blue body"], ["red body", "no crest"])
+    assert matrix.shape == (2, 2)
+    assert 0 < matrix[0, 0] < 1
+    assert matrix[1, 0] == 0  # a contradiction, whatever the model says
+    np.testing.assert_array_equal(similarity(["red body"], ["red body"])[0, 0], matrix[0, 0])
