@@ -14,7 +14,7 @@ from rich.table import Table
 import finer_tasks
 from finer_tasks.cli_analysis import add_gap
 from finer_tasks.cli_attributes import add_attributes
-from finer_tasks.cli_output import out, without_nan
+from finer_tasks.cli_output import out, say, without_nan
 from finer_tasks.datasets.record import SPLITS
 from finer_tasks.datasets.sources import load_sources
 from finer_tasks.datasets.taxonomy import DATASETS
@@ -121,6 +121,12 @@ def _results(arguments: argparse.Namespace) -> None:
     print_summary(run, out, with_reasons=arguments.reasons)
     if arguments.disagreements is not None:
         print_disagreements(run, out, arguments.disagreements)
+    if arguments.bertscore:
+        from finer_tasks.results.bertscore import bertscore
+
+        model, _, layers = arguments.bertscore.rpartition(":") if ":" in arguments.bertscore else (arguments.bertscore, "", "")
+        for task, value in bertscore(run, model, int(layers) if layers else None).items():
+            say(f"{task}: BERTScore F1 {value:.3f} ({arguments.bertscore})")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -141,6 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     results.add_argument(
         "--disagreements", type=int, nargs="?", const=20, metavar="N", help="documents on which em and em_strict differ"
     )
+    results.add_argument("--bertscore", metavar="MODEL[:LAYERS]", help="BERTScore of attribute lists with this model")
     results.add_argument("--rescore", action="store_true", help="score the logged answers again with this version")
     results.add_argument("--json", action="store_true")
     results.set_defaults(run=_results)

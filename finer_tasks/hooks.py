@@ -7,7 +7,6 @@ document: a corrupt image or an odd output is counted and scored as wrong.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -185,17 +184,20 @@ def _seek_items(doc: Doc, results: Sequence[Any], level: str) -> dict[str, Any]:
     return {f"seek_{name}": {"value": float(state == name)} | concept for name in questions.SEEK_STATES}
 
 
-def score_attribute_lists(doc: Doc, results: Sequence[Any]) -> dict[str, Any]:
-    """Attribute scores of a reply from the image; formulas in metrics/attributes.py."""
-    return _attribute_items(doc, results, has_image=True)
+def score_attribute_lists(doc: Doc, results: Sequence[Any], similarity: str = "lexical") -> dict[str, Any]:
+    """Attribute scores of a reply from the image; formulas in metrics/attributes.py.
+
+    `similarity` is bound from the YAML or FINER_SIMILARITY when the task is loaded.
+    """
+    return _attribute_items(doc, results, True, similarity)
 
 
-def score_attribute_lists_text(doc: Doc, results: Sequence[Any]) -> dict[str, Any]:
+def score_attribute_lists_text(doc: Doc, results: Sequence[Any], similarity: str = "lexical") -> dict[str, Any]:
     """Attribute scores of a reply from the concept's name."""
-    return _attribute_items(doc, results, has_image=False)
+    return _attribute_items(doc, results, False, similarity)
 
 
-def _attribute_items(doc: Doc, results: Sequence[Any], has_image: bool) -> dict[str, Any]:
+def _attribute_items(doc: Doc, results: Sequence[Any], has_image: bool, similarity: str) -> dict[str, Any]:
     from finer_tasks.metrics import attributes
 
     dataset = dataset_of(doc)
@@ -205,8 +207,7 @@ def _attribute_items(doc: Doc, results: Sequence[Any], has_image: bool) -> dict[
     lists = parse_lists(output) if readable else parse_lists("")
     truth = knowledge[doc["concept_id"]]
     siblings = {i: knowledge.concepts[i] for i in siblings_of(dataset, doc["concept_id"]) if i in knowledge.concepts}
-    similarity = attributes.similarity_named(os.environ.get("FINER_SIMILARITY") or "lexical")
-    scored = attributes.score_attributes(lists, truth, siblings, similarity)
+    scored = attributes.score_attributes(lists, truth, siblings, attributes.similarity_named(similarity))
     concept = {"concept_id": doc["concept_id"]}
     items = {f"attr_{name}": {"score": value} | concept for name, value in vars(scored).items()}
     items |= {name: {"score": value} | concept for name, value in attributes.rouge(lists, truth).items()}

@@ -109,9 +109,10 @@ def bind(config: dict[str, Any], model: Any) -> dict[str, Any]:
     }
     if kwargs.get("attributes"):
         identity["attributes_fingerprint"] = _complete_knowledge(dataset, prepared)
+    bound = dict(config) | {"dataset_path": str(prepared.data), "dataset_kwargs": {"load_from_disk": True}}
     if "similarity" in kwargs:
         identity["similarity"] = similarity_setting(kwargs)
-    bound = dict(config) | {"dataset_path": str(prepared.data), "dataset_kwargs": {"load_from_disk": True}}
+        bound["process_results"] = functools.partial(config["process_results"], similarity=identity["similarity"])
     if config.get("output_type") == "generate_until_multi_round":
         identity["rounds"] = choose_rounds(model)
         if identity["rounds"] == "agentic":
@@ -171,8 +172,12 @@ def _complete_knowledge(dataset: str, prepared: Any) -> str:
 
 
 def similarity_setting(kwargs: dict[str, Any]) -> str:
-    """The similarity that scores attributes: FINER_SIMILARITY, else the one in the YAML."""
-    return os.environ.get("FINER_SIMILARITY") or kwargs["similarity"]
+    """The similarity that scores attributes: FINER_SIMILARITY, else the one in the YAML; loaded once to see that it can be."""
+    from finer_tasks.metrics.attributes import similarity_named
+
+    name = os.environ.get("FINER_SIMILARITY") or str(kwargs["similarity"])
+    similarity_named(name)
+    return name
 
 
 @functools.lru_cache(maxsize=1)

@@ -105,8 +105,8 @@ def test_states_of_first_turns_are_counted_by_document(doc: dict[str, Any]) -> N
 def test_attribute_lists_are_scored_against_the_knowledge_base(doc: dict[str, Any]) -> None:
     items = hooks.score_attribute_lists_text(doc, ["Required:\n- red body\n- no crest\nLikely:\n- none"])
     assert items["attr_recall_required"]["score"] == 1.0
-    assert items["attr_discrimination"]["score"] == 1.0
+    assert items["attr_discriminability"]["score"] == 1.0
     assert items["attr_f1"]["required"] == ["red body", "no crest"]
     prose = hooks.score_attribute_lists_text(doc, ["It is red."])
     assert (prose["attr_f1"]["score"], prose["attr_unparsed"]["value"]) == (0.0, 1.0)
-    assert prose["attr_discrimination"]["score"] == pytest.approx(1 / 4)
+    assert prose["attr_discriminability"]["score"] == pytest.approx(1 / 4)

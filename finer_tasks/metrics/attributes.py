@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Protocol
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from finer_tasks.attributes.knowledge import ConceptAttributes
+from finer_tasks.errors import KnowledgeError
 from finer_tasks.metrics.attribute_lists import AttributeLists
 from finer_tasks.metrics.classification import normalize
 
@@ -98,7 +99,7 @@ class LexicalSimilarity:
         return matrix
 
 
-@cache
+@lru_cache(maxsize=1 << 20)
 def _lexical(one: str, other: str) -> float:
     a, b = analyse(one), analyse(other)
     common = len(a.stems & b.stems)
@@ -177,8 +178,8 @@ class AttributeScore:
         contradiction = share of generated phrases that contradict a reference
         hallucination = share of generated phrases that match no reference of the concept
             (similarity below 0.5) but match one of a sibling's
-        discrimination = 1 if the list fits its own concept best among the siblings by f1,
-            1/k at a tie of k, else 0;  rank = 1 + better ones + half of the other tied ones
+        discriminability = 1 if the list fits its own concept best among the siblings by f1,
+            1/k at a tie of k, else 0;  discriminability_rank = 1 + better ones + half of the other tied ones
     """
 
     precision: float
@@ -187,8 +188,8 @@ class AttributeScore:
     recall_required: float
     contradiction: float
     hallucination: float
-    discrimination: float
-    rank: float
+    discriminability: float
+    discriminability_rank: float
 
 
 def score_attributes(
@@ -216,8 +217,8 @@ def score_attributes(
         recall_required=recall_required,
         contradiction=contradicting / count,
         hallucination=float(((own < SAME) & (foreign >= SAME)).sum()) / count,
-        discrimination=0.0 if better else 1 / (1 + tied),
-        rank=1 + better + tied / 2,
+        discriminability=0.0 if better else 1 / (1 + tied),
+        discriminability_rank=1 + better + tied / 2,
     )
 
 
@@ -261,12 +262,15 @@ def _rouge_scorer() -> object:
 def similarity_named(name: str) -> Similarity:
     """A scorer by name: lexical, embedding:<model> or nli:<model>."""
     kind, _, model = name.partition(":")
-    if kind == "lexical":
-        return LexicalSimilarity()
-    if kind == "embedding" and model:
-        return EmbeddingSimilarity(model)
-    if kind == "nli" and model:
-        return EntailmentSimilarity(model)
-    from finer_tasks.errors import KnowledgeError
-
+    try:
+        if kind == "lexical" and not model:
+            return LexicalSimilarity()
+        if kind == "embedding" and model:
+            return EmbeddingSimilarity(model)
+        if kind == "nli" and model:
+            return EntailmentSimilarity(model)
+    except ImportError as error:
+        raise KnowledgeError(f"similarity {name!r} needs a package that is not installed ({error})") from error
+    except (OSError, ValueError) as error:
+        raise KnowledgeError(f"similarity {name!r}: the model cannot be loaded ({str(error).splitlines()[0]})") from error
     raise KnowledgeError(f"unknown similarity {name!r}; give lexical, embedding:<model> or nli:<model>")

@@ -85,7 +85,7 @@ def test_all_variants_on_an_openai_compatible_server(shared_data: Path, tmp_path
     assert (seek.documents, seek.empty, seek.endless, seek.named, seek.rounds) == (10, 0, 0, 0, "driver")
     lists = {row.variant: row for row in attribute_rows(run)}
     assert lists["attributes"].scores["attr_recall_required"] == 1.0
-    assert lists["attributes"].scores["attr_discrimination"] == 1.0
+    assert lists["attributes"].scores["attr_discriminability"] == 1.0
     assert lists["attributes_text"].scores["attr_precision"] == 1.0
     sizes = {("image" if size else "none") for text, size in server.seen if "has these attributes" in text}
     assert sizes == {"none", "image"} or sizes == {"none"}

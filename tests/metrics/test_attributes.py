@@ -73,7 +73,7 @@ def test_lexical_similarity(one: str, other: str, value: float) -> None:
 def test_a_perfect_list() -> None:
     found = scored("Required:\n- red body\n- no crest\nLikely:\n- white belly\n- gray wing")
     assert (found.precision, found.recall, found.f1, found.recall_required) == (1, 1, 1, 1)
-    assert (found.contradiction, found.hallucination, found.discrimination, found.rank) == (0, 0, 1, 1)
+    assert (found.contradiction, found.hallucination, found.discriminability, found.discriminability_rank) == (0, 0, 1, 1)
 
 
 def test_required_attributes_weigh_twice() -> None:
@@ -99,14 +99,14 @@ def test_a_siblings_list_contradicts_hallucinates_and_does_not_discriminate() ->
     found = scored("Required:\n- blue body\n- no crest")
     assert found.contradiction == pytest.approx(1 / 2)  # blue body against red body
     assert found.hallucination == pytest.approx(1 / 2)  # it is true of the sibling
-    assert found.discrimination == 0
-    assert found.rank == 2
+    assert found.discriminability == 0
+    assert found.discriminability_rank == 2
 
 
 def test_what_all_siblings_share_leaves_a_tie() -> None:
     found = scored("Likely:\n- white belly")
-    assert found.discrimination == pytest.approx(1 / 3)
-    assert found.rank == 2  # better ones 0, two tied: 1 + 2/2
+    assert found.discriminability == pytest.approx(1 / 3)
+    assert found.discriminability_rank == 2  # better ones 0, two tied: 1 + 2/2
 
 
 def test_nothing_generated_and_nothing_to_find() -> None:
@@ -131,15 +131,17 @@ def test_rouge_of_equal_and_of_empty_lists() -> None:
 )
 def test_scores_stay_in_bounds(phrases: list[str]) -> None:
     found = scored("Required:\n" + "\n".join(f"- {p}" for p in phrases) + "\n- none")
-    for name in ("precision", "recall", "f1", "recall_required", "contradiction", "hallucination", "discrimination"):
+    for name in ("precision", "recall", "f1", "recall_required", "contradiction", "hallucination", "discriminability"):
         assert 0 <= getattr(found, name) <= 1 + 1e-9
-    assert 1 <= found.rank <= 3
+    assert 1 <= found.discriminability_rank <= 3
 
 
 def test_similarities_by_name() -> None:
     assert similarity_named("lexical").name == "lexical"
     with pytest.raises(KnowledgeError, match="unknown similarity 'embedding'; give lexical, embedding:<model>"):
         similarity_named("embedding")
+    with pytest.raises(KnowledgeError, match="the model cannot be loaded"):
+        similarity_named("nli:/nonexistent/model")
 
 
 def test_entailment_by_a_transformers_model(tmp_path: Any) -> None:
