@@ -58,3 +58,12 @@ def test_a_broken_set_is_explained(tmp_path: Path, text: str, message: str) -> N
 def test_an_absent_set_is_named() -> None:
     with pytest.raises(PromptError, match=r"prompt set 'nowhere' .FINER_PROMPTS. cannot be read"):
         load_prompt_set("nowhere")
+
+
+def test_a_template_that_a_task_needs_is_missed_before_the_run(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(GOOD)
+    prompts = load_prompt_set(str(path))
+    prompts.require("direct", "fine")
+    with pytest.raises(PromptError, match="'mine' has no template 'attrseek_seek' for level 'fine', which this task needs"):
+        prompts.require("attrseek", "fine")

@@ -53,20 +53,30 @@ class PromptSet:
     hash: str
     templates: Mapping[str, Mapping[str, jinja2.Template]]
 
+    def require(self, variant: str, level: str) -> None:
+        """Raise PromptError if a template of the variant is missing."""
+        for part in _PARTS.get(variant, (variant,)):
+            if level not in self.templates.get(part, {}):
+                raise PromptError(
+                    f"prompt set {self.name!r} has no template {part!r} for level {level!r}, which this task needs. "
+                    f"Add it to the file that {VARIABLE} names"
+                )
+
     def question(self, variant: str, level: str, taxonomy: Taxonomy, blanks: Blanks) -> str:
         """The question put to a model; raises PromptError if the set has no such template."""
         choices = {"superordinate": taxonomy.superordinate_choices, "coarse": taxonomy.coarse_choices}.get(level, ())
-        try:
-            template = self.templates[variant][level]
-        except KeyError:
-            raise PromptError(f"prompt set {self.name!r} has no template {variant!r} for level {level!r}") from None
-        return template.render(
+        self.require(variant, level)
+        return self.templates[variant][level].render(
             noun=taxonomy.noun,
             coarse_term=taxonomy.coarse_term,
             fine_term=taxonomy.fine_term,
             choices=list(choices),
             **vars(blanks),
         )
+
+
+# Templates that a variant is made of, where they are not named like it.
+_PARTS = {"attrseek": ("attrseek_seek", "attrseek_answer")}
 
 
 def parent_level(level: str) -> str | None:
