@@ -45,16 +45,8 @@ def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
                     f"{root}: image {image_id} is {variant!r} of family {family!r} and manufacturer {maker!r}, "
                     f"but the dataset has {concept.fine[-1]!r} and {concept.coarse[0]!r}. Copy the official files again"
                 )
-            yield FinerRecord(
-                id=f"aircraft/{split}/{image_id}",
-                image=f"images/{image_id}.jpg",
-                superordinate=concept.superordinate,
-                coarse=concept.coarse,
-                fine=concept.fine,
-                concept_id=concept.concept_id,
-                class_id=variant,
-                split=split,
-                source=f"{SOURCE} {official}",
+            yield FinerRecord.of(
+                concept, f"aircraft/{split}/{image_id}", f"images/{image_id}.jpg", variant, f"{SOURCE} {official}"
             )
 
 

@@ -36,17 +36,7 @@ def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
     taxonomy = load_taxonomy("cars")
     for split, file, image, class_name in rows:
         concept = taxonomy.concept(class_name)
-        yield FinerRecord(
-            id=f"cars/{split}/{Path(file).stem}",
-            image=image,
-            superordinate=concept.superordinate,
-            coarse=concept.coarse,
-            fine=concept.fine,
-            concept_id=concept.concept_id,
-            class_id=class_name,
-            split=split,
-            source=SOURCE,
-        )
+        yield FinerRecord.of(concept, f"cars/{split}/{Path(file).stem}", image, class_name, SOURCE)
 
 
 def _devkit_rows(root: Path, splits: tuple[str, ...]) -> Iterator[tuple[str, str, str, str]]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from finer_tasks.datasets.files import find_root, look_up, read_table
+from finer_tasks.datasets.files import find_root, listed_images, read_table
 from finer_tasks.datasets.record import SPLITS, FinerRecord
 from finer_tasks.datasets.taxonomy import Concept, load_taxonomy
 from finer_tasks.errors import DatasetContentError
@@ -14,7 +14,6 @@ from finer_tasks.errors import DatasetContentError
 OFFICIAL = {"train": 5994, "test": 5794}
 CLASSES = 200
 SOURCE = "CUB-200-2011"
-_SPLITS = {"1": "train", "0": "test"}
 
 
 def locate(root: Path) -> Path:
@@ -31,17 +30,7 @@ def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
     """The records of the wanted splits, in the order of images.txt; `image` starts with images/."""
     taxonomy = load_taxonomy("cub")
     classes = read_table(root / "classes.txt", "class name")
-    images = read_table(root / "images.txt", "image path")
-    labels = read_table(root / "image_class_labels.txt", "class id")
-    flags = read_table(root / "train_test_split.txt", "0 or 1")
-    for image_id, path in images.items():
-        label = look_up(labels, image_id, root / "image_class_labels.txt", "images.txt")
-        flag = look_up(flags, image_id, root / "train_test_split.txt", "images.txt")
-        if flag not in _SPLITS:
-            raise DatasetContentError(f"{root / 'train_test_split.txt'}: image {image_id}: {flag!r} is neither 0 nor 1")
-        split = _SPLITS[flag]
-        if split not in splits:
-            continue
+    for image_id, path, label, split in listed_images(root, splits):
         if label not in classes:
             raise DatasetContentError(
                 f"{root / 'image_class_labels.txt'}: image {image_id}: label {label!r} is not among the "
@@ -54,14 +43,4 @@ def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
             )
         class_name = re.sub(r"^\d+\.", "", classes[label])
         concept = taxonomy.concept(class_name)
-        yield FinerRecord(
-            id=f"cub/{split}/{image_id}",
-            image=f"images/{path}",
-            superordinate=concept.superordinate,
-            coarse=concept.coarse,
-            fine=concept.fine,
-            concept_id=concept.concept_id,
-            class_id=class_name,
-            split=split,
-            source=SOURCE,
-        )
+        yield FinerRecord.of(concept, f"cub/{split}/{image_id}", f"images/{path}", class_name, SOURCE)

@@ -45,17 +45,7 @@ def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
                     at_line(path, number, f"label {labels[position]} does not fit folder {folder!r} ({order[folder]})")
                 )
             concept = taxonomy.concept(breed)
-            yield FinerRecord(
-                id=f"dogs/{split}/{Path(name).stem}",
-                image=f"Images/{file}",
-                superordinate=concept.superordinate,
-                coarse=concept.coarse,
-                fine=concept.fine,
-                concept_id=concept.concept_id,
-                class_id=breed,
-                split=split,
-                source=SOURCE,
-            )
+            yield FinerRecord.of(concept, f"dogs/{split}/{Path(name).stem}", f"Images/{file}", breed, SOURCE)
 
 
 def _read_list(root: Path, split: str) -> tuple[Path, list[tuple[int, str]], list[int] | None]:

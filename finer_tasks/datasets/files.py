@@ -7,6 +7,8 @@ from pathlib import Path
 
 from finer_tasks.errors import DatasetContentError, DatasetLayoutError, at_line
 
+_SPLITS = {"1": "train", "0": "test"}
+
 
 def find_root(root: Path, marker: str, inner: tuple[str, ...] = ()) -> Path:
     """The folder that holds `marker`: `root` itself or one of the folders usually inside it.
@@ -53,6 +55,22 @@ def read_table(path: Path, what: str) -> dict[str, str]:
     if not table:
         raise DatasetContentError(f"{path} is empty. Copy the official file again")
     return table
+
+
+def listed_images(root: Path, splits: tuple[str, ...]) -> Iterator[tuple[str, str, str, str]]:
+    """(image id, path, class id, split) by images.txt, image_class_labels.txt and train_test_split.txt.
+
+    CUB and NABirds share this form. Raises DatasetContentError where the files disagree.
+    """
+    labels = read_table(root / "image_class_labels.txt", "class id")
+    flags = read_table(root / "train_test_split.txt", "0 or 1")
+    for image_id, path in read_table(root / "images.txt", "image path").items():
+        label = look_up(labels, image_id, root / "image_class_labels.txt", "images.txt")
+        flag = look_up(flags, image_id, root / "train_test_split.txt", "images.txt")
+        if flag not in _SPLITS:
+            raise DatasetContentError(f"{root / 'train_test_split.txt'}: image {image_id}: {flag!r} is neither 0 nor 1")
+        if _SPLITS[flag] in splits:
+            yield image_id, path, label, _SPLITS[flag]
 
 
 def look_up(table: dict[str, str], key: str, path: Path, other: str) -> str:

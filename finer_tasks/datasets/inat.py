@@ -49,16 +49,8 @@ def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
             if label not in categories:
                 raise DatasetContentError(f"{path}: image {number}: category {label} is not among the {len(categories)} listed")
             concept = made.get(label) or made.setdefault(label, concept_of(categories[label], path))
-            yield FinerRecord(
-                id=f"inat/{split}/{number}",
-                image=str(_field(image, "file_name", path)),
-                superordinate=concept.superordinate,
-                coarse=concept.coarse,
-                fine=concept.fine,
-                concept_id=concept.concept_id,
-                class_id=str(label),
-                split=split,
-                source=f"{SOURCE} {path.stem}",
+            yield FinerRecord.of(
+                concept, f"inat/{split}/{number}", str(_field(image, "file_name", path)), str(label), f"{SOURCE} {path.stem}"
             )
 
 

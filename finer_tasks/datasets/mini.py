@@ -96,17 +96,8 @@ def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
         for concept in mini_concepts():
             for index in range(count):
                 relative = f"{split}/{concept.concept.concept_id}/{index:03d}.bmp"
-                yield FinerRecord(
-                    id=f"mini/{relative.removesuffix('.bmp')}",
-                    image=relative,
-                    superordinate=concept.concept.superordinate,
-                    coarse=concept.concept.coarse,
-                    fine=concept.concept.fine,
-                    concept_id=concept.concept.concept_id,
-                    class_id=concept.name,
-                    split=split,
-                    source=SOURCE,
-                )
+                identity = f"mini/{relative.removesuffix('.bmp')}"
+                yield FinerRecord.of(concept.concept, identity, relative, concept.name, SOURCE)
 
 
 def contact_sheet(size: int = 96) -> object:

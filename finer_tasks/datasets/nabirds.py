@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from finer_tasks.datasets.files import find_root, look_up, read_table
+from finer_tasks.datasets.files import find_root, listed_images, look_up, read_table
 from finer_tasks.datasets.record import SPLITS, FinerRecord
 from finer_tasks.datasets.taxonomy import Concept, load_taxonomy
 from finer_tasks.errors import DatasetContentError
@@ -14,7 +14,6 @@ from finer_tasks.errors import DatasetContentError
 OFFICIAL = {"train": 23929, "test": 24633}
 CLASSES = 555
 SOURCE = "NABirds"
-_SPLITS = {"1": "train", "0": "test"}
 
 
 def locate(root: Path) -> Path:
@@ -36,16 +35,7 @@ def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
     taxonomy = load_taxonomy("nabirds")
     names = {key: clean_name(name) for key, name in read_table(root / "classes.txt", "class name").items()}
     parents = read_table(root / "hierarchy.txt", "parent id")
-    labels = read_table(root / "image_class_labels.txt", "class id")
-    flags = read_table(root / "train_test_split.txt", "0 or 1")
-    for image_id, path in read_table(root / "images.txt", "image path").items():
-        label = look_up(labels, image_id, root / "image_class_labels.txt", "images.txt")
-        flag = look_up(flags, image_id, root / "train_test_split.txt", "images.txt")
-        if flag not in _SPLITS:
-            raise DatasetContentError(f"{root / 'train_test_split.txt'}: image {image_id}: {flag!r} is neither 0 nor 1")
-        split = _SPLITS[flag]
-        if split not in splits:
-            continue
+    for image_id, path, label, split in listed_images(root, splits):
         name = look_up(names, label, root / "classes.txt", "image_class_labels.txt")
         concept = taxonomy.concept(name)
         if concept.coarse[-1] not in ancestors(label, names, parents, root):
@@ -53,17 +43,7 @@ def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
                 f"{root / 'hierarchy.txt'}: class {label} ({name}) is not below {concept.coarse[-1]!r}. "
                 "Copy the official file again"
             )
-        yield FinerRecord(
-            id=f"nabirds/{split}/{image_id}",
-            image=f"images/{path}",
-            superordinate=concept.superordinate,
-            coarse=concept.coarse,
-            fine=concept.fine,
-            concept_id=concept.concept_id,
-            class_id=name,
-            split=split,
-            source=SOURCE,
-        )
+        yield FinerRecord.of(concept, f"nabirds/{split}/{image_id}", f"images/{path}", name, SOURCE)
 
 
 def clean_name(name: str) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from finer_tasks.errors import DatasetContentError
+
+if TYPE_CHECKING:
+    from finer_tasks.datasets.taxonomy import Concept
 
 LEVELS = ("superordinate", "coarse", "fine")
 SPLITS = ("train", "test")
@@ -52,6 +55,21 @@ class FinerRecord:
             labels = getattr(self, field)
             if isinstance(labels, str) or not labels or not all(label.strip() for label in labels):
                 raise DatasetContentError(f"record {self.id}: field {field!r} needs at least one label, none empty")
+
+    @classmethod
+    def of(cls, concept: Concept, identity: str, image: str, class_id: str, source: str) -> FinerRecord:
+        """The record of an image of a concept; the split is the middle part of `<dataset>/<split>/<image id>`."""
+        return cls(
+            id=identity,
+            image=image,
+            superordinate=concept.superordinate,
+            coarse=concept.coarse,
+            fine=concept.fine,
+            concept_id=concept.concept_id,
+            class_id=class_id,
+            split=identity.split("/")[1],
+            source=source,
+        )
 
     def to_row(self) -> dict[str, Any]:
         """The record as a row of the prepared dataset (lists instead of tuples)."""

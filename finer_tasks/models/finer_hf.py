@@ -211,7 +211,7 @@ class FinerHF(lmms):
         output = self._model.generate(**inputs, **self._generation_arguments(arguments), return_dict_in_generate=True)
         # Models that take embeddings return the new tokens alone, others the prompt as well.
         ids, prompt = output.sequences, inputs["input_ids"]
-        start = prompt.shape[1] if ids.shape[1] > prompt.shape[1] or torch.equal(ids[:, : prompt.shape[1]], prompt) else 0
+        start = prompt.shape[1] if torch.equal(ids[:, : prompt.shape[1]], prompt) else 0
         generated = ids[:, start:]
         lengths, ended = self._reply_lengths(generated)
         texts = [
