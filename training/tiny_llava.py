@@ -167,7 +167,7 @@ def build_processor(tokenizer: PreTrainedTokenizerFast) -> LlavaProcessor:
 
 
 def build_model(tokenizer: PreTrainedTokenizerFast) -> LlavaForConditionalGeneration:
-    """A randomly initialised LLaVA of about 2.6 million parameters."""
+    """A randomly initialised LLaVA of about 2.9 million parameters."""
     vision = CLIPVisionConfig(
         hidden_size=128,
         intermediate_size=384,
