@@ -17,6 +17,7 @@ from finer_tasks.attributes.build import NO_ARTICLE, ChatEndpoint, build, merge_
 from finer_tasks.attributes.encyclopedia import USER_AGENT, Encyclopedia, looks
 from finer_tasks.datasets.taxonomy import Concept
 from finer_tasks.errors import KnowledgeError
+from tests.faults import FaultHandler
 
 REPLY = "Required:\n- white head\n- head that is white\n- yellow bill\nLikely:\n- loud call\n- dark eye patch"
 ARTICLE = "A bird.\n\n== Taxonomy ==\nNamed long ago.\n\n== Description ==\nWhite head.\n\n=== Juvenile ===\nBrown.\n\n== Voice ==\nLoud.\n"
@@ -30,7 +31,7 @@ class Server(http.server.ThreadingHTTPServer):
     answer: Callable[[dict[str, Any]], Any]
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
+class Handler(FaultHandler):
     server: Server
 
     def do_GET(self) -> None:
@@ -44,13 +45,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.requests.append(request)
         fault = self.server.faults.pop(0) if self.server.faults else ""
         body = b"{ not json" if fault == "junk" else json.dumps(self.server.answer(request)).encode()
-        self.send_response(int(fault) if fault.isdigit() else 200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body[: len(body) // 2] if fault == "cut" else body)
-
-    def log_message(self, *arguments: object) -> None:
-        pass
+        self.send_body(int(fault) if fault.isdigit() else 200, body, cut=fault == "cut")
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from finer_tasks.datasets import download
 from finer_tasks.datasets.download import fetch, fetch_dataset, unpack
 from finer_tasks.datasets.sources import Archive, Source, load_sources
 from finer_tasks.errors import DownloadError
+from tests.faults import FaultHandler
 
 CONTENT = bytes(range(256)) * 4000
 
@@ -28,7 +29,7 @@ class Server(http.server.ThreadingHTTPServer):
     content = CONTENT
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
+class Handler(FaultHandler):
     server: Server
 
     def do_GET(self) -> None:
@@ -40,13 +41,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and fault != "no-range" else 0
         body = self.server.content[start:]
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body[: len(body) // 2] if fault == "cut" else body)
-
-    def log_message(self, *arguments: object) -> None:
-        pass
+        self.send_body(206 if start else 200, body, cut=fault == "cut")
 
 
 @pytest.fixture
