@@ -142,7 +142,10 @@ class EntailmentSimilarity:
         self._tokenizer = AutoTokenizer.from_pretrained(model)
         self._model = AutoModelForSequenceClassification.from_pretrained(model).eval()
         labels = {str(label).lower(): int(index) for label, index in self._model.config.label2id.items()}
-        self._entailment = next((index for label, index in labels.items() if "entail" in label and "not" not in label), 0)
+        entailing = [index for label, index in labels.items() if "entail" in label and "not" not in label]
+        if not entailing:
+            raise ValueError(f"its labels {', '.join(labels)} name no entailment; give a model trained on NLI")
+        self._entailment = entailing[0]
         self._batch_size, self._torch = batch_size, torch
         self._known: dict[tuple[str, str], float] = {}
 

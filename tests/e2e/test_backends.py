@@ -166,18 +166,19 @@ def test_real_photographs_of_cub_with_the_complete_official_lists(real: Path, tm
     assert "--allow-partial" in refused.stderr
     prepared = finer("prepare", "cub", "--root", str(root), "--allow-partial", data=tmp_path / "data")
     assert prepared.returncode == 0, prepared.stderr
+    imported = finer("attributes", "import", "cub", str(root), data=tmp_path / "data")
+    assert imported.returncode == 0, imported.stderr
+    tasks = ["finer_cub_fine", "finer_cub_fine_text", "finer_cub_fine_attrseek", "finer_cub_attributes"]
     ours = lmms_eval(
-        *OUR_MODEL,
-        "--tasks",
-        "finer_cub_fine",
-        "--log_samples",
-        "--output_path",
-        str(tmp_path / "ours"),
+        *OUR_MODEL, "--tasks", ",".join(tasks), "--log_samples", "--output_path", str(tmp_path / "ours"),
         data=tmp_path / "data",
-    )
+    )  # fmt: skip
     assert ours.returncode == 0, ours.stderr[-3000:]
-    (row,) = rows(read_run(tmp_path / "ours"))
-    assert (row.documents, row.corrupt_images, row.partial) == (6, 0, True)
+    run = read_run(tmp_path / "ours")
+    assert {(row.documents, row.corrupt_images, row.partial) for row in rows(run)} == {(6, 0, True)}
+    assert {task.name: len(task.samples) for task in run.tasks} == dict.fromkeys(tasks, 6)
+    (seek,) = [task for task in run.tasks if task.name.endswith("attrseek")]
+    assert all(len(sample.items["em_strict"]["rounds"]) == 2 for sample in seek.samples)
     with chat_server(lambda text: f"Answer: {re.search(chr(34) + '(.*?)' + chr(34), text).group(1)}") as server:  # type: ignore[union-attr]
         served = lmms_eval(
             *openai(server.url), "--tasks", "finer_cub_fine,finer_cub_coarse", "--log_samples", "--output_path",

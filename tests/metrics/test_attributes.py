@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import BertForSequenceClassification, BertModel
 
 from finer_tasks.attributes.knowledge import ConceptAttributes
 from finer_tasks.errors import KnowledgeError
@@ -19,6 +21,7 @@ from finer_tasks.metrics.attributes import (
     score_attributes,
     similarity_named,
 )
+from tests.tiny_bert import tiny_bert
 
 
 def concept(name: str, required: list[str], likely: list[str]) -> ConceptAttributes:
@@ -144,26 +147,32 @@ def test_similarities_by_name() -> None:
         similarity_named("nli:/nonexistent/model")
 
 
-def test_entailment_by_a_transformers_model(tmp_path: Any) -> None:
+def test_entailment_by_a_transformers_model(tmp_path: Path) -> None:
     """A tiny random classifier in the real format: shapes, caching and contradictions, not quality."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
-
-    words = ["[UNK]", "[PAD]", "[CLS]", "[SEP]", "red", "body", "no", "crest", "blue"]
-    raw = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="[UNK]"))
-    raw.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=raw, pad_token="[PAD]", unk_token="[UNK]", sep_token="[SEP]", cls_token="[CLS]"
-    )
-    tokenizer.save_pretrained(tmp_path)
-    config = BertConfig(
-        vocab_size=len(words), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
-        label2id={"contradiction": 0, "neutral": 1, "entailment": 2}, id2label={0: "contradiction", 1: "neutral", 2: "entailment"},
-    )  # fmt: skip
-    BertForSequenceClassification(config).save_pretrained(tmp_path)
+    names = {0: "contradiction", 1: "neutral", 2: "entailment"}
+    labels = {"label2id": {name: index for index, name in names.items()}, "id2label": names}
+    BertForSequenceClassification(tiny_bert(tmp_path, **labels)).save_pretrained(tmp_path)
     similarity = similarity_named(f"nli:{tmp_path}")
     matrix = similarity(["red body", "blue body"], ["red body", "no crest"])
     assert matrix.shape == (2, 2)
     assert 0 < matrix[0, 0] < 1
     assert matrix[1, 0] == 0  # a contradiction, whatever the model says
     np.testing.assert_array_equal(similarity(["red body"], ["red body"])[0, 0], matrix[0, 0])
+
+
+def test_a_classifier_without_entailment_is_refused(tmp_path: Path) -> None:
+    BertForSequenceClassification(tiny_bert(tmp_path)).save_pretrained(tmp_path)
+    with pytest.raises(KnowledgeError, match="label_0, label_1 name no entailment"):
+        similarity_named(f"nli:{tmp_path}")
+
+
+def test_embedding_by_a_sentence_transformers_model(tmp_path: Path) -> None:
+    BertModel(tiny_bert(tmp_path)).save_pretrained(tmp_path)
+    similarity = similarity_named(f"embedding:{tmp_path}")
+    matrix = similarity(["red body", "blue body", "crest"], ["red body", "no crest"])
+    assert matrix[0, 0] == pytest.approx(1)
+    assert 0 <= matrix[0, 1] < 1
+    assert (matrix[1, 0], matrix[2, 1]) == (0, 0)  # contradictions
+    assert similarity([], ["red body"]).shape == (0, 1)
+    score = score_attributes(parse_lists("Required:\n- red body\n- no crest"), RED, SIBLINGS, similarity)
+    assert score.recall_required == pytest.approx(1)
