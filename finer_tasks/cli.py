@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import json
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from rich.markup import escape
@@ -153,6 +154,8 @@ def _parser() -> argparse.ArgumentParser:
     results.set_defaults(run=_results)
     add_attributes(commands)
     add_gap(commands)
+    for extension in entry_points(group="finer.commands"):
+        extension.load()(commands)
     return parser
 
 

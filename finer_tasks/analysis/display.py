@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from finer_tasks.analysis.gap import Estimate, Gap
+from finer_tasks.analysis.bootstrap import Estimate
+from finer_tasks.analysis.gap import Gap
 
 _CELLS = {
     "yes_yes": "named from text and from image",

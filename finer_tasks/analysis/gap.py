@@ -13,24 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from finer_tasks.analysis.bootstrap import Clusters, Estimate
 from finer_tasks.errors import ResultsError
 from finer_tasks.results.reading import Run, Sample, TaskRun
 
 ARMS = {"direct": "image", "text": "text", "both": "both", "attrseek": "attrseek", "attrseek1": "attrseek1",
         "cot": "cot", "cot_fewshot": "cot_fewshot", "parent_only": "parent_only"}  # fmt: skip
-RESAMPLES = 2000
-CONFIDENCE = 0.95
 # What must agree for two arms to be comparable.
 _SAME = ("prompt_set", "prompt_hash", "data_fingerprint", "data_source")
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A value with the bounds of its bootstrap interval (percentile method, concepts as clusters)."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -96,7 +86,7 @@ def _gap(dataset: str, level: str, arms: Mapping[str, TaskRun], seed: int) -> Ga
         metric: {name: np.array([_score(found[i], metric) for i in ids]) for name, found in samples.items()}
         for metric in ("em", "em_strict", "f1")
     }
-    resample = _Clusters(concept_of, seed)
+    resample = Clusters(concept_of, seed)
     em = scores["em"]
     order = [name for name in ARMS.values() if name in arms]
     made = tuple(Arm(name, *(resample.mean(scores[metric][name]) for metric in ("em", "em_strict", "f1"))) for name in order)
@@ -138,7 +128,7 @@ def _require_comparable(arms: Mapping[str, TaskRun]) -> None:
             )
 
 
-def _knows_sees(text: np.ndarray, image: np.ndarray, resample: _Clusters) -> dict[str, Estimate]:
+def _knows_sees(text: np.ndarray, image: np.ndarray, resample: Clusters) -> dict[str, Estimate]:
     cells = {
         "yes_yes": text * image,
         "yes_no": text * (1 - image),
@@ -146,23 +136,6 @@ def _knows_sees(text: np.ndarray, image: np.ndarray, resample: _Clusters) -> dic
         "no_no": (1 - text) * (1 - image),
     }
     return {name: resample.mean(values) for name, values in cells.items()}
-
-
-class _Clusters:
-    """Bootstrap over concepts: whole concepts are drawn with replacement, the same draws for every figure."""
-
-    def __init__(self, clusters: Sequence[str], seed: int) -> None:
-        names, self.index = np.unique(np.array(clusters), return_inverse=True)
-        rng = np.random.default_rng(seed)
-        self.counts = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=RESAMPLES)
-        self.sizes = np.bincount(self.index, minlength=len(names))
-
-    def mean(self, values: np.ndarray) -> Estimate:
-        """Mean over documents; its resampled means are sum(counts x sums) / sum(counts x sizes)."""
-        sums = np.bincount(self.index, weights=values, minlength=len(self.sizes))
-        means = (self.counts @ sums) / (self.counts @ self.sizes)
-        low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-        return Estimate(float(values.mean()), float(low), float(high))
 
 
 def _means(keys: Sequence[str], text: np.ndarray, image: np.ndarray) -> dict[str, tuple[float, float]]:

@@ -91,13 +91,26 @@ class FinerHF(lmms):
         parallel = self.accelerator.num_processes > 1
         self._device = self.accelerator.device if parallel else choose_device(self.options.device)
         self._rank, self._world_size = self.accelerator.process_index, self.accelerator.num_processes
-        processor = load_processor(self.options)
-        self._model = load_model(self.options, self._device)
+        self._use(load_model(self.options, self._device), load_processor(self.options), batch_size, workers)
+
+    @classmethod
+    def of(cls, model: Any, processor: Any, batch_size: int, name: str) -> FinerHF:
+        """A loaded model, such as one in training, as an lmms-eval model; `name` is what it is called in messages."""
+        self = cls.__new__(cls)
+        lmms.__init__(self)
+        self.options = LoadOptions(name)
+        self.accelerator = Accelerator()
+        self._device = next(model.parameters()).device
+        self._rank, self._world_size = self.accelerator.process_index, self.accelerator.num_processes
+        self._use(model, processor, batch_size, workers=2)
+        return self
+
+    def _use(self, model: Any, processor: Any, batch_size: int | str, workers: int) -> None:
+        self._model = model
         self.encoder = ChatEncoder(processor)
         self.batch_size = _batch_size(batch_size, self._device)
         self.runner = BatchRunner(self.batch_size, int(workers))
-        model_type = getattr(self._model.config, "model_type", "")
-        self.continues_cache = model_type in CACHE_CONTINUES
+        self.continues_cache = getattr(model.config, "model_type", "") in CACHE_CONTINUES
 
     @property
     def device(self) -> torch.device:

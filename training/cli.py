@@ -1,0 +1,83 @@
+"""The training commands of `finer`: parses arguments, calls, prints."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from finer_tasks.cli_output import say
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `mixture`, `train`, `merge` and `reproduce` to the parser."""
+    _add_mixture(commands)
+    _add_train(commands)
+
+
+def _add_mixture(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    mixture = commands.add_parser("mixture", help="build instruction mixtures for fine-tuning")
+    actions = mixture.add_subparsers(required=True, metavar="ACTION")
+    build = actions.add_parser("build", help="from a recipe to conversations in the LLaVA format")
+    build.add_argument("recipe", type=Path, help="YAML file, or the name of a built-in recipe")
+    build.add_argument("overrides", nargs="*", metavar="key=value", help="values that replace the recipe's")
+    build.add_argument("--output", type=Path, required=True, help="folder to write")
+    build.add_argument("--overwrite", action="store_true", help="replace a mixture that is there")
+    build.set_defaults(run=_build)
+
+
+def _build(arguments: argparse.Namespace) -> None:
+    from finer_tasks.training.mixture.build import build_mixture
+    from finer_tasks.training.mixture.recipe import MixtureRecipe
+    from finer_tasks.training.recipe import read_recipe
+
+    recipe = read_recipe(MixtureRecipe, arguments.recipe, arguments.overrides)
+    card = build_mixture(recipe, arguments.output, arguments.overwrite)
+    for source, count in card["counts"]["source"].items():
+        say(f"{source:24} {count:>9,} conversations")
+    for dataset, reasons in card["left_out"].items():
+        for reason, count in reasons.items():
+            if count:
+                say(f"{dataset:24} {count:>9,} images left out: {reason}")
+    for source, count in card["names_a_held_out_concept"].items():
+        if source != "what":
+            say(f"{source:24} {count:>9,} name a held-out concept: {card['names_a_held_out_concept']['what']}")
+    say(f"hash {card['hash'][:16]}, written to {arguments.output}")
+
+
+def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    train = commands.add_parser("train", help="LoRA fine-tuning on a mixture")
+    train.add_argument("recipe", type=Path, help="YAML file, or the name of a built-in recipe")
+    train.add_argument("overrides", nargs="*", metavar="key=value", help="values that replace the recipe's")
+    train.add_argument("--dry-run", action="store_true", help="load and check everything, take one step, write nothing")
+    train.set_defaults(run=_train)
+    merge = commands.add_parser("merge", help="fold an adapter into its base model")
+    merge.add_argument("adapter", type=Path, help="output of finer train")
+    merge.add_argument("--output", type=Path, required=True, help="folder of the merged model; must not exist")
+    merge.add_argument("--base", help="the base model, by default the one that the adapter names")
+    merge.add_argument("--dtype", default="auto")
+    merge.set_defaults(run=_merge)
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from finer_tasks.training.recipe import read_recipe
+    from finer_tasks.training.tuning.recipe import TrainRecipe
+    from finer_tasks.training.tuning.train import dry_run, exit_code, train
+
+    recipe = read_recipe(TrainRecipe, arguments.recipe, arguments.overrides)
+    if arguments.dry_run:
+        for name, value in dry_run(recipe).items():
+            say(f"{name.replace('_', ' ')}: {value}")
+        return 0
+    outcome = train(recipe)
+    if outcome.stopped_by is not None:
+        say(f"stopped at step {outcome.steps} with a checkpoint; the same command goes on from there")
+    else:
+        say(f"{outcome.steps} steps, mean loss {outcome.loss:.4f}; adapter in {outcome.output}")
+    return exit_code(outcome)
+
+
+def _merge(arguments: argparse.Namespace) -> None:
+    from finer_tasks.training.tuning.output import merge_adapter
+
+    merge_adapter(arguments.adapter, arguments.output, arguments.base, arguments.dtype)
+    say(f"merged model in {arguments.output}")

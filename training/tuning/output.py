@@ -1,0 +1,112 @@
+"""What a finished run leaves: adapter, processor, recipe, figures and a model card."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+from huggingface_hub import ModelCard, ModelCardData
+
+from finer_tasks.errors import ModelError
+from finer_tasks.models.loading import LoadOptions, load_model, load_processor
+from finer_tasks.training.errors import TrainingError
+from finer_tasks.training.recipe import write_text
+from finer_tasks.training.tuning.modules import count_parameters
+
+PACKAGES = ("finer-tasks", "lmms_eval", "torch", "transformers", "peft", "accelerate")
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that made a run."""
+    return {name: metadata.version(name) for name in PACKAGES}
+
+
+def write_output(
+    setup: Any, trainer: Any, losses: list[dict[str, float]], figures: dict[str, float], metrics: dict[str, float]
+) -> None:
+    """Write everything to the run's folder; training.json, last, marks the run as finished."""
+    output: Path = setup.recipe.output
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    with tempfile.TemporaryDirectory(dir=output, prefix=".adapter-") as folder:
+        model.peft_config["default"].base_model_name_or_path = setup.recipe.model  # as named, no path of this machine
+        model.save_pretrained(folder, save_embedding_layers=False)
+        setup.processor.save_pretrained(folder)
+        for path in Path(folder).iterdir():
+            path.replace(output / path.name)
+    recipe = json.loads(json.dumps(asdict(setup.recipe), default=str))
+    write_text(output / "recipe.yaml", yaml.safe_dump(recipe, sort_keys=False))
+    record = {
+        "recipe": recipe,
+        "mixture": {key: setup.card[key] for key in ("name", "hash", "conversations", "data")},
+        "conversations": len(setup.dataset),
+        "left_out_as_too_long": setup.left_out,
+        "steps": trainer.state.global_step,
+        "parameters": count_parameters(model, setup.parts),
+        "loss": [{"step": entry["step"], "loss": entry["loss"]} for entry in losses],
+        "evaluations": {str(step): values for step, values in trainer.evaluated.items()},
+        "seconds": metrics.get("train_runtime"),
+        "data_wait_share": round(trainer.meter.waited_in_all / max(1e-9, metrics.get("train_runtime", 0.0)), 4),
+        "versions": versions(),
+    }
+    write_text(output / "README.md", model_card(record, figures))
+    write_text(output / "training.json", json.dumps(record, indent=2) + "\n")
+
+
+def model_card(record: dict[str, Any], figures: dict[str, float]) -> str:
+    """A model card in the form of the Hugging Face hub."""
+    recipe, mixture = record["recipe"], record["mixture"]
+    data = ModelCardData(
+        base_model=recipe["model"], library_name="peft", pipeline_tag="image-text-to-text", tags=["finer", "lora"]
+    )
+    rows = "\n".join(f"| {name} | {value:.3f} |" for name, value in sorted(figures.items())) or "| not evaluated | |"
+    final = f"{record['loss'][-1]['loss']:.4f}" if record["loss"] else "not logged"
+    text = f"""---
+{data.to_yaml()}
+---
+
+# LoRA adapter on the mixture {mixture["name"]}
+
+Base model `{recipe["model"]}`; rank {recipe["lora"]["rank"]}, alpha {recipe["lora"]["alpha"]}, projector {recipe["projector"]}.
+{record["conversations"]} conversations of the mixture `{mixture["name"]}` (SHA-256 `{mixture["hash"]}`),
+{record["steps"]} steps of {recipe["global_batch_size"]}, final loss {final}. The whole recipe is in `recipe.yaml`,
+versions and figures in `training.json`.
+
+    lmms-eval --model finer_hf --model_args pretrained={recipe["model"]},peft=FOLDER --tasks finer_cub --batch_size 8
+
+| task and score | value |
+|---|---|
+{rows}
+"""
+    return str(ModelCard(text))
+
+
+def merge_adapter(adapter: Path, output: Path, base: str | None = None, dtype: str = "auto") -> None:
+    """Fold an adapter into its base model and save model and processor to `output`, which must not exist."""
+    if output.exists():
+        raise TrainingError(f"{output} exists; give another --output")
+    try:
+        config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{adapter} holds no adapter ({error}). Give the output of `finer train`") from error
+    named = config.get("base_model_name_or_path")
+    if base and named and base != named:
+        raise ModelError(f"{adapter} was trained on {named!r}, not on {base!r}; leave out --base, or move the base model there")
+    options = LoadOptions(base or named, peft=str(adapter), dtype=dtype)
+    import torch
+
+    model = load_model(options, torch.device("cpu")).merge_and_unload()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    fresh = output.with_name(f".{output.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    try:
+        model.save_pretrained(fresh)
+        load_processor(options).save_pretrained(fresh)
+        fresh.replace(output)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)

@@ -1,0 +1,79 @@
+"""What a training recipe holds. Defaults are the paper's setting for LLaVA-1.5 (Kim & Ji 2024, appendix)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+_STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Lora:
+    """LoRA on every linear layer of the language model but the output layer."""
+
+    rank: int = Field(default=128, ge=1)
+    alpha: float = 256
+    dropout: float = Field(default=0.05, ge=0, lt=1)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Evaluation:
+    """FINER tasks to run on a part of their documents every so many steps, and at the end."""
+
+    tasks: tuple[str, ...]
+    every: int = Field(default=500, ge=1)
+    documents: int = Field(default=200, ge=1)
+    batch_size: int = Field(default=16, ge=1)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class TrainRecipe:
+    """One fine-tuning run.
+
+    projector: frozen, train (all its weights) or lora, with its own projector_learning_rate.
+    global_batch_size: conversations per step over all processes; micro_batch_size: per process and pass.
+    max_length: tokens of a conversation, image tokens included; overlong ones end the run before it
+    starts (error) or are left out and counted (drop), never cut.
+    loss_on: answers computes the output layer only where an answer token is predicted, which is
+    the same loss for less memory; all computes it everywhere.
+    """
+
+    model: str
+    mixture: Path
+    output: Path
+    seed: int = 0
+    lora: Lora = Field(default_factory=Lora)
+    projector: Literal["frozen", "train", "lora"] = "train"
+    projector_learning_rate: float = Field(default=2e-5, gt=0)
+    quantize: Literal["none", "4bit", "8bit"] = "none"
+    dtype: str = "auto"
+    attention: Literal["sdpa", "eager", "flash_attention_2"] | None = None
+    gradient_checkpointing: bool = False
+    compile: bool = False
+    epochs: float = Field(default=1, gt=0)
+    max_steps: int | None = Field(default=None, ge=1)
+    global_batch_size: int = Field(default=64, ge=1)
+    micro_batch_size: int = Field(default=8, ge=1)
+    learning_rate: float = Field(default=2e-4, gt=0)
+    schedule: str = "cosine"
+    warmup_ratio: float = Field(default=0.03, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    max_length: int = Field(default=2048, ge=1)
+    overlong: Literal["error", "drop"] = "error"
+    group_by_length: bool = True
+    loss_on: Literal["answers", "all"] = "answers"
+    workers: int = Field(default=4, ge=0)
+    save_every: int = Field(default=500, ge=1)
+    keep: int = Field(default=2, ge=1)
+    log_every: int = Field(default=10, ge=1)
+    report_to: tuple[str, ...] = ()
+    evaluation: Evaluation | None = None
+    trust_remote_code: bool = False
+    fsdp: str | None = None
+    fsdp_config: dict[str, Any] | None = None
+    deepspeed: Path | None = None

@@ -1,0 +1,301 @@
+"""`finer train`: a LoRA fine-tuning run from its recipe to the adapter and its card."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset, load_from_disk
+from loguru import logger
+from transformers import TrainingArguments
+from transformers.utils import is_flash_attn_2_available
+
+from finer_tasks.errors import ModelError
+from finer_tasks.models.loading import LoadOptions, load_model, load_processor
+from finer_tasks.training.errors import MixtureError, TrainingError
+from finer_tasks.training.recipe import recipe_hash, write_text
+from finer_tasks.training.tuning.encoding import ConversationEncoder
+from finer_tasks.training.tuning.lengths import GroupedOrder, measure, within
+from finer_tasks.training.tuning.meter import Cost, Meter
+from finer_tasks.training.tuning.modules import Parts, attach_adapter, count_parameters, parts_of
+from finer_tasks.training.tuning.output import write_output
+from finer_tasks.training.tuning.recipe import TrainRecipe
+from finer_tasks.training.tuning.trainer import FinerTrainer, StopOnSignal, last_checkpoint
+
+STARTED, FINISHED = "run.json", "training.json"
+# Where a run lies and how often it reports are no part of what it computes.
+_FREE_TO_CHANGE = {"output", "workers", "save_every", "keep", "log_every", "report_to", "evaluation"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: its final loss and steps, and the signal that stopped it before its end, if any."""
+
+    output: Path
+    steps: int
+    loss: float | None
+    stopped_by: int | None
+
+
+@dataclass
+class Setup:
+    """Everything a run needs, built and checked."""
+
+    recipe: TrainRecipe
+    card: dict[str, Any]
+    arguments: TrainingArguments
+    processor: Any
+    model: Any
+    parts: Parts
+    encoder: ConversationEncoder
+    dataset: Dataset
+    lengths: np.ndarray
+    left_out: int
+
+
+def train(recipe: TrainRecipe) -> Outcome:
+    """Run or resume; the adapter, processor, recipe and card are in recipe.output when it is finished."""
+    resume = _start_or_resume(recipe)
+    setup = prepare_run(recipe)
+    trainer = make_trainer(setup)
+    stop = StopOnSignal(trainer)
+    trainer.add_callback(stop)
+    with _explained(recipe):
+        result = trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+        if stop.caught is not None:
+            return Outcome(recipe.output, trainer.state.global_step, None, stop.caught)
+        figures = trainer.run_tasks()
+    if trainer.accelerator.is_main_process:
+        losses = [entry for entry in trainer.state.log_history if "loss" in entry]
+        write_output(setup, trainer, losses, figures, result.metrics)
+    trainer.accelerator.wait_for_everyone()
+    return Outcome(recipe.output, trainer.state.global_step, result.training_loss, None)
+
+
+def dry_run(recipe: TrainRecipe) -> dict[str, Any]:
+    """Load everything, check the labels of a few conversations, and take one step on the longest batch."""
+    _start_or_resume(recipe, check_only=True)
+    setup = prepare_run(recipe)
+    trainer = make_trainer(setup)
+    longest = np.argsort(-setup.lengths)[: recipe.micro_batch_size]
+    batch = setup.encoder.check([setup.dataset[int(index)] for index in longest])
+    with _explained(recipe):
+        trainer.create_optimizer()
+        model = trainer.accelerator.prepare(trainer.model)
+        loss = trainer.training_step(model, trainer._prepare_inputs(batch))
+        trainer.optimizer.step()
+    if not torch.isfinite(loss):
+        raise TrainingError("the loss of the first batch is not a number; the model or its dtype is at fault")
+    return {
+        "conversations": len(setup.dataset),
+        "left_out_as_too_long": setup.left_out,
+        "longest": int(setup.lengths.max()),
+        "steps": trainer_steps(setup),
+        "trained_parameters": count_parameters(setup.model, setup.parts)["trained"],
+        "loss_of_the_longest_batch": float(loss),
+        "memory_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2) if torch.cuda.is_available() else None,
+    }
+
+
+def prepare_run(recipe: TrainRecipe) -> Setup:
+    """Read the mixture, load model and processor, attach the adapter, measure lengths, check the labels."""
+    card, dataset = read_mixture(recipe.mixture)
+    arguments = training_arguments(recipe)
+    options = LoadOptions(
+        recipe.model,
+        dtype=recipe.dtype,
+        attn_implementation=recipe.attention,
+        load_in_4bit=recipe.quantize == "4bit",
+        load_in_8bit=recipe.quantize == "8bit",
+        trust_remote_code=recipe.trust_remote_code,
+    )
+    _require_libraries(recipe)
+    processor = load_processor(options)
+    encoder = ConversationEncoder(processor, recipe.mixture / "images")
+    model = load_model(options, arguments.device if not recipe.fsdp else torch.device("cpu"))
+    parts = parts_of(model)
+    model.requires_grad_(False)
+    if recipe.quantize != "none":
+        from peft import prepare_model_for_kbit_training
+
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    torch.manual_seed(recipe.seed)  # the adapter starts from the seed, whatever loading drew
+    model = attach_adapter(model, parts, recipe.lora, recipe.projector)
+    model.config.use_cache = False
+    lengths = measure(dataset, encoder)
+    dataset, lengths, left_out = within(dataset, lengths, recipe.max_length, recipe.overlong)
+    rng = random.Random(recipe.seed)
+    encoder.check([dataset[rng.randrange(len(dataset))] for _ in range(min(4, len(dataset)))])
+    return Setup(recipe, card, arguments, processor, model, parts, encoder, dataset, lengths, left_out)
+
+
+def make_trainer(setup: Setup) -> FinerTrainer:
+    """The Trainer of a run."""
+    recipe = setup.recipe
+    counted = count_parameters(setup.model, setup.parts)
+    text = setup.model.config.get_text_config()
+    evaluate: Callable[[int], dict[str, float]] | None = None
+    if recipe.evaluation:
+        from finer_tasks.training.tuning.evaluation import TaskEvaluation
+
+        evaluate = TaskEvaluation(recipe.evaluation, recipe.model, setup.model)
+    return FinerTrainer(
+        recipe,
+        setup.parts,
+        GroupedOrder(setup.lengths, recipe.global_batch_size, recipe.seed, recipe.group_by_length),
+        Meter(Cost(counted["language"], counted["trained"], text.num_hidden_layers, text.hidden_size)),
+        evaluate,
+        model=setup.model,
+        args=setup.arguments,
+        train_dataset=setup.dataset,
+        data_collator=setup.encoder,
+    )
+
+
+def training_arguments(recipe: TrainRecipe) -> TrainingArguments:
+    """The recipe in Trainer's words."""
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    accumulation, rest = divmod(recipe.global_batch_size, recipe.micro_batch_size * world)
+    if rest or not accumulation:
+        raise TrainingError(
+            f"global_batch_size={recipe.global_batch_size} is no multiple of micro_batch_size={recipe.micro_batch_size} "
+            f"times {world} processes"
+        )
+    try:
+        return TrainingArguments(
+            output_dir=str(recipe.output),
+            seed=recipe.seed,
+            data_seed=recipe.seed,
+            per_device_train_batch_size=recipe.micro_batch_size,
+            gradient_accumulation_steps=accumulation,
+            num_train_epochs=recipe.epochs,
+            max_steps=recipe.max_steps or -1,
+            learning_rate=recipe.learning_rate,
+            lr_scheduler_type=recipe.schedule,
+            warmup_steps=recipe.warmup_ratio,  # below 1: a share of all steps
+            weight_decay=recipe.weight_decay,
+            max_grad_norm=recipe.max_grad_norm,
+            bf16=_is_bfloat16(recipe),
+            gradient_checkpointing=recipe.gradient_checkpointing,
+            gradient_checkpointing_kwargs={"use_reentrant": False} if recipe.gradient_checkpointing else None,
+            torch_compile=recipe.compile,
+            dataloader_num_workers=recipe.workers,
+            dataloader_pin_memory=torch.cuda.is_available(),
+            dataloader_persistent_workers=recipe.workers > 0,
+            dataloader_prefetch_factor=4 if recipe.workers else None,
+            logging_steps=recipe.log_every,
+            logging_nan_inf_filter=False,
+            save_steps=recipe.save_every,
+            save_total_limit=recipe.keep,
+            report_to=list(recipe.report_to) or "none",
+            remove_unused_columns=False,
+            label_names=["labels"],
+            optim="adamw_torch",
+            ddp_find_unused_parameters=recipe.projector != "frozen",  # text-only batches leave it unused
+            fsdp=recipe.fsdp,
+            fsdp_config=recipe.fsdp_config,
+            deepspeed=str(recipe.deepspeed) if recipe.deepspeed else None,
+            disable_tqdm=None,
+        )
+    except (ValueError, ImportError) as error:
+        raise TrainingError(f"the recipe does not fit transformers' Trainer: {error}") from error
+
+
+def read_mixture(folder: Path) -> tuple[dict[str, Any], Dataset]:
+    """Card and conversations of a mixture; raises MixtureError if it is none."""
+    try:
+        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        dataset = load_from_disk(str(folder / "arrow"))
+    except (OSError, ValueError) as error:
+        raise MixtureError(f"{folder} is no mixture ({error}). Build one with `finer mixture build`") from error
+    return card, dataset
+
+
+def trainer_steps(setup: Setup) -> int:
+    """Steps of the whole run."""
+    if setup.recipe.max_steps:
+        return setup.recipe.max_steps
+    per_epoch = -(-len(setup.dataset) // setup.recipe.global_batch_size)
+    return int(-(-per_epoch * setup.recipe.epochs // 1))
+
+
+def identity(recipe: TrainRecipe, mixture_hash: str) -> dict[str, Any]:
+    """What must agree for a run to be resumed."""
+    values = {key: value for key, value in asdict(recipe).items() if key not in _FREE_TO_CHANGE}
+    return json.loads(json.dumps(values | {"mixture_hash": mixture_hash}, default=str))  # type: ignore[no-any-return]
+
+
+def _start_or_resume(recipe: TrainRecipe, check_only: bool = False) -> Path | None:
+    """The checkpoint to go on from; raises TrainingError if the folder holds a finished run or another one."""
+    card, _ = read_mixture(recipe.mixture)
+    now, path = identity(recipe, card["hash"]), recipe.output / STARTED
+    if (recipe.output / FINISHED).exists():
+        raise TrainingError(f"{recipe.output} holds a finished run; give another output")
+    if path.exists():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        changed = sorted(key for key in {*now, *before} if now.get(key) != before.get(key))
+        if changed:
+            key = changed[0]
+            raise TrainingError(
+                f"{recipe.output} holds another run: {key} is {before.get(key)!r} there and {now.get(key)!r} now. "
+                "Give another output, or the recipe the run was started with"
+            )
+    elif recipe.output.exists() and any(recipe.output.iterdir()):
+        raise TrainingError(f"{recipe.output} is not empty and holds no run; give another output")
+    if check_only:
+        return None
+    recipe.output.mkdir(parents=True, exist_ok=True)
+    if int(os.environ.get("RANK", "0")) == 0:
+        write_text(path, json.dumps(now, indent=2) + "\n")
+    found = last_checkpoint(recipe.output)
+    if found:
+        logger.info(f"Resuming from {found} (recipe {recipe_hash(now)})")
+    return found
+
+
+def _is_bfloat16(recipe: TrainRecipe) -> bool:
+    return recipe.dtype == "bfloat16" or (
+        recipe.dtype == "auto" and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    )
+
+
+def _require_libraries(recipe: TrainRecipe) -> None:
+    if recipe.attention == "flash_attention_2" and not is_flash_attn_2_available():
+        raise TrainingError("attention=flash_attention_2 needs the package flash-attn and a GPU; leave it out for SDPA")
+    if recipe.quantize != "none":
+        from importlib.util import find_spec
+
+        if find_spec("bitsandbytes") is None:
+            raise ModelError(f"quantize={recipe.quantize} needs the package bitsandbytes (pip install bitsandbytes)")
+
+
+class _explained:
+    """Turns running out of memory into a message that names the knobs."""
+
+    def __init__(self, recipe: TrainRecipe) -> None:
+        self.recipe = recipe
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> None:
+        if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error):
+            r = self.recipe
+            raise TrainingError(
+                f"out of memory with micro_batch_size={r.micro_batch_size}, max_length={r.max_length}, "
+                f"gradient_checkpointing={str(r.gradient_checkpointing).lower()}, quantize={r.quantize}. "
+                "Lower micro_batch_size first (global_batch_size stays), then gradient_checkpointing=true, then quantize=4bit"
+            ) from error
+
+
+def exit_code(outcome: Outcome) -> int:
+    """0 at the end of a run, 128 + the signal where one stopped it, as shells count."""
+    return 0 if outcome.stopped_by is None else 128 + int(signal.Signals(outcome.stopped_by))

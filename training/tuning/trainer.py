@@ -1,0 +1,216 @@
+"""transformers' Trainer with what FINER's runs need beside it: loss on the answers, atomic checkpoints, clear ends.
+
+Trainer rather than TRL's SFTTrainer: SFTTrainer takes assistant-only loss for images only from
+chat templates with generation marks, which most of these models' templates lack, so that it would
+train on the questions as well; everything else it adds is not used here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch.nn import functional
+from transformers import Trainer, TrainerCallback
+from transformers.trainer_utils import rotate_checkpoints
+
+from finer_tasks.training.errors import TrainingError
+from finer_tasks.training.tuning.encoding import IGNORED
+from finer_tasks.training.tuning.lengths import GroupedOrder
+from finer_tasks.training.tuning.meter import Meter
+from finer_tasks.training.tuning.modules import Parts
+from finer_tasks.training.tuning.recipe import TrainRecipe
+
+PARTIAL = ".partial"
+
+
+class FinerTrainer(Trainer):
+    """Trainer over a mixture.
+
+    `evaluate_tasks`, if given, is called every recipe.evaluation.every steps with the step and returns figures to log.
+    """
+
+    def __init__(
+        self,
+        recipe: TrainRecipe,
+        parts: Parts,
+        order: GroupedOrder,
+        meter: Meter,
+        evaluate_tasks: Callable[[int], dict[str, float]] | None = None,
+        **arguments: Any,
+    ) -> None:
+        super().__init__(**arguments)
+        self.recipe, self.parts, self.order, self.meter = recipe, parts, order, meter
+        self.evaluate_tasks = evaluate_tasks
+        # The loss below is a mean over all answer tokens of a step, over its passes and processes.
+        self.model_accepts_loss_kwargs = self.loss_is_scaled_for_ga = True
+        self._keeps = recipe.loss_on == "answers" and _takes_logits_to_keep(self.model)
+        self._finite = torch.ones((), dtype=torch.bool)
+        self._saving = False
+        self.evaluated: dict[int, dict[str, float]] = {}
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Cross-entropy summed over the answer tokens, divided by their number in the whole step."""
+        self.meter.count(inputs)
+        labels = inputs["labels"]
+        rest = {name: value for name, value in inputs.items() if name != "labels"}
+        positions = predicting_positions(labels)
+        wanted = {"logits_to_keep": positions} if self._keeps else {}
+        logits = model(**rest, **wanted).logits
+        logits = logits if self._keeps else logits[:, positions]
+        targets = labels[:, positions + 1]
+        loss = functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="sum")
+        loss = loss / (num_items_in_batch if num_items_in_batch is not None else targets.ne(IGNORED).sum())
+        if self.args.average_tokens_across_devices and num_items_in_batch is not None:
+            loss = loss * self.accelerator.num_processes  # the gradients are averaged over processes
+        return (loss, logits) if return_outputs else loss
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
+        """As Trainer's, and remembers whether every loss was a number."""
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        self._finite = self._finite.to(loss.device) & torch.isfinite(loss).all()
+        return loss
+
+    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> Any:
+        """As Trainer's, timed; a conversation that could not be encoded ends the run with its message."""
+        started = time.perf_counter()
+        samples, count = super().get_batch_samples(epoch_iterator, num_batches, device)
+        self.meter.wait(time.perf_counter() - started)
+        broken = next((batch["error"] for batch in samples if "error" in batch), None)
+        if broken:
+            raise TrainingError(f"{broken}. {self._last_good()}")
+        return samples, count
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """As Trainer's, the projector with a learning rate of its own."""
+        optimizer = super().create_optimizer(model)
+        named: Any = self.model
+        projector = {id(p) for name, p in named.named_parameters() if f"{self.parts.projector}." in name}
+        for group in list(optimizer.param_groups):
+            own = [p for p in group["params"] if id(p) in projector]
+            if own and len(own) < len(group["params"]):
+                group["params"] = [p for p in group["params"] if id(p) not in projector]
+                shared = {key: value for key, value in group.items() if key != "params"}
+                optimizer.add_param_group({**shared, "params": own, "lr": self.recipe.projector_learning_rate})
+            elif own:
+                group["lr"] = self.recipe.projector_learning_rate
+        return optimizer
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add the speed since the last report to what Trainer logs while it trains."""
+        super().log({**logs, **self.meter.report()} if "loss" in logs else logs, start_time)
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> GroupedOrder:
+        return self.order
+
+    def _maybe_log_save_evaluate(self, tr_loss: torch.Tensor, grad_norm: Any, *rest: Any, **named: Any) -> None:
+        if self.control.should_log or self.control.should_save:
+            norm = torch.as_tensor(0.0 if grad_norm is None else grad_norm)
+            if not bool(self._finite) or not bool(torch.isfinite(norm)):
+                raise TrainingError(
+                    f"the loss or its gradient is not a number at step {self.state.global_step} or shortly before. "
+                    f"Lower learning_rate, or check the mixture. {self._last_good()}"
+                )
+        super()._maybe_log_save_evaluate(tr_loss, grad_norm, *rest, **named)
+        evaluation = self.recipe.evaluation
+        if self.evaluate_tasks and evaluation and self.state.global_step % evaluation.every == 0:
+            self.run_tasks()
+
+    def run_tasks(self) -> dict[str, float]:
+        """Evaluate the recipe's tasks now, once a step, and log the figures."""
+        step = self.state.global_step
+        if self.evaluate_tasks and step not in self.evaluated:
+            self.evaluated[step] = self.evaluate_tasks(step)
+            self.log({f"eval_{name}": value for name, value in self.evaluated[step].items()})
+        return self.evaluated.get(step, {})
+
+    def _get_output_dir(self, trial: Any) -> str:
+        folder = str(super()._get_output_dir(trial))
+        return os.path.join(folder, PARTIAL) if self._saving else folder
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Write the checkpoint under another name, then rename it, then delete older ones."""
+        output = Path(str(self.args.output_dir))
+        if self.args.should_save:
+            shutil.rmtree(output / PARTIAL, ignore_errors=True)
+        self.accelerator.wait_for_everyone()
+        self._saving = True
+        try:
+            super()._save_checkpoint(model, trial)
+        except (OSError, RuntimeError, SafetensorError) as error:
+            free = shutil.disk_usage(output).free / 2**30
+            raise TrainingError(
+                f"the checkpoint of step {self.state.global_step} could not be written to {output}: {error} "
+                f"({free:.1f} GiB free). {self._last_good()}"
+            ) from error
+        finally:
+            self._saving = False
+        self.accelerator.wait_for_everyone()
+        if self.args.should_save:
+            name = f"checkpoint-{self.state.global_step}"
+            if not (output / name).exists():
+                os.replace(output / PARTIAL / name, output / name)
+            shutil.rmtree(output / PARTIAL, ignore_errors=True)
+            rotate_checkpoints(str(output), self.args.save_total_limit)
+
+    def _last_good(self) -> str:
+        found = last_checkpoint(Path(str(self.args.output_dir)))
+        return f"The last good checkpoint is {found}; the same command resumes from it" if found else "No checkpoint yet"
+
+
+class StopOnSignal(TrainerCallback):
+    """SIGTERM (Slurm, spot machines) and the first Ctrl-C end the run after this step with a checkpoint."""
+
+    def __init__(self, trainer: FinerTrainer) -> None:
+        self.trainer = trainer
+        self.caught: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._before[number] = signal.signal(number, self._catch)
+
+    def on_train_end(self, *_: Any, **__: Any) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """All processes stop at the same step, whichever of them got the signal first."""
+        caught = self.caught is not None
+        if self.trainer.accelerator.num_processes > 1:
+            flag = torch.tensor(int(caught), device=self.trainer.accelerator.device)
+            caught = bool(self.trainer.accelerator.reduce(flag, reduction="sum"))
+            self.caught = self.caught or (signal.SIGTERM if caught else None)
+        if caught:
+            control.should_save = control.should_training_stop = True
+
+    def _catch(self, number: int, _: Any) -> None:
+        if self.caught is not None:
+            signal.signal(number, self._before[number] or signal.SIG_DFL)  # the second one is obeyed at once
+        self.caught = number
+
+
+def predicting_positions(labels: torch.Tensor) -> torch.Tensor:
+    """Positions whose next token bears the loss in any row of labels of shape (batch, length)."""
+    return labels[:, 1:].ne(IGNORED).any(0).nonzero().flatten()
+
+
+def last_checkpoint(output: Path) -> Path | None:
+    """The newest complete checkpoint of a run."""
+    found = [path for path in output.glob("checkpoint-*") if (path / "trainer_state.json").exists()]
+    return max(found, key=lambda path: int(path.name.rsplit("-", 1)[1]), default=None)
+
+
+def _takes_logits_to_keep(model: Any) -> bool:
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return "logits_to_keep" in inspect.signature(base.forward).parameters
