@@ -9,7 +9,7 @@ from finer_tasks.cli_output import say
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `mixture`, `train`, `merge` and `reproduce` to the parser."""
+    """Add `mixture`, `train` and `merge` to the parser."""
     _add_mixture(commands)
     _add_train(commands)
 

@@ -121,11 +121,15 @@ def bullets(phrases: tuple[str, ...]) -> str:
     return "\n".join(f"- {phrase}" for phrase in phrases) or "- none"
 
 
-def build_tokenizer(records: list[FinerRecord], vocabulary: int = 1024) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer trained on the dialogues of mini."""
+def dialogue_texts(records: list[FinerRecord]) -> list[str]:
+    """The texts of one dialogue a record, for training a tokenizer."""
     rng = random.Random(0)
-    texts = [" ".join(part for turn in make_dialogue(record, rng).turns for part in turn) for record in records]
-    texts += ["USER: ASSISTANT:"] * 50
+    return [" ".join(part for turn in make_dialogue(record, rng).turns for part in turn) for record in records]
+
+
+def build_tokenizer(texts: list[str], vocabulary: int = 1024) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer trained on texts."""
+    texts = texts + ["USER: ASSISTANT:"] * 50
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -319,7 +323,7 @@ def train(output: Path, seed: int, vision: Schedule = VISION, joint: Schedule = 
         pixels = load_pixels(Path(folder), records)
     order = {name: index for index, name in enumerate(sorted({record.concept_id for record in records}))}
     labels = torch.tensor([order[record.concept_id] for record in records])
-    processor = build_processor(build_tokenizer(records))
+    processor = build_processor(build_tokenizer(dialogue_texts(records)))
     model = build_model(processor.tokenizer)
     losses = {
         "vision": train_vision(model, pixels, labels, seed, vision),

@@ -1,0 +1,130 @@
+"""Mixtures: balance, determinism, what is held out, and the checks of what comes in."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from datasets import load_from_disk
+from PIL import Image
+
+from finer_tasks.training.errors import MixtureError, RecipeError
+from finer_tasks.training.mixture.build import build_mixture
+from finer_tasks.training.mixture.leakage import NameSearch, near_duplicates
+from finer_tasks.training.mixture.recipe import DatasetShare, GeneralSet, HeldOut, MixtureRecipe
+from finer_tasks.training.mixture.selection import Candidates, select
+from finer_tasks.training.mixture.templates import load_templates
+from finer_tasks.training.recipe import read_recipe
+
+RECIPE = MixtureRecipe("t", {"mini": DatasetShare(per_concept=2)}, held_out=HeldOut(superordinates=("Dog",)))
+
+
+def rows_of(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "conversations.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def test_styles_take_the_same_images_and_hold_out_the_same(mini_data: Path, tmp_path: Path) -> None:
+    finer = build_mixture(RECIPE, tmp_path / "finer")
+    build_mixture(RECIPE, tmp_path / "again")
+    build_mixture(replace(RECIPE, style="direct"), tmp_path / "direct")
+    rows, direct = rows_of(tmp_path / "finer"), rows_of(tmp_path / "direct")
+    assert [row["id"] for row in rows] == [row["id"] for row in direct]
+    assert rows == rows_of(tmp_path / "again")
+    assert {len(row["conversations"]) for row in rows} == {6}
+    assert {len(row["conversations"]) for row in direct} == {2}
+    assert finer["conversations"] == 48 * 2
+    assert finer["counts"]["images_per_concept"] == {"least": 2, "most": 2}
+    assert not any("dog" in row["id"] or "/test/" in row["id"] for row in rows)
+    assert all((tmp_path / "finer/images" / row["image"]).is_file() for row in rows)
+    assert all(row["conversations"][0]["value"].count("<image>") == 1 for row in rows)
+    assert load_from_disk(str(tmp_path / "finer/arrow"))[:]["id"] == [row["id"] for row in rows]
+
+
+def test_general_entries_that_name_a_held_out_concept_are_left_out(mini_data: Path, tmp_path: Path) -> None:
+    from finer_tasks.datasets.taxonomy import load_taxonomy
+
+    dog = next(c for c in load_taxonomy("mini").classes.values() if c.superordinate == "Dog").fine[0]
+    said = [[{"from": "human", "value": "Hello"}, {"from": "gpt", "value": text}] for text in ("Hi", f"A {dog}!")]
+    (tmp_path / "g.json").write_text(json.dumps([{"id": str(i), "conversations": turns} for i, turns in enumerate(said)]))
+    card = build_mixture(replace(RECIPE, general=GeneralSet(tmp_path / "g.json", tmp_path)), tmp_path / "out")
+    assert card["counts"]["source"]["general"] == 1
+    assert card["names_a_held_out_concept"]["general"] == 1
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"id": "a"}, "expected an object with 'conversations'"),
+        ({"conversations": [{"from": "gpt", "value": "x"}]}, "turn 0 must be text of 'human'"),
+        ({"conversations": [{"from": "human", "value": "x"}]}, "the last turn must be of 'gpt'"),
+        (
+            {"image": "a.jpg", "conversations": [{"from": "human", "value": "x"}, {"from": "gpt", "value": "y"}]},
+            "exactly one <image>",
+        ),
+    ],
+)
+def test_broken_general_sets_are_refused(mini_data: Path, tmp_path: Path, entry: dict, message: str) -> None:
+    (tmp_path / "g.jsonl").write_text(json.dumps(entry) + "\n")
+    with pytest.raises(MixtureError, match=message):
+        build_mixture(replace(RECIPE, general=GeneralSet(tmp_path / "g.jsonl", tmp_path)), tmp_path / "out")
+    assert not list(tmp_path.glob("*out*"))
+
+
+def test_an_existing_folder_is_never_overwritten_unasked(mini_data: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.txt").write_text("x")
+    for overwrite in (False, True):
+        with pytest.raises(MixtureError, match="exists"):
+            build_mixture(RECIPE, tmp_path / "mine", overwrite)
+    assert (tmp_path / "mine/thesis.txt").read_text() == "x"
+
+
+def test_selection_is_balanced_up_to_the_caps() -> None:
+    concepts = np.repeat([0, 1, 2], [50, 5, 20])
+    groups = np.repeat([0, 0, 1], [50, 5, 20])
+    candidates = Candidates(concepts, groups, np.ones(75, dtype=bool))
+    chosen = select(candidates, DatasetShare(cap=18), (0, 0))
+    assert np.bincount(concepts[chosen]).tolist() == [7, 5, 6] or np.bincount(concepts[chosen]).tolist() == [6, 5, 7]
+    by_group = select(candidates, DatasetShare(cap=8, cap_by="superordinate"), (0, 0))
+    assert np.bincount(groups[by_group]).tolist() == [8, 8]
+
+
+def test_near_duplicates_are_found_through_rescaling_and_compression(real: Path, tmp_path: Path) -> None:
+    import imagehash
+
+    def hashed(image: Image.Image) -> list[int]:
+        return [int(str(imagehash.phash(channel)), 16) for channel in image.convert("RGB").split()]
+
+    photos = [Image.open(path) for path in sorted((real / "photos").rglob("*.jpg"))[:8]]
+    copies = []
+    for number, photo in enumerate(photos):
+        photo.convert("RGB").resize((photo.width // 2, photo.height // 2)).save(tmp_path / f"{number}.jpg", quality=70)
+        copies.append(hashed(Image.open(tmp_path / f"{number}.jpg")))
+    originals = np.array([hashed(photo) for photo in photos], dtype=np.uint64)
+    assert near_duplicates(np.array(copies, dtype=np.uint64), originals, 6).all()
+    assert not near_duplicates(originals[:1], originals[1:], 6).any()
+
+
+def test_names_are_found_as_whole_words() -> None:
+    search = NameSearch(["Laysan Albatross", "Crow"])
+    assert search.find("It is a laysan  albatross.") == "laysan albatross"
+    assert search.find("a crowned lapwing") is None
+
+
+def test_there_are_twenty_templates_a_slot_and_all_can_be_filled() -> None:
+    blanks = dict.fromkeys(("noun", "coarse_term", "fine_term", "coarse", "attributes"), "x")
+    for templates in load_templates().values():
+        assert len(set(templates)) >= 20
+        assert all("{" not in template.format(**blanks) for template in templates)
+
+
+def test_recipes_point_at_the_line_and_the_nearest_key(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text("name: x\ndatasets:\n  mini:\n    per_concpt: 3\n")
+    with pytest.raises(RecipeError, match=r"r.yaml:4: unknown key 'datasets.mini.per_concpt'. Did you mean 'per_concept'\?"):
+        read_recipe(MixtureRecipe, path)
+    path.write_text("name: x\ndatasets: {mini: }\n")
+    assert read_recipe(MixtureRecipe, path, ["seed=3", "held_out.superordinates=[Dog]"]).held_out.superordinates == ("Dog",)

@@ -1,0 +1,107 @@
+"""Fine-tuning through the real command: where the loss lies, resume after a kill, two processes, the adapter in use."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from datasets import load_from_disk
+from safetensors.torch import load_file
+
+from finer_tasks.models.loading import LoadOptions, load_processor
+from finer_tasks.training.mixture.build import build_mixture
+from finer_tasks.training.mixture.recipe import DatasetShare, MixtureRecipe
+from finer_tasks.training.tuning.encoding import ConversationEncoder
+from finer_tasks.training.tuning.lengths import GroupedOrder
+
+SMALL = ["lora.rank=4", "max_steps=6", "global_batch_size=8", "micro_batch_size=4", "save_every=2", "log_every=1"]
+
+
+@pytest.fixture(scope="module")
+def mixture(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("mixture") / "m"
+    os.environ["FINER_DATA_DIR"] = str(shared_data)
+    build_mixture(MixtureRecipe("t", {"mini": DatasetShare(per_concept=1)}, near_duplicates="ignore"), folder)
+    return folder
+
+
+def command(mixture: Path, output: Path, *more: str) -> list[str]:
+    return [
+        str(Path(sys.executable).with_name("finer")),
+        "train",
+        "mini-lora",
+        f"mixture={mixture}",
+        f"output={output}",
+        *SMALL,
+        *more,
+    ]
+
+
+def run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(arguments, capture_output=True, text=True, check=False)
+
+
+def weights(output: Path) -> dict[str, torch.Tensor]:
+    return load_file(output / "adapter_model.safetensors")
+
+
+def test_the_loss_lies_on_the_answers_and_nothing_else(mixture: Path) -> None:
+    encoder = ConversationEncoder(load_processor(LoadOptions("finer-mini")), mixture / "images")
+    rows = list(load_from_disk(str(mixture / "arrow")).select(range(4)))
+    batch = encoder.check(rows)
+    for index, row in enumerate(rows):
+        wanted = [turn["value"] for turn in row["conversations"] if turn["from"] == "gpt"]
+        assert encoder.answers(batch, index) == wanted
+    ends = (batch["labels"] == encoder.tokenizer.eos_token_id).sum(1)
+    assert ends.tolist() == [3] * 4  # every answer teaches the model to stop
+
+
+def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(mixture: Path, tmp_path: Path) -> None:
+    unbroken = run(command(mixture, tmp_path / "a"))
+    assert unbroken.returncode == 0, unbroken.stderr[-2000:]
+    process = subprocess.Popen(command(mixture, tmp_path / "b"), stderr=subprocess.DEVNULL)
+    while not (tmp_path / "b/checkpoint-2").exists() and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "b/training.json").exists()
+    assert run(command(mixture, tmp_path / "b")).returncode == 0
+    first, second = weights(tmp_path / "a"), weights(tmp_path / "b")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    again = run(command(mixture, tmp_path / "b"))
+    assert again.returncode == 2
+    assert "holds a finished run" in again.stderr
+
+
+def test_mistakes_end_with_one_message(mixture: Path, tmp_path: Path) -> None:
+    typo = run(command(mixture, tmp_path / "o", "learning_rat=1"))
+    assert (typo.returncode, "Did you mean 'learning_rate'?" in typo.stderr) == (2, True)
+    long = run(command(mixture, tmp_path / "o", "max_length=100"))
+    assert (long.returncode, "are longer than max_length=100" in long.stderr) == (2, True)
+    assert "Traceback" not in typo.stderr + long.stderr
+
+
+def test_the_order_depends_on_seed_and_epoch_alone_and_keeps_every_sample() -> None:
+    lengths = list(range(103))
+    order = GroupedOrder(lengths, 8, 0, True)
+    first = list(order)
+    assert first == list(order)
+    assert sorted(first) == lengths
+    assert first[0] == 102
+    order.set_epoch(1)
+    assert list(order) != first
+
+
+def test_a_record_of_the_run_is_left(mixture: Path, tmp_path: Path) -> None:
+    done = run(command(mixture, tmp_path / "o", "max_steps=2"))
+    assert done.returncode == 0, done.stderr[-2000:]
+    record = json.loads((tmp_path / "o/training.json").read_text())
+    assert record["mixture"]["hash"] == json.loads((mixture / "card.json").read_text())["hash"]
+    assert json.loads((tmp_path / "o/adapter_config.json").read_text())["base_model_name_or_path"] == "finer-mini"
