@@ -126,9 +126,9 @@ def forget_loaded() -> None:
 
 
 def digest(folder: Path) -> str:
-    """SHA-256 over the Arrow files of one split, in name order."""
+    """SHA-256 over the Arrow files of one split, in name order; caches that `datasets` leaves beside them do not count."""
     total = hashlib.sha256()
-    for path in sorted(folder.glob("*.arrow")):
+    for path in sorted(folder.glob("data-*.arrow")):
         with path.open("rb") as file:
             while chunk := file.read(1 << 22):
                 total.update(chunk)
