@@ -24,7 +24,7 @@ from finer_tasks.errors import USAGE_EXIT_CODE, FinerError
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; a FinerError is printed without a traceback and gives exit code 2."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parse(argv)
     try:
         return arguments.run(arguments) or 0
     except FinerError as error:
@@ -33,6 +33,17 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("finer: interrupted; what was in use before is unchanged", file=sys.stderr)
         return 130
+
+
+def _parse(argv: list[str] | None) -> argparse.Namespace:
+    """Arguments; key=value pairs of a recipe may stand before or after the options, which argparse alone does not allow."""
+    parser = _parser()
+    arguments, rest = parser.parse_known_args(argv)
+    if rest and hasattr(arguments, "overrides") and not any(word.startswith("-") for word in rest):
+        arguments.overrides += rest
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return arguments
 
 
 def _prepare(arguments: argparse.Namespace) -> None:

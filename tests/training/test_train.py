@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -48,6 +49,14 @@ def run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(arguments, capture_output=True, text=True, check=False)
 
 
+def kill_after(arguments: list[str], checkpoint: Path) -> None:
+    process = subprocess.Popen(arguments, stderr=subprocess.DEVNULL)
+    while not checkpoint.exists() and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
 def weights(output: Path) -> dict[str, torch.Tensor]:
     return load_file(output / "adapter_model.safetensors")
 
@@ -66,11 +75,7 @@ def test_the_loss_lies_on_the_answers_and_nothing_else(mixture: Path) -> None:
 def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(mixture: Path, tmp_path: Path) -> None:
     unbroken = run(command(mixture, tmp_path / "a"))
     assert unbroken.returncode == 0, unbroken.stderr[-2000:]
-    process = subprocess.Popen(command(mixture, tmp_path / "b"), stderr=subprocess.DEVNULL)
-    while not (tmp_path / "b/checkpoint-2").exists() and process.poll() is None:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    kill_after(command(mixture, tmp_path / "b"), tmp_path / "b/checkpoint-2")
     assert not (tmp_path / "b/training.json").exists()
     assert run(command(mixture, tmp_path / "b")).returncode == 0
     first, second = weights(tmp_path / "a"), weights(tmp_path / "b")
@@ -99,9 +104,67 @@ def test_the_order_depends_on_seed_and_epoch_alone_and_keeps_every_sample() -> N
     assert list(order) != first
 
 
+def test_a_dry_run_checks_everything_and_leaves_nothing(mixture: Path, tmp_path: Path) -> None:
+    done = run(command(mixture, tmp_path / "o", "--dry-run"))
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "loss of the longest batch: " in done.stdout
+    assert not (tmp_path / "o").exists()
+
+
 def test_a_record_of_the_run_is_left(mixture: Path, tmp_path: Path) -> None:
     done = run(command(mixture, tmp_path / "o", "max_steps=2"))
     assert done.returncode == 0, done.stderr[-2000:]
     record = json.loads((tmp_path / "o/training.json").read_text())
     assert record["mixture"]["hash"] == json.loads((mixture / "card.json").read_text())["hash"]
     assert json.loads((tmp_path / "o/adapter_config.json").read_text())["base_model_name_or_path"] == "finer-mini"
+
+
+def losses(output: Path) -> list[float]:
+    return [entry["loss"] for entry in json.loads((output / "training.json").read_text())["loss"]]
+
+
+def test_two_processes_train_as_one(mixture: Path, tmp_path: Path) -> None:
+    assert run(command(mixture, tmp_path / "one")).returncode == 0
+    launcher = [str(Path(sys.executable).with_name("torchrun")), "--standalone", "--nproc_per_node", "2", "--no-python"]
+    both = run([*launcher, *command(mixture, tmp_path / "two")])
+    assert both.returncode == 0, both.stderr[-2000:]
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), abs=2e-3)
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    assert all(torch.allclose(one[name], two[name], atol=1e-4) for name in one)
+
+
+def test_sigterm_leaves_a_checkpoint_from_which_the_run_goes_on(mixture: Path, tmp_path: Path) -> None:
+    arguments = command(mixture, tmp_path / "o", "save_every=1000", "max_steps=30")
+    process = subprocess.Popen(arguments, stderr=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    while "'loss'" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate()
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "stopped at step" in output
+    (saved,) = (tmp_path / "o").glob("checkpoint-*")
+    assert run([*arguments[:-1], "max_steps=30"]).returncode == 0
+    assert json.loads((tmp_path / "o/training.json").read_text())["steps"] == 30 > int(saved.name.removeprefix("checkpoint-"))
+
+
+def test_a_full_disk_keeps_the_last_good_checkpoint(mixture: Path, tmp_path: Path) -> None:
+    arguments = command(mixture, tmp_path / "o")
+    kill_after(arguments, tmp_path / "o/checkpoint-2")
+
+    def little_space() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False, preexec_fn=little_space)
+    assert done.returncode == 2
+    assert "the checkpoint of step 4 could not be written" in done.stderr
+    assert f"The last good checkpoint is {tmp_path}/o/checkpoint-2" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in (tmp_path / "o").glob("checkpoint-*")] == ["checkpoint-2"]
+
+
+def test_a_loss_that_is_no_number_ends_the_run(mixture: Path, tmp_path: Path) -> None:
+    done = run(command(mixture, tmp_path / "o", "learning_rate=1e30", "projector_learning_rate=1e30", "max_grad_norm=1e30"))
+    assert done.returncode == 2
+    assert "is not a number at step" in done.stderr
+    assert "Lower learning_rate" in done.stderr

@@ -48,8 +48,8 @@ class Cost:
 class Meter:
     """Counts what goes through, and reports it since the last report."""
 
-    def __init__(self, cost: Cost) -> None:
-        self.cost, self.peak = cost, peak_flops()
+    def __init__(self, cost: Cost, processes: int = 1) -> None:
+        self.cost, self.processes, self.peak = cost, processes, peak_flops()
         self.waited_in_all = self.began = 0.0
         self.reset()
 
@@ -72,11 +72,11 @@ class Meter:
         self.waited_in_all += seconds
 
     def report(self) -> dict[str, float]:
-        """Figures of this process since the last report, which they end."""
+        """Figures since the last report, which they end; samples and tokens over all processes, taken as equally fast."""
         elapsed = max(1e-9, time.perf_counter() - self.started)
         found = {
-            "samples_per_second": self.samples / elapsed,
-            "tokens_per_second": self.tokens / elapsed,
+            "samples_per_second": self.samples * self.processes / elapsed,
+            "tokens_per_second": self.tokens * self.processes / elapsed,
             "data_wait_share": self.waited / elapsed,
         }
         if self.peak:

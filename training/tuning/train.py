@@ -6,8 +6,9 @@ import json
 import os
 import random
 import signal
+import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,12 @@ def train(recipe: TrainRecipe) -> Outcome:
 def dry_run(recipe: TrainRecipe) -> dict[str, Any]:
     """Load everything, check the labels of a few conversations, and take one step on the longest batch."""
     _start_or_resume(recipe, check_only=True)
-    setup = prepare_run(recipe)
+    with tempfile.TemporaryDirectory() as folder:  # Trainer makes its output folder
+        return _one_step(prepare_run(replace(recipe, output=Path(folder))))
+
+
+def _one_step(setup: Setup) -> dict[str, Any]:
+    recipe = setup.recipe
     trainer = make_trainer(setup)
     longest = np.argsort(-setup.lengths)[: recipe.micro_batch_size]
     batch = setup.encoder.check([setup.dataset[int(index)] for index in longest])
@@ -151,7 +157,7 @@ def make_trainer(setup: Setup) -> FinerTrainer:
         recipe,
         setup.parts,
         GroupedOrder(setup.lengths, recipe.global_batch_size, recipe.seed, recipe.group_by_length),
-        Meter(Cost(counted["language"], counted["trained"], text.num_hidden_layers, text.hidden_size)),
+        Meter(Cost(counted["language"], counted["trained"], text.num_hidden_layers, text.hidden_size), setup.arguments.world_size),
         evaluate,
         model=setup.model,
         args=setup.arguments,
@@ -184,6 +190,7 @@ def training_arguments(recipe: TrainRecipe) -> TrainingArguments:
             weight_decay=recipe.weight_decay,
             max_grad_norm=recipe.max_grad_norm,
             bf16=_is_bfloat16(recipe),
+            use_cpu=not torch.accelerator.is_available(),  # said, or several processes on a CPU would each train alone
             gradient_checkpointing=recipe.gradient_checkpointing,
             gradient_checkpointing_kwargs={"use_reentrant": False} if recipe.gradient_checkpointing else None,
             torch_compile=recipe.compile,
@@ -203,7 +210,7 @@ def training_arguments(recipe: TrainRecipe) -> TrainingArguments:
             fsdp=recipe.fsdp,
             fsdp_config=recipe.fsdp_config,
             deepspeed=str(recipe.deepspeed) if recipe.deepspeed else None,
-            disable_tqdm=None,
+            disable_tqdm=int(os.environ.get("RANK", "0")) > 0 or None,
         )
     except (ValueError, ImportError) as error:
         raise TrainingError(f"the recipe does not fit transformers' Trainer: {error}") from error
@@ -237,6 +244,8 @@ def _start_or_resume(recipe: TrainRecipe, check_only: bool = False) -> Path | No
     """The checkpoint to go on from; raises TrainingError if the folder holds a finished run or another one."""
     card, _ = read_mixture(recipe.mixture)
     now, path = identity(recipe, card["hash"]), recipe.output / STARTED
+    if int(os.environ.get("RANK", "0")) > 0:  # the first process looks and writes for all
+        return last_checkpoint(recipe.output)
     if (recipe.output / FINISHED).exists():
         raise TrainingError(f"{recipe.output} holds a finished run; give another output")
     if path.exists():
@@ -253,8 +262,7 @@ def _start_or_resume(recipe: TrainRecipe, check_only: bool = False) -> Path | No
     if check_only:
         return None
     recipe.output.mkdir(parents=True, exist_ok=True)
-    if int(os.environ.get("RANK", "0")) == 0:
-        write_text(path, json.dumps(now, indent=2) + "\n")
+    write_text(path, json.dumps(now, indent=2) + "\n")
     found = last_checkpoint(recipe.output)
     if found:
         logger.info(f"Resuming from {found} (recipe {recipe_hash(now)})")
