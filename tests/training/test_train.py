@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import signal
 import subprocess
@@ -17,20 +16,10 @@ from datasets import load_from_disk
 from safetensors.torch import load_file
 
 from finer_tasks.models.loading import LoadOptions, load_processor
-from finer_tasks.training.mixture.build import build_mixture
-from finer_tasks.training.mixture.recipe import DatasetShare, MixtureRecipe
 from finer_tasks.training.tuning.encoding import ConversationEncoder
 from finer_tasks.training.tuning.lengths import GroupedOrder
 
 SMALL = ["lora.rank=4", "max_steps=6", "global_batch_size=8", "micro_batch_size=4", "save_every=2", "log_every=1"]
-
-
-@pytest.fixture(scope="module")
-def mixture(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("mixture") / "m"
-    os.environ["FINER_DATA_DIR"] = str(shared_data)
-    build_mixture(MixtureRecipe("t", {"mini": DatasetShare(per_concept=1)}, near_duplicates="ignore"), folder)
-    return folder
 
 
 def command(mixture: Path, output: Path, *more: str) -> list[str]:

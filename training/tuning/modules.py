@@ -30,6 +30,9 @@ class Parts:
         roots = [self.language, *([self.projector] if with_projector else [])]
         patterns = []
         for root in roots:
+            if isinstance(model.get_submodule(root), nn.Linear):  # BLIP-2's projector is a single layer
+                patterns.append(re.escape(root))
+                continue
             names = {
                 name.rsplit(".", 1)[-1]
                 for name, module in model.get_submodule(root).named_modules()

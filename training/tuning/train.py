@@ -157,7 +157,9 @@ def make_trainer(setup: Setup) -> FinerTrainer:
         recipe,
         setup.parts,
         GroupedOrder(setup.lengths, recipe.global_batch_size, recipe.seed, recipe.group_by_length),
-        Meter(Cost(counted["language"], counted["trained"], text.num_hidden_layers, text.hidden_size), setup.arguments.world_size),
+        Meter(
+            Cost(counted["language"], counted["trained"], text.num_hidden_layers, text.hidden_size), setup.arguments.world_size
+        ),
         evaluate,
         model=setup.model,
         args=setup.arguments,
@@ -191,8 +193,8 @@ def training_arguments(recipe: TrainRecipe) -> TrainingArguments:
             max_grad_norm=recipe.max_grad_norm,
             bf16=_is_bfloat16(recipe),
             use_cpu=not torch.accelerator.is_available(),  # said, or several processes on a CPU would each train alone
-            gradient_checkpointing=recipe.gradient_checkpointing,
-            gradient_checkpointing_kwargs={"use_reentrant": False} if recipe.gradient_checkpointing else None,
+            activation_checkpointing=recipe.gradient_checkpointing,
+            activation_checkpointing_kwargs={"use_reentrant": False} if recipe.gradient_checkpointing else None,
             torch_compile=recipe.compile,
             dataloader_num_workers=recipe.workers,
             dataloader_pin_memory=torch.cuda.is_available(),

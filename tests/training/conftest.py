@@ -1,0 +1,19 @@
+"""A small mixture of the built-in dataset, built once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from finer_tasks.training.mixture.build import build_mixture
+from finer_tasks.training.mixture.recipe import DatasetShare, MixtureRecipe
+
+
+@pytest.fixture(scope="session")
+def mixture(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("mixture") / "m"
+    os.environ["FINER_DATA_DIR"] = str(shared_data)
+    build_mixture(MixtureRecipe("t", {"mini": DatasetShare(per_concept=1)}, near_duplicates="ignore"), folder)
+    return folder
