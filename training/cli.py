@@ -9,9 +9,10 @@ from finer_tasks.cli_output import say
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `mixture`, `train` and `merge` to the parser."""
+    """Add `mixture`, `train`, `merge` and `reproduce` to the parser."""
     _add_mixture(commands)
     _add_train(commands)
+    _add_reproduce(commands)
 
 
 def _add_mixture(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -81,3 +82,24 @@ def _merge(arguments: argparse.Namespace) -> None:
 
     merge_adapter(arguments.adapter, arguments.output, arguments.base, arguments.dtype)
     say(f"merged model in {arguments.output}")
+
+
+def _add_reproduce(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    reproduce = commands.add_parser("reproduce", help="the paper's experiments in miniature, from scratch")
+    actions = reproduce.add_subparsers(required=True, metavar="WHAT")
+    mini = actions.add_parser("mini", help="on the built-in dataset with a tiny model; a stopped run goes on")
+    mini.add_argument("overrides", nargs="*", metavar="key=value", help="values that replace the plan's")
+    mini.add_argument("--output", type=Path, required=True, help="folder of the run")
+    mini.add_argument("--fast", action="store_true", help="too few steps to show anything: checks that everything works")
+    mini.set_defaults(run=_reproduce)
+
+
+def _reproduce(arguments: argparse.Namespace) -> None:
+    from finer_tasks.training.recipe import read_recipe
+    from finer_tasks.training.reproduce.experiment import reproduce
+    from finer_tasks.training.reproduce.plan import Plan
+
+    name = "reproduce-mini-fast" if arguments.fast else "reproduce-mini"
+    page = reproduce(read_recipe(Plan, Path(name), arguments.overrides), arguments.output)
+    say((arguments.output / "table.md").read_text(encoding="utf-8"))
+    say(f"summary in {page}")

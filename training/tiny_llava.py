@@ -229,7 +229,7 @@ def augment(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 def steps_of(schedule: Schedule, parameters: list[torch.nn.Parameter], name: str) -> Iterator[torch.optim.Optimizer]:
     """Yield an optimizer once per step, with the learning rate set for it; shows progress."""
     optimizer = torch.optim.AdamW(parameters, lr=schedule.learning_rate, weight_decay=0.05)
-    warm_up = schedule.steps // 20
+    warm_up = max(1, schedule.steps // 20)
     for step in tqdm(range(schedule.steps), desc=name, mininterval=5):
         progress = max(0, step - warm_up) / max(1, schedule.steps - warm_up)
         scale = min(1, (step + 1) / warm_up) * (0.5 + 0.5 * math.cos(math.pi * progress))

@@ -1,10 +1,11 @@
-"""Running the arms of the modality gap through lmms-eval's own command."""
+"""Running evaluations through lmms-eval's own command."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from finer_tasks.errors import ResultsError
@@ -23,10 +24,16 @@ def evaluate_arms(model: str, model_args: str, tasks: str, batch_size: str, limi
             f"--tasks {tasks}: {unknown[0]!r} is no task. Give direct coarse or fine tasks, such as finer_mini_fine"
         )
     folder = Path(tempfile.mkdtemp(prefix="finer-gap-"))
-    command = [sys.executable, "-m", "lmms_eval", "--model", model, "--tasks", ",".join(wanted), "--batch_size", batch_size]
+    run_lmms_eval(folder, model, model_args, wanted, batch_size, ["--limit", limit] if limit else [])
+    return folder
+
+
+def run_lmms_eval(
+    folder: Path, model: str, model_args: str, tasks: Sequence[str], batch_size: str, options: Sequence[str] = ()
+) -> None:
+    """Run `lmms-eval` as a user would, its results below `folder`; raises ResultsError if it fails."""
+    command = [sys.executable, "-m", "lmms_eval", "--model", model, "--tasks", ",".join(tasks), "--batch_size", batch_size]
     command += ["--model_args", model_args] if model_args else []
-    command += ["--limit", limit] if limit else []
-    done = subprocess.run([*command, "--log_samples", "--output_path", str(folder)], check=False, stdout=sys.stderr)
+    done = subprocess.run([*command, *options, "--log_samples", "--output_path", str(folder)], check=False, stdout=sys.stderr)
     if done.returncode:
         raise ResultsError(f"lmms-eval ended with exit code {done.returncode}; its messages are above")
-    return folder

@@ -49,15 +49,11 @@ def load_split(split: str) -> TrainSplit:
         return TrainSplit(load_pixels(Path(folder), records), records)
 
 
-def make_base(split: TrainSplit, seed: int, vision: Schedule, language: Schedule, projector: Schedule) -> tuple[Any, Any]:
-    """Train the base model from scratch; returns it with its processor. Only the train split is read."""
+def new_model(split: TrainSplit, seed: int) -> tuple[Any, Any]:
+    """An untrained model and its processor."""
     torch.manual_seed(seed)
     processor = build_processor(build_tokenizer(vocabulary_texts(split.records)))
-    model = build_model(processor.tokenizer)
-    train_encoder(model, split, seed, vision)
-    train_language(model, processor, seed, language)
-    train_projector(model, processor, split, seed, projector)
-    return model.eval(), processor
+    return build_model(processor.tokenizer), processor
 
 
 def train_encoder(model: Any, split: TrainSplit, seed: int, schedule: Schedule) -> None:
@@ -129,15 +125,15 @@ def features(model: Any, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
     return {name: torch.cat(parts) for name, parts in found.items()}
 
 
-def probe(model: Any, train: TrainSplit, test: TrainSplit) -> dict[str, list[bool]]:
-    """Whether a linear probe names each test image's fine concept from each place (Kim & Ji 2024, section 4).
+def probe(model: Any, train: TrainSplit, test: TrainSplit) -> dict[str, list[Any]]:
+    """Whether a linear probe names each test image's fine concept from each place (Kim & Ji 2024, section 4), and the concepts.
 
     Ridge regression onto one-hot labels of standardised features, fitted on the train split.
     """
     names = sorted({record.concept_id for record in train.records})
     labels = [torch.tensor([names.index(record.concept_id) for record in split.records]) for split in (train, test)]
     fitted, shown = features(model, train.pixels), features(model, test.pixels)
-    found = {}
+    found: dict[str, list[Any]] = {"concepts": [record.concept_id for record in test.records]}
     for place in fitted:
         mean, spread = fitted[place].mean(0), fitted[place].std(0).clamp_min(1e-6)
         x, y = ((values - mean) / spread for values in (fitted[place], shown[place]))
