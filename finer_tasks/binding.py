@@ -13,6 +13,7 @@ from finer_tasks.attributes.knowledge import load_knowledge
 from finer_tasks.datasets.prepare import ensure_mini
 from finer_tasks.datasets.prepared import Prepared, load_prepared
 from finer_tasks.errors import KnowledgeError
+from finer_tasks.metrics import SCORING_VERSION
 from finer_tasks.prompts import active_prompt_set
 
 # Backends that take rounds themselves, in batches.
@@ -43,6 +44,7 @@ def bind(config: dict[str, Any], model: Any) -> dict[str, Any]:
         "data_fingerprint": prepared.manifest.fingerprint,
         "data_partial": prepared.manifest.partial,
         "data_source": prepared.manifest.source,
+        "scoring": SCORING_VERSION,
         "finer_version": finer_tasks.__version__,
         "versions": _versions(),
     }

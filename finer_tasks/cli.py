@@ -16,6 +16,7 @@ import finer_tasks
 from finer_tasks.cli_analysis import add_gap
 from finer_tasks.cli_attributes import add_attributes
 from finer_tasks.cli_output import out, say, without_nan
+from finer_tasks.cli_results import add_gate
 from finer_tasks.datasets.record import SPLITS
 from finer_tasks.datasets.sources import load_sources
 from finer_tasks.datasets.taxonomy import DATASETS
@@ -165,6 +166,7 @@ def _parser() -> argparse.ArgumentParser:
     results.set_defaults(run=_results)
     add_attributes(commands)
     add_gap(commands)
+    add_gate(commands)
     for extension in entry_points(group="finer.commands"):
         extension.load()(commands)
     return parser

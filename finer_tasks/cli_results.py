@@ -1,0 +1,68 @@
+"""`finer regress` and `finer baseline`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+from pathlib import Path
+
+from finer_tasks.cli_output import out, say
+
+
+def add_gate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add both commands to the parser."""
+    regress = commands.add_parser("regress", help="the gate for checkpoints: has a candidate become worse than a baseline?")
+    regress.add_argument("--baseline", type=Path, required=True, help="a run of lmms-eval, or a file of `finer baseline make`")
+    regress.add_argument("--candidate", type=Path, required=True, help="a run of lmms-eval")
+    regress.add_argument("--policy", type=Path, help="YAML file: rules by task, alpha, what inconclusive means")
+    regress.add_argument("--allow", default="", metavar="NAMES", help="differences to compare across, joined by commas")
+    regress.add_argument("--json", type=Path, metavar="FILE")
+    regress.add_argument("--junit", type=Path, metavar="FILE")
+    regress.add_argument("--markdown", type=Path, metavar="FILE", help="appended to, as $GITHUB_STEP_SUMMARY expects")
+    regress.add_argument("--html", type=Path, metavar="FILE", help="the documents that changed, both ways")
+    regress.add_argument("--annotations", action="store_true", help="print GitHub annotations (default in GitHub Actions)")
+    regress.set_defaults(run=_regress)
+    baseline = commands.add_parser("baseline", help="baselines to keep in git")
+    actions = baseline.add_subparsers(required=True, metavar="ACTION")
+    make = actions.add_parser("make", help="from a run of lmms-eval")
+    make.add_argument("results", type=Path, help="the --output_path of the run, or its *_results.json")
+    make.add_argument("--output", type=Path, required=True, metavar="FILE", help="for example baseline.json.gz")
+    make.set_defaults(run=_make_baseline)
+
+
+def _regress(arguments: argparse.Namespace) -> int:
+    from finer_tasks.results.gate import display
+    from finer_tasks.results.gate.flips import write_flips
+    from finer_tasks.results.gate.gate import run_gate
+    from finer_tasks.results.gate.measured import read_measured
+    from finer_tasks.results.gate.policy import read_policy
+
+    policy = read_policy(arguments.policy)
+    allowed = tuple(name.strip() for name in arguments.allow.split(",") if name.strip())
+    policy = dataclasses.replace(policy, allow=(*policy.allow, *allowed))
+    gate = run_gate(read_measured(arguments.baseline), read_measured(arguments.candidate), policy)
+    display.print_gate(gate, out)
+    for path, text in ((arguments.json, display.as_json), (arguments.junit, display.as_junit)):
+        if path:
+            path.write_text(text(gate), encoding="utf-8")
+    if arguments.markdown:
+        with arguments.markdown.open("a", encoding="utf-8") as file:
+            file.write(display.as_markdown(gate))
+    if arguments.html:
+        write_flips(gate, arguments.html)
+    if arguments.annotations or os.environ.get("GITHUB_ACTIONS") == "true":
+        print(display.as_annotations(gate), end="")
+    return gate.exit_code
+
+
+def _make_baseline(arguments: argparse.Namespace) -> None:
+    from finer_tasks.results.gate.baseline import write_baseline
+    from finer_tasks.results.gate.measured import measured
+    from finer_tasks.results.reading import read_run
+
+    found = measured(read_run(arguments.results))
+    write_baseline(found, arguments.output)
+    size = arguments.output.stat().st_size / 1000
+    documents = sum(len(task.documents) for task in found.tasks.values())
+    say(f"{len(found.tasks)} tasks, {documents} documents, {size:.0f} kB: {arguments.output}")

@@ -1,0 +1,95 @@
+"""Baseline files: a run's scores, compact enough to keep in git.
+
+Gzipped JSON with a schema version; columns rather than rows, so that it packs well. A file of an
+older schema is read through the steps in `_UPGRADES`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from finer_tasks.errors import ResultsError
+from finer_tasks.results.gate.measured import Document, Measured, MeasuredTask
+
+KIND, SCHEMA = "finer-baseline", 2
+_COLUMNS = ("content", "concept", "coarse", "fine", "answer", "media")
+_MAGIC = b"\x1f\x8b"
+
+
+def is_baseline(path: Path) -> bool:
+    """Whether a file is gzipped; runs are folders or JSON."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(2) == _MAGIC
+
+
+def write_baseline(found: Measured, path: Path) -> None:
+    """Write under a temporary name, then rename. The same run gives the same bytes."""
+    tasks = {name: _columns(task) for name, task in sorted(found.tasks.items())}
+    raw = {"kind": KIND, "schema": SCHEMA, "model": found.model, "settings": dict(found.settings), "tasks": tasks}
+    packed = gzip.compress(json.dumps(raw, ensure_ascii=False, separators=(",", ":")).encode(), mtime=0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_bytes(packed)
+    os.replace(fresh, path)
+
+
+def read_baseline(path: Path) -> Measured:
+    """The baseline in a file; raises ResultsError if it is damaged or from a newer version."""
+    try:
+        raw = json.loads(gzip.decompress(path.read_bytes()))
+        if raw.get("kind") != KIND:
+            raise ResultsError(f"{path} is no baseline of finer-tasks. Make one with `finer baseline make RUN --output FILE`")
+        if raw["schema"] > SCHEMA:
+            raise ResultsError(f"{path} has schema {raw['schema']}, this version reads up to {SCHEMA}. Update finer-tasks")
+        for schema in range(raw["schema"], SCHEMA):
+            raw = _UPGRADES[schema](raw)
+        tasks = {name: _task(name, columns) for name, columns in raw["tasks"].items()}
+        return Measured(str(path), raw["model"], raw["settings"], tasks)
+    except (OSError, EOFError, zlib.error, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ResultsError(f"{path} is damaged ({error!r}). Restore it, or make it again with `finer baseline make`") from error
+
+
+def _columns(task: MeasuredTask) -> dict[str, Any]:
+    documents = list(task.documents.values())
+    return {
+        "identity": dict(task.identity),
+        "generation": dict(task.generation),
+        "ids": list(task.documents),
+        **{column: [getattr(document, column) for document in documents] for column in _COLUMNS},
+        "scores": {metric: [_short(document.scores[metric]) for document in documents] for metric in task.metrics},
+    }
+
+
+def _short(score: float) -> float | int:
+    return int(score) if score == int(score) else round(score, 6)
+
+
+def _task(name: str, columns: Mapping[str, Any]) -> MeasuredTask:
+    documents = [
+        Document(
+            **{column: str(columns[column][index]) for column in _COLUMNS},
+            scores={metric: float(values[index]) for metric, values in columns["scores"].items()},
+        )
+        for index in range(len(columns["ids"]))
+    ]
+    return MeasuredTask(
+        name, columns["identity"], columns["generation"], dict(zip(columns["ids"], documents, strict=True))
+    )  # fmt: skip
+
+
+def _add_media(raw: dict[str, Any]) -> dict[str, Any]:
+    """Schema 1 had no names of the image files."""
+    for columns in raw["tasks"].values():
+        columns["media"] = [""] * len(columns["ids"])
+    return raw | {"schema": 2}
+
+
+_UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _add_media}

@@ -1,0 +1,83 @@
+"""The page of documents whose score changed, with both answers and the image where it is at hand."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from finer_tasks.datasets.prepared import Prepared, load_prepared
+from finer_tasks.errors import FinerError
+from finer_tasks.results.gate.gate import Gate, Verdict
+
+_THUMBNAIL, MOST = 96, 400
+
+
+@dataclass(frozen=True)
+class Flip:
+    """A document that got worse or better."""
+
+    id: str
+    label: str
+    before: str
+    after: str
+    change: float
+    image: str
+
+
+def write_flips(gate: Gate, path: Path) -> None:
+    """Write the page; at most 400 documents a task and direction have a picture and a row, the rest are counted."""
+    source = (resources.files("finer_tasks.results.gate") / "flips.html.j2").read_text(encoding="utf-8")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    tasks = [
+        {"verdict": v, "worse": _flips(v, -1), "better": _flips(v, 1), "counts": (v.comparison.worse, v.comparison.better)}
+        for v in gate.verdicts
+    ]
+    text = environment.from_string(source).render(gate=gate, tasks=tasks, most=MOST)
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)
+
+
+def _flips(verdict: Verdict, direction: int) -> list[Flip]:
+    sign = 1 if verdict.rule.direction == "higher" else -1
+    pairs, found = verdict.pairs, []
+    for identity, before, after in zip(pairs.ids, pairs.baseline, pairs.candidate, strict=True):
+        change = after.scores[verdict.metric] - before.scores[verdict.metric]
+        if change * sign * direction > 0:
+            found.append((abs(change), identity, before, after, change))
+    found.sort(key=lambda item: (-item[0], item[1]))
+    return [
+        Flip(i, f"{b.coarse}: {b.fine}", b.answer, a.answer, change, thumbnail(i.split("/", 1)[0], a.media or b.media))
+        for _, i, b, a, change in found[:MOST]
+    ]
+
+
+def thumbnail(dataset: str, media: str) -> str:
+    """A small JPEG as a data URL, empty where the dataset or the image is not here."""
+    prepared = _prepared(dataset) if media else None
+    if prepared is None:
+        return ""
+    try:
+        image: Any = prepared.image({"image": media})
+    except (FinerError, OSError):
+        return ""
+    image.thumbnail((_THUMBNAIL, _THUMBNAIL))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+@cache
+def _prepared(dataset: str) -> Prepared | None:
+    try:
+        return load_prepared(dataset)
+    except (FinerError, OSError, json.JSONDecodeError):
+        return None

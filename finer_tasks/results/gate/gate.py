@@ -1,0 +1,120 @@
+"""The verdict on a candidate: one for each task, and one for all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from finer_tasks.errors import ResultsError
+from finer_tasks.results.gate.measured import Measured
+from finer_tasks.results.gate.pairing import CONDITIONS, DOCUMENTS, Pairs, pair
+from finer_tasks.results.gate.policy import Policy, Rule
+from finer_tasks.results.gate.statistics import Comparison, compare, holm
+
+Outcome = Literal["passed", "regressed", "inconclusive"]
+EXIT_CODES: dict[Outcome, int] = {"passed": 0, "regressed": 1, "inconclusive": 3}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One task's comparison, its p value after Holm, the outcome and the reason in words."""
+
+    task: str
+    metric: str
+    rule: Rule
+    pairs: Pairs
+    comparison: Comparison
+    p_holm: float
+    outcome: Outcome
+    reason: str
+
+
+@dataclass(frozen=True)
+class Gate:
+    """All verdicts. `outcome` is the worst of them."""
+
+    baseline: Measured
+    candidate: Measured
+    policy: Policy
+    verdicts: tuple[Verdict, ...]
+    not_compared: tuple[str, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        found = {verdict.outcome for verdict in self.verdicts}
+        return "regressed" if "regressed" in found else "inconclusive" if "inconclusive" in found else "passed"
+
+    @property
+    def exit_code(self) -> int:
+        """0 passed, 1 regressed, 3 inconclusive unless the policy lets that pass."""
+        if self.outcome == "inconclusive" and self.policy.inconclusive == "pass":
+            return 0
+        return EXIT_CODES[self.outcome]
+
+
+def run_gate(baseline: Measured, candidate: Measured, policy: Policy) -> Gate:
+    """Compare all tasks of the baseline; raises ResultsError where the runs cannot be compared."""
+    unknown = set(policy.allow) - {*CONDITIONS, DOCUMENTS}
+    if unknown:
+        raise ResultsError(f"--allow {sorted(unknown)[0]}: unknown; known are {', '.join((*CONDITIONS, DOCUMENTS))}")
+    wanted = [name for name in baseline.tasks if not policy.rule(name).skip]
+    absent = [name for name in wanted if name not in candidate.tasks]
+    if absent and policy.missing_tasks == "refuse":
+        raise ResultsError(
+            f"the candidate lacks {', '.join(absent)}. Evaluate them too, skip them by a rule, "
+            "or let them be missing with missing_tasks: ignore"
+        )
+    common = [name for name in wanted if name in candidate.tasks]
+    if not common:
+        raise ResultsError("the two runs have no task in common")
+    first = [_judge(pair(baseline, candidate, name, policy.allow), policy) for name in common]
+    adjusted = holm([verdict.comparison.p for verdict in first], policy.alpha)
+    verdicts = tuple(_decide(replace(v, p_holm=p), policy) for v, p in zip(first, adjusted, strict=True))
+    rest = tuple(sorted({*absent, *(name for name in candidate.tasks if name not in common)}))
+    return Gate(baseline, candidate, policy, verdicts, rest)
+
+
+def _judge(pairs: Pairs, policy: Policy) -> Verdict:
+    rule = policy.rule(pairs.task)
+    metric = rule.metric or ("em" if "em" in pairs.baseline[0].scores else "attr_f1")
+    try:
+        before, after = (np.array([d.scores[metric] for d in side]) for side in (pairs.baseline, pairs.candidate))
+    except KeyError:
+        known = ", ".join(pairs.baseline[0].scores)
+        raise ResultsError(f"{pairs.task} has no metric {metric!r} on every document; it has {known}") from None
+    sign = 1.0 if rule.direction == "higher" else -1.0
+    concepts = [document.concept for document in pairs.baseline]
+    found = compare(sign * before, sign * after, concepts, policy.alpha, policy.power, policy.seed)
+    if sign < 0:
+        found = replace(found, baseline=-found.baseline, candidate=-found.candidate)
+    return Verdict(pairs.task, metric, rule, pairs, found, found.p, "inconclusive", "")
+
+
+def _decide(verdict: Verdict, policy: Policy) -> Verdict:
+    decide = _non_inferiority if verdict.rule.test == "non_inferiority" else _significance
+    outcome, reason = decide(verdict, policy.alpha)
+    return replace(verdict, outcome=outcome, reason=reason)
+
+
+def _non_inferiority(verdict: Verdict, alpha: float) -> tuple[Outcome, str]:
+    found, margin = verdict.comparison, verdict.rule.max_drop
+    if found.low > -margin:
+        return "passed", f"a drop of {margin:.3g} or more is ruled out"
+    if verdict.p_holm <= alpha and found.difference < 0:
+        return "regressed", f"worse (p {verdict.p_holm:.2g}), and a drop of {margin:.3g} is not ruled out"
+    return "inconclusive", _too_few(found, f"a drop of {margin:.3g} is not ruled out")
+
+
+def _significance(verdict: Verdict, alpha: float) -> tuple[Outcome, str]:
+    found, rule = verdict.comparison, verdict.rule
+    if verdict.p_holm <= alpha and -found.difference > rule.max_drop:
+        return "regressed", f"worse by {-found.difference:.3g} (p {verdict.p_holm:.2g})"
+    if found.detectable > rule.detectable:
+        return "inconclusive", _too_few(found, f"drops of {rule.detectable:.3g} would not be found reliably")
+    return "passed", f"no drop above {rule.max_drop:.3g} is significant; drops from {found.detectable:.3g} on would be found"
+
+
+def _too_few(found: Comparison, what: str) -> str:
+    return f"cannot tell: {what}; {found.documents} documents show drops from {found.detectable:.3g} on"

@@ -1,0 +1,98 @@
+"""What a gate compares: the scores of each document of each task, from a run or from a baseline file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from finer_tasks.results.reading import Run, Sample, TaskRun, read_run
+
+# Figures that are no score of the answer, or the same score once more for another average.
+_NOT_COMPARED = ("_macro", "corrupt_images", "lca_distance", "seek_", "attr_unparsed")
+_LONGEST_ANSWER = 200
+
+
+@dataclass(frozen=True)
+class Document:
+    """One document: the hash of its labels and question, its concept, the answer in short, and its scores by metric."""
+
+    content: str
+    concept: str
+    coarse: str
+    fine: str
+    answer: str
+    media: str
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class MeasuredTask:
+    """One task: what identifies it, how answers were decoded, and its documents by id."""
+
+    name: str
+    identity: Mapping[str, Any]
+    generation: Mapping[str, Any]
+    documents: Mapping[str, Document]
+
+    @property
+    def metrics(self) -> list[str]:
+        """Metrics that every document has."""
+        documents = list(self.documents.values())
+        return [name for name in documents[0].scores if all(name in document.scores for document in documents)]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A run as the gate sees it."""
+
+    source: str
+    model: str
+    settings: Mapping[str, Any]
+    tasks: Mapping[str, MeasuredTask]
+
+
+def read_measured(path: Path) -> Measured:
+    """A baseline file, or the newest run below a folder; raises ResultsError."""
+    from finer_tasks.results.gate.baseline import is_baseline, read_baseline
+
+    return read_baseline(path) if is_baseline(path) else measured(read_run(path))
+
+
+def measured(run: Run) -> Measured:
+    """What the gate compares of a run."""
+    return Measured(str(run.path), run.model, dict(run.settings), {task.name: _task(task) for task in run.tasks})
+
+
+def _task(task: TaskRun) -> MeasuredTask:
+    return MeasuredTask(
+        task.name, task.identity, task.generation, {str(s.record["id"]): document(s) for s in task.samples}
+    )  # fmt: skip
+
+
+def document(sample: Sample) -> Document:
+    """A sample as the gate sees it."""
+    record = sample.record
+    scores = {
+        name: float(item["score"])
+        for name, item in sample.items.items()
+        if item.get("score") is not None and not any(part in name for part in _NOT_COMPARED)
+    }
+    return Document(
+        content=content_hash(record, sample.question),
+        concept=str(record["concept_id"]),
+        coarse=str(record["coarse"][0]),
+        fine=str(record["fine"][0]),
+        answer=sample.answer[:_LONGEST_ANSWER],
+        media=sample.media[0] if sample.media else "",
+        scores=scores,
+    )
+
+
+def content_hash(record: Mapping[str, Any], question: str) -> str:
+    """First 12 hex digits over a document's id, labels and question."""
+    text = json.dumps([dict(record), question], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
