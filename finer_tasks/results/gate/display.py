@@ -14,12 +14,14 @@ from finer_tasks.results.gate.measured import Measured
 
 _STYLES: dict[Outcome, str] = {"passed": "green", "regressed": "bold red", "inconclusive": "yellow"}
 _MARKS: dict[Outcome, str] = {"passed": "✅", "regressed": "❌", "inconclusive": "❔"}
-_HEAD = ("task", "metric", "documents", "baseline", "candidate", "difference", "interval", "p (Holm)", "detectable", "outcome")
+_HEAD = ("task", "metric", "n", "before", "after", "difference", "interval", "p (Holm)", "detectable", "outcome")
 
 
 def print_gate(gate: Gate, console: Console) -> None:
     """The table, the reason of each verdict, and what was not compared."""
-    table = Table(*_HEAD, title=f"{gate.candidate.model} against {gate.baseline.model}", title_justify="left")
+    table = Table(title=f"{gate.candidate.model} against {gate.baseline.model}", title_justify="left")
+    for name in _HEAD:
+        table.add_column(name, overflow="fold", min_width=24 if name == "task" else None)
     for verdict in gate.verdicts:
         *cells, outcome = _cells(verdict)
         table.add_row(*cells, f"[{_STYLES[verdict.outcome]}]{outcome}[/]")

@@ -90,8 +90,8 @@ def sign_flip(sums: np.ndarray, seed: int) -> float:
     Exact over all signs for few concepts, else from 9,999 draws.
     """
     moved = sums[sums != 0]
-    if not len(moved):
-        return 1.0
+    if len(moved) < 2:
+        return 0.5 if moved.sum() < 0 else 1.0  # one sign alone, which scipy does not take
     found = stats.permutation_test(
         (moved,),
         lambda values, axis: values.sum(axis=axis),

@@ -1,0 +1,65 @@
+"""Two simulated checkpoints on clustered documents, and runs on disk in lmms-eval's format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+IDENTITY = {
+    "dataset": "cub", "level": "fine", "variant": "direct", "parent": "gold", "prompt_set": "finer-1", "prompt_hash": "aa",
+    "data_fingerprint": "ff", "data_partial": False, "data_source": "CUB", "scoring": "1", "finer_version": "0.1.0",
+}  # fmt: skip
+
+
+def scores(
+    rng: np.random.Generator, concepts: int, per_concept: int, drop: float, spread: float = 0.1
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """0/1 scores of baseline and candidate and each document's concept.
+
+    A concept's accuracy is drawn, and the candidate's differs from it by a drawn shift of this spread
+    with mean -drop: documents of a concept get better or worse together. Nine answers of ten are
+    decided by one draw for both, as between two checkpoints of one model.
+    """
+    level = rng.uniform(0.3, 0.7, concepts)
+    shift = rng.uniform(-spread, spread, concepts) - drop
+    before, after = np.repeat(level, per_concept), np.repeat(level + shift, per_concept)
+    draws = rng.random((2, concepts * per_concept))
+    draws[1] = np.where(rng.random(draws.shape[1]) < 0.9, draws[0], draws[1])
+    names = [str(number) for number in range(concepts) for _ in range(per_concept)]
+    return (draws[0] < before).astype(float), (draws[1] < after).astype(float), names
+
+
+def write_run(
+    folder: Path,
+    right: Sequence[float],
+    concepts: Sequence[str],
+    task: str = "finer_cub_fine",
+    model: str = "m",
+    identity: dict[str, Any] | None = None,
+    answer: str = "Answer: x",
+) -> Path:
+    """A results and a samples file as lmms-eval writes them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for number, (score, concept) in enumerate(zip(right, concepts, strict=True)):
+        record = {"id": f"cub/test/{number}", "superordinate": "Bird", "coarse": ["Gull"], "fine": [concept],
+                  "concept_id": concept, "class_id": concept}  # fmt: skip
+        item = {"score": float(score), "concept_id": concept}
+        strict = item | {"reason": "right" if score else "wrong_sibling", "named": [], "level": "fine", "record": record}
+        lines.append(
+            {"doc_id": number, "filtered_resps": answer, "input": "Which?", "em": item, "f1": item, "em_strict": strict}
+        )
+    stem = "20260101_000000"
+    (folder / f"{stem}_samples_{task}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    results = {
+        "configs": {task: {"metadata": {"finer": identity or IDENTITY}, "generation_kwargs": {"do_sample": False}}},
+        "n-samples": {task: {"original": len(lines), "effective": len(lines)}},
+        "config": {"model": model, "model_args": ""},
+        "lmms_eval_version": "0.7.3",
+    }
+    (folder / f"{stem}_results.json").write_text(json.dumps(results))
+    return folder

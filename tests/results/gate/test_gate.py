@@ -1,0 +1,168 @@
+"""The gate's verdicts on runs in lmms-eval's format, its refusals and its exit codes, through the command."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from finer_tasks.cli import main
+from finer_tasks.errors import ResultsError
+from finer_tasks.results.gate.baseline import read_baseline, write_baseline
+from finer_tasks.results.gate.gate import run_gate
+from finer_tasks.results.gate.measured import Document, Measured, MeasuredTask, read_measured
+from finer_tasks.results.gate.policy import Policy, Rule
+from tests.results.gate.simulated import IDENTITY, scores, write_run
+
+NAMES = [str(number // 20) for number in range(2000)]
+
+
+def regress(baseline: Path, candidate: Path, *more: str) -> int:
+    return main(["regress", "--baseline", str(baseline), "--candidate", str(candidate), *more])
+
+
+def in_memory(values: np.ndarray, names: list[str]) -> Measured:
+    documents = {
+        str(number): Document("h", name, "c", "f", "a", "", {"em": float(value)})
+        for number, (value, name) in enumerate(zip(values, names, strict=True))
+    }
+    return Measured("s", "m", {}, {"t": MeasuredTask("t", {}, {}, documents)})
+
+
+@pytest.mark.slow
+def test_a_planted_drop_of_three_points_on_2000_documents_is_caught_with_the_stated_power() -> None:
+    rng, policy = np.random.default_rng(5), Policy(rules=(Rule(test="significance", max_drop=0.0),))
+    planted, equal, stated = Counter[str](), Counter[str](), []
+    for _ in range(150):
+        before, after, names = scores(rng, 100, 20, 0.03, spread=0.05)
+        verdict = run_gate(in_memory(before, names), in_memory(after, names), policy).verdicts[0]
+        planted[verdict.outcome] += 1
+        stated.append(verdict.comparison.detectable)
+        before, after, names = scores(rng, 100, 20, 0.0, spread=0.05)
+        equal[run_gate(in_memory(before, names), in_memory(after, names), policy).outcome] += 1
+    assert np.mean(stated) < 0.03  # so it is to be found with a power above 0.8
+    assert planted["regressed"] / 150 >= 0.8
+    assert equal["regressed"] / 150 <= 0.05 + 3 * (0.05 * 0.95 / 150) ** 0.5
+    assert equal["passed"] / 150 >= 0.8
+
+
+def test_equal_runs_pass_and_a_broken_one_fails_with_all_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    right = np.tile([1.0, 1.0, 0.0], 667)[:2000]
+    before = write_run(tmp_path / "a", right, NAMES)
+    assert regress(before, before) == 0
+    broken = right.copy()
+    broken[::10] = 0
+    after = write_run(tmp_path / "b", broken, NAMES, model="<b>broken|</b>")
+    files = {name: tmp_path / f"out.{name}" for name in ("json", "junit", "markdown", "html")}
+    assert regress(before, after, *(f"--{name}={path}" for name, path in files.items()), "--annotations") == 1
+    printed = capsys.readouterr().out
+    assert "::error title=finer regress finer_cub_fine::regressed" in printed
+    record = json.loads(files["json"].read_text())
+    assert record["outcome"] == "regressed"
+    assert record["tasks"][0]["worse"] == int((right != broken).sum())
+    assert record["tasks"][0]["better"] == 0
+    case = ElementTree.parse(files["junit"]).getroot()
+    assert (case.get("failures"), case[0].get("name")) == ("1", "finer_cub_fine")
+    assert case[0].find("failure") is not None
+    assert "❌ finer regress: regressed" in files["markdown"].read_text()
+    page = files["html"].read_text()
+    assert "&lt;b&gt;broken|&lt;/b&gt;" in page
+    assert "<b>broken" not in page
+    assert page.count("cub/test/") == int((right != broken).sum())
+
+
+def test_too_few_documents_is_an_outcome_of_its_own(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", np.ones(30), NAMES[::60][:30])
+    assert regress(run, run) == 3
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("inconclusive: pass\n")
+    assert regress(run, run, "--policy", str(policy)) == 0
+    policy.write_text("rules: [{tasks: 'finer_*', max_drop: 0.3}]\n")
+    assert regress(run, run, "--policy", str(policy)) == 0
+
+
+def test_a_metric_where_lower_is_better_is_turned() -> None:
+    rule = Rule(direction="lower", max_drop=0.05)
+    grown = run_gate(in_memory(np.zeros(400), NAMES[:400]), in_memory(np.ones(400), NAMES[:400]), Policy(rules=(rule,)))
+    assert grown.outcome == "regressed"
+    assert (grown.verdicts[0].comparison.baseline, grown.verdicts[0].comparison.candidate) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "allow"),
+    [
+        ("prompt_hash", "bb", "prompts"),
+        ("data_fingerprint", "ee", "data"),
+        ("scoring", "0", "scoring"),
+        ("parent", "none", "parent"),
+    ],
+)
+def test_runs_made_otherwise_are_refused_unless_that_is_allowed(
+    key: str, value: str, allow: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right = np.ones(2000)
+    before = write_run(tmp_path / "a", right, NAMES)
+    after = write_run(tmp_path / "b", right, NAMES, identity={**IDENTITY, key: value})
+    assert regress(before, after) == 2
+    assert f"{allow} differs" in (said := capsys.readouterr().err)
+    assert repr(value) in said
+    assert regress(before, after, "--allow", allow) == 0
+    assert f"compared although {allow} differ" in capsys.readouterr().out
+
+
+def test_other_documents_are_refused_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    right = np.ones(2000)
+    before, after = write_run(tmp_path / "a", right, NAMES), write_run(tmp_path / "b", right[:1990], NAMES[:1990])
+    assert regress(before, after) == 2
+    assert "10 of the baseline are missing" in capsys.readouterr().err
+    assert regress(before, after, "--allow", "documents") == 0
+    assert "1990 documents matched; 10 missing" in capsys.readouterr().out
+    relabelled = write_run(tmp_path / "c", right, ["changed", *NAMES[1:]])
+    assert regress(before, relabelled) == 2
+    assert "1 have other labels or another question, for example cub/test/0" in capsys.readouterr().err
+
+
+def test_a_baseline_of_the_size_of_cub_is_below_a_megabyte_and_holds_everything(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    names = [f"{n // 29:03d}.Some_Species_Name" for n in range(5794)]
+    run = write_run(tmp_path / "a", rng.integers(0, 2, 5794), names, answer="Answer: Black-footed Albatross, I believe")
+    found, path = read_measured(run), tmp_path / "b.json.gz"
+    write_baseline(found, path)
+    assert path.stat().st_size < 1_000_000 / 3  # three levels make one baseline
+    assert read_measured(path).tasks == found.tasks
+    first = path.read_bytes()
+    write_baseline(found, path)
+    assert path.read_bytes() == first
+
+
+def test_a_baseline_of_the_older_schema_is_read_and_a_newer_one_is_not(tmp_path: Path) -> None:
+    run, path = write_run(tmp_path / "a", [1.0, 0.0], ["x", "y"]), tmp_path / "b.json.gz"
+    write_baseline(read_measured(run), path)
+    raw: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
+    old = {**raw, "schema": 1, "tasks": {n: {k: v for k, v in t.items() if k != "media"} for n, t in raw["tasks"].items()}}
+    path.write_bytes(gzip.compress(json.dumps(old).encode()))
+    assert read_baseline(path).tasks == read_measured(run).tasks
+    path.write_bytes(gzip.compress(json.dumps({**raw, "schema": 99}).encode()))
+    with pytest.raises(ResultsError, match="Update finer-tasks"):
+        read_baseline(path)
+    path.write_bytes(gzip.compress(json.dumps(raw).encode())[:-20])
+    with pytest.raises(ResultsError, match="is damaged"):
+        read_baseline(path)
+
+
+def test_a_policy_with_a_mistake_names_the_field(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, policy = write_run(tmp_path / "a", [1.0], ["x"]), tmp_path / "p.yaml"
+    policy.write_text("rules: [{max_drp: 0.1}]\n")
+    assert regress(run, run, "--policy", str(policy)) == 2
+    assert "rules.0.max_drp" in capsys.readouterr().err
+    policy.write_text("rules: [{metric: bleu}]\n")
+    assert regress(run, run, "--policy", str(policy)) == 2
+    assert "has no metric 'bleu'" in capsys.readouterr().err
+    assert regress(run, run, "--allow", "weather") == 2
+    assert "--allow weather: unknown" in capsys.readouterr().err
