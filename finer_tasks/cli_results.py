@@ -1,4 +1,4 @@
-"""`finer regress` and `finer baseline`."""
+"""The commands on finished runs: `finer regress`, `baseline`, `submit`."""
 
 from __future__ import annotations
 
@@ -66,3 +66,40 @@ def _make_baseline(arguments: argparse.Namespace) -> None:
     size = arguments.output.stat().st_size / 1000
     documents = sum(len(task.documents) for task in found.tasks.values())
     say(f"{len(found.tasks)} tasks, {documents} documents, {size:.0f} kB: {arguments.output}")
+
+
+def add_submit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `submit` to the parser."""
+    submit = commands.add_parser("submit", help="leaderboard submissions: pack, verify")
+    actions = submit.add_subparsers(required=True, metavar="ACTION")
+    packing = actions.add_parser("pack", help="runs of lmms-eval → one archive")
+    packing.add_argument("results", type=Path, nargs="+", help="the --output_path of each run")
+    packing.add_argument("--card", type=Path, required=True, metavar="FILE", help="YAML: name, revision, parameters, …")
+    packing.add_argument("--output", type=Path, required=True, metavar="FILE", help="for example my-model.zip")
+    packing.set_defaults(run=_pack)
+    verifying = actions.add_parser("verify", help="recompute every score from the answers; needs the datasets prepared")
+    verifying.add_argument("archive", type=Path)
+    verifying.add_argument("--digest", help="what pack printed, if you have it from the submitter")
+    verifying.set_defaults(run=_verify)
+
+
+def _pack(arguments: argparse.Namespace) -> None:
+    from finer_tasks.results.reading import read_run
+    from finer_tasks.results.submission.pack import pack, read_card
+
+    digest = pack([read_run(folder) for folder in arguments.results], read_card(arguments.card), arguments.output)
+    say(f"written {arguments.output}\ndigest {digest}")
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from finer_tasks.results.submission.verify import verify
+
+    found = verify(arguments.archive, arguments.digest)
+    card = found.submission.card
+    say(f"{card.name} {card.revision}, digest {found.digest}")
+    for name, entry in found.submission.tasks.items():
+        say(f"{name}: {entry.documents} documents, " + ", ".join(f"{key} {value:.4f}" for key, value in entry.scores.items()))
+    for problem in found.problems:
+        say(f"does not hold: {problem}")
+    say("verified: every score follows from its answer" if found.holds else "not verified")
+    return 0 if found.holds else 1

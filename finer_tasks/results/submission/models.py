@@ -1,0 +1,92 @@
+"""What a submission holds. The JSON Schema beside this file, schema.json, is generated from these models.
+
+python -m finer_tasks.results.submission.models > finer_tasks/results/submission/schema.json
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+SCHEMA_VERSION = 1
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+TaskName = Annotated[str, StringConstraints(pattern=r"^finer_[a-z0-9_]{1,80}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Card(_Strict):
+    """What a reader of the leaderboard is told about the model."""
+
+    name: Text
+    revision: Text
+    parameters: float = Field(gt=0, description="all weights, in billions")
+    weights: Literal["open", "closed"]
+    contact: Text
+    base_model: Text | None = None
+    adapter: Text | None = Field(default=None, description="name or address of a LoRA adapter")
+    training_mixture: Text | None = Field(default=None, description="name and hash of what it was tuned on")
+    url: Annotated[str, StringConstraints(pattern=r"^https://\S{1,300}$")] | None = None
+    notes: Annotated[str, StringConstraints(max_length=2000)] = ""
+
+
+class Answer(_Strict):
+    """One document of a task: a line of tasks/<task>.jsonl."""
+
+    id: Annotated[str, StringConstraints(min_length=1, max_length=300)]
+    question: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")] = Field(description="hash of the question's text")
+    outputs: tuple[Annotated[str, StringConstraints(max_length=100_000)], ...] = Field(min_length=1, max_length=8)
+    corrupt_image: bool = False
+    scores: dict[str, float]
+
+
+class TaskEntry(_Strict):
+    """One task: how it was run, and its means."""
+
+    identity: dict[str, Any]
+    generation: dict[str, Any]
+    documents: int = Field(ge=1)
+    scores: dict[str, float]
+
+
+class Submission(_Strict):
+    """submission.json."""
+
+    schema_version: Literal[1] = 1
+    card: Card
+    finer_version: Text
+    lmms_eval_version: Text
+    model: Text = Field(description="model and model_args of lmms-eval")
+    date: str = ""
+    tasks: dict[TaskName, TaskEntry] = Field(min_length=1)
+
+
+class Manifest(_Strict):
+    """manifest.json: the SHA-256 of every other member."""
+
+    kind: Literal["finer-submission"] = "finer-submission"
+    files: dict[str, Sha256]
+
+
+def json_schema() -> str:
+    """The published schema: one definition for each kind of member."""
+    kinds: dict[str, type[BaseModel]] = {
+        "manifest.json": Manifest,
+        "submission.json": Submission,
+        "a line of tasks/<task>.jsonl": Answer,
+    }
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"finer-tasks submission, version {SCHEMA_VERSION}",
+        "members": {name: kind.model_json_schema() for name, kind in kinds.items()},
+    }
+    return json.dumps(schema, indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    print(json_schema(), end="")
