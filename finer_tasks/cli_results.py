@@ -1,4 +1,4 @@
-"""The commands on finished runs: `finer regress`, `baseline`, `submit`."""
+"""The commands on finished runs: `finer regress`, `baseline`, `submit`, `leaderboard`."""
 
 from __future__ import annotations
 
@@ -103,3 +103,24 @@ def _verify(arguments: argparse.Namespace) -> int:
         say(f"does not hold: {problem}")
     say("verified: every score follows from its answer" if found.holds else "not verified")
     return 0 if found.holds else 1
+
+
+def add_leaderboard(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `leaderboard` to the parser."""
+    leaderboard = commands.add_parser("leaderboard", help="a static site of verified submissions")
+    actions = leaderboard.add_subparsers(required=True, metavar="ACTION")
+    build = actions.add_parser("build", help="verify all archives of a folder and write the site")
+    build.add_argument("submissions", type=Path, help="folder of *.zip")
+    build.add_argument("--output", type=Path, required=True, metavar="DIR")
+    build.add_argument("--published", type=Path, metavar="FILE", help="YAML rows of figures from papers, shown apart")
+    build.set_defaults(run=_build_leaderboard)
+
+
+def _build_leaderboard(arguments: argparse.Namespace) -> int:
+    from finer_tasks.results.leaderboard.published import read_published
+    from finer_tasks.results.leaderboard.site import build_site
+
+    published = read_published(arguments.published) if arguments.published else []
+    shown, refused = build_site(arguments.submissions, arguments.output, published)
+    say(f"{len(shown)} submissions, {len(refused)} refused: {arguments.output / 'index.html'}")
+    return 1 if refused else 0

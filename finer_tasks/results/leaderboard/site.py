@@ -1,0 +1,88 @@
+"""`finer leaderboard build`: submissions → a static site that works from a folder, without a network."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+import jinja2
+from loguru import logger
+from tqdm import tqdm
+
+import finer_tasks
+from finer_tasks.errors import FinerError, ResultsError
+from finer_tasks.results.leaderboard.published import Published
+from finer_tasks.results.leaderboard.standings import boards
+from finer_tasks.results.submission.verify import Verified, verify
+
+_MARK = ".finer-leaderboard"
+
+
+def build_site(submissions: Path, output: Path, published: Sequence[Published]) -> tuple[list[Verified], list[str]]:
+    """Verify all archives of a folder and write the site; returns those shown, and why others are not.
+
+    Replaces an earlier site of this command; raises ResultsError for any other folder in its place.
+    """
+    paths = sorted(submissions.glob("*.zip"))
+    if not paths:
+        raise ResultsError(f"{submissions} holds no *.zip; make submissions with `finer submit pack`")
+    if output.exists() and any(output.iterdir()) and not (output / _MARK).exists():
+        raise ResultsError(f"{output} holds something that is no leaderboard of ours; give another --output")
+    shown, refused = _verified(paths)
+    if not shown:
+        raise ResultsError("no submission verifies: " + "; ".join(refused))
+    fresh = output.with_name(f".{output.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    (fresh / _MARK).touch()
+    _write(fresh, shown, refused, published)
+    old = output.with_name(f".{output.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if output.exists():
+        os.replace(output, old)
+    os.replace(fresh, output)
+    shutil.rmtree(old, ignore_errors=True)
+    return shown, refused
+
+
+def page_of(found: Verified) -> str:
+    """The file name of a submission's page: nothing that a submitter chose."""
+    return f"submission-{found.digest[:16]}.html"
+
+
+def _verified(paths: Sequence[Path]) -> tuple[list[Verified], list[str]]:
+    shown: list[Verified] = []
+    refused = []
+    for path in tqdm(paths, desc="submissions", disable=None):
+        try:
+            found = verify(path)
+        except FinerError as error:
+            refused.append(f"{path.name}: {error}")
+            continue
+        if not found.holds:
+            refused.append(f"{path.name}: {found.problems[0]}" + (" and more" if len(found.problems) > 1 else ""))
+        elif any(found.digest == other.digest for other in shown):
+            refused.append(f"{path.name}: the same submission is there under another name")
+        else:
+            shown.append(found)
+    for reason in refused:
+        logger.warning(f"not shown: {reason}")
+    return shown, refused
+
+
+def _write(folder: Path, shown: Sequence[Verified], refused: Sequence[str], published: Sequence[Published]) -> None:
+    templates = resources.files("finer_tasks.results.leaderboard") / "templates"
+    with resources.as_file(templates) as path:
+        environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(path), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+        )
+        common = {"version": finer_tasks.__version__, "page_of": page_of}
+        index = environment.get_template("index.html.j2")
+        text = index.render(**common, boards=boards(shown), refused=refused, published=published, count=len(shown))
+        (folder / "index.html").write_text(text, encoding="utf-8")
+        page = environment.get_template("submission.html.j2")
+        for found in shown:
+            (folder / page_of(found)).write_text(page.render(**common, found=found), encoding="utf-8")
