@@ -13,6 +13,7 @@ from finer_tasks.datasets.record import LEVELS
 from finer_tasks.results.gate.statistics import holm, sign_flip
 from finer_tasks.results.submission.scoring import documents_of, official_task
 from finer_tasks.results.submission.verify import Verified
+from finer_tasks.tasks import TaskInfo
 
 ALPHA, SEED = 0.05, 0
 METRICS = ("em", "em_strict", "f1")
@@ -43,8 +44,7 @@ class Board:
 def boards(submissions: Sequence[Verified]) -> list[Board]:
     """Overall, by dataset and by level over the direct tasks; then every task alone."""
     names = sorted({name for found in submissions for name in found.submission.tasks})
-    direct = [name for name in names if official_task(name).variant == "direct" and official_task(name).parent != "none"]
-    direct = [name for name in direct if official_task(name).parent == "gold" or official_task(name).level == "superordinate"]
+    direct = [name for name in names if _is_direct(official_task(name))]
     groups: dict[str, list[str]] = {"overall": direct}
     for dataset in dict.fromkeys(official_task(name).dataset for name in direct):
         groups[f"dataset: {dataset}"] = [name for name in direct if official_task(name).dataset == dataset]
@@ -52,6 +52,11 @@ def boards(submissions: Sequence[Verified]) -> list[Board]:
         groups[f"level: {level}"] = [name for name in direct if official_task(name).level == level]
     groups |= {name: [name] for name in names}
     return [_board(name, tuple(tasks), submissions) for name, tasks in groups.items() if tasks]
+
+
+def _is_direct(task: TaskInfo) -> bool:
+    """The benchmark's own way of asking; the superordinate question has no parent."""
+    return task.variant == "direct" and (task.parent == "gold" or task.level == "superordinate")
 
 
 def _board(name: str, tasks: tuple[str, ...], submissions: Sequence[Verified]) -> Board:

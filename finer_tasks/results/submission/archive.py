@@ -33,8 +33,7 @@ def write_archive(path: Path, members: Mapping[str, bytes]) -> str:
 
     The same members give the same bytes.
     """
-    sums = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(members.items())}
-    manifest = Manifest(files=sums).model_dump_json(indent=2).encode()
+    manifest = _manifest_bytes({name: hashlib.sha256(content).hexdigest() for name, content in members.items()})
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name, content in [(MANIFEST, manifest), *sorted(members.items())]:
@@ -64,6 +63,8 @@ def read_archive(path: Path) -> tuple[dict[str, bytes], str]:
         manifest = Manifest.model_validate_json(raw)
     except ValidationError as error:
         raise SubmissionError(f"{path}: {MANIFEST} is broken: {explain(error)}") from error
+    if raw != _manifest_bytes(manifest.files):
+        raise SubmissionError(f"{path}: {MANIFEST} was changed after packing: it is not written as `finer submit pack` does")
     if set(manifest.files) != set(members):
         odd = sorted(set(manifest.files) ^ set(members))[0]
         raise SubmissionError(f"{path}: {odd} is in the archive or in its manifest, but not in both")
@@ -71,6 +72,10 @@ def read_archive(path: Path) -> tuple[dict[str, bytes], str]:
         if hashlib.sha256(content).hexdigest() != manifest.files[name]:
             raise SubmissionError(f"{path}: {name} was changed after packing: its SHA-256 is not the manifest's")
     return members, hashlib.sha256(raw).hexdigest()
+
+
+def _manifest_bytes(sums: Mapping[str, str]) -> bytes:
+    return Manifest(files=dict(sorted(sums.items()))).model_dump_json(indent=2).encode()
 
 
 def explain(error: ValidationError) -> str:

@@ -1,0 +1,69 @@
+"""Whole runs of mini as lmms-eval writes them, answered by rule instead of by a model, and their archives."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import yaml
+
+import finer_tasks
+from finer_tasks import hooks
+from finer_tasks.binding import bind
+from finer_tasks.results.reading import read_run
+from finer_tasks.results.submission.pack import pack, read_card
+from finer_tasks.results.submission.scoring import documents_of, official_task, question_of
+from finer_tasks.tasks import load_yaml, task_files
+
+TASKS = ("finer_mini_superordinate", "finer_mini_coarse", "finer_mini_fine")
+
+
+def write_whole_run(
+    folder: Path, share_right: float, seed: int = 0, model: str = "rule", tasks: tuple[str, ...] = TASKS
+) -> Path:
+    """All documents of the tasks, this share of them answered rightly."""
+    folder.mkdir(parents=True)
+    documents = documents_of("mini")
+    configs = {}
+    for name in tasks:
+        task, rng = official_task(name), random.Random(f"{seed}{name}")
+        (path,) = [file for file in task_files() if file.stem == name]
+        configs[name] = {
+            "metadata": {"finer": bind(load_yaml(path), "finer_hf")["metadata"]["finer"]},
+            "generation_kwargs": {"do_sample": False, "max_new_tokens": 64},
+        }
+        lines = []
+        for number, document in enumerate(documents.values()):
+            label = {"superordinate": document["superordinate"], "coarse": document["coarse"][0], "fine": document["fine"][0]}
+            reply = f"Answer: {label[task.level] if rng.random() < share_right else 'something else'}"
+            items = hooks.score(document, [reply], task.level, has_image=False)
+            question = question_of(task, document)
+            lines.append(
+                {"doc_id": number, "filtered_resps": reply, "input": question, "input_media": [document["image"]], **items}
+            )
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (folder / f"r_samples_{name}.jsonl").write_text(text)
+    results = {
+        "configs": configs,
+        "n-samples": {name: {"original": len(documents), "effective": len(documents)} for name in tasks},
+        "config": {"model": model, "model_args": ""},
+        "lmms_eval_version": "0.7.3",
+        "date": 1.0,
+        "finer": finer_tasks.__version__,
+    }
+    (folder / "r_results.json").write_text(json.dumps(results))
+    return folder
+
+
+def write_card(path: Path, name: str = "Model", parameters: float = 7.0, weights: str = "open") -> Path:
+    card = {"name": name, "revision": "1", "parameters": parameters, "weights": weights, "contact": "a@example.org"}
+    path.write_text(yaml.safe_dump(card))
+    return path
+
+
+def write_submission(folder: Path, name: str, share_right: float, seed: int = 0, **card: object) -> Path:
+    run = write_whole_run(folder / f"run-{seed}-{share_right}", share_right, seed, model=f"rule {name}")
+    archive = folder / "archives" / f"{seed}-{share_right}.zip"
+    pack([read_run(run)], read_card(write_card(folder / "card.yaml", name, **card)), archive)  # type: ignore[arg-type]
+    return archive
