@@ -49,7 +49,10 @@
   const wanted = new URLSearchParams(location.hash.slice(1)).get("board");
   const index = boards.findIndex(board => board.querySelector("h2").textContent === wanted);
   if (index >= 0) controls.board.value = String(index);
-  Object.values(controls).forEach(control => control.addEventListener("input", show));
+  for (const control of Object.values(controls)) {
+    control.addEventListener("input", show);
+    control.addEventListener("change", show);
+  }
   byId("controls").hidden = false;
   show();
 })();

@@ -1,0 +1,149 @@
+"""The leaderboard: ranks and ties, what is refused, and the pages in a browser."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from finer_tasks.cli import main
+from finer_tasks.results.leaderboard.standings import boards
+from finer_tasks.results.submission.archive import read_archive, write_archive
+from finer_tasks.results.submission.verify import verify
+from tests.results.browser import chromium
+from tests.results.submission.made import write_submission
+
+EVIL = "<img src=x onerror=alert(1)>\"'&"
+
+
+@pytest.fixture(autouse=True)
+def _same_data(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINER_DATA_DIR", str(shared_data))
+
+
+@pytest.fixture(scope="module")
+def archives(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("board")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FINER_DATA_DIR", str(shared_data))
+        write_submission(folder, "Strong", 0.9, 0)
+        write_submission(folder, f"Middle {EVIL}", 0.6, 1, weights="closed", parameters=70.0)
+        write_submission(folder, "Middle too", 0.6, 2, parameters=13.0)
+        write_submission(folder, "Weak", 0.2, 3)
+    return folder / "archives"
+
+
+@pytest.fixture(scope="module")
+def site(archives: Path, shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    published = tmp_path_factory.mktemp("published") / "p.yaml"
+    published.write_text("- {name: Paper, source: 'Somebody 2024, table 1', scores: {overall: 0.95}}\n")
+    output = tmp_path_factory.mktemp("site") / "s"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FINER_DATA_DIR", str(shared_data))
+        assert main(["leaderboard", "build", str(archives), "--output", str(output), "--published", str(published)]) == 0
+    return output
+
+
+def test_equal_models_share_a_range_of_ranks_and_unequal_ones_do_not(archives: Path) -> None:
+    found = {board.name: board for board in boards([verify(path) for path in sorted(archives.glob("*.zip"))])}
+    overall = found["overall"]
+    assert overall.tasks == ("finer_mini_coarse", "finer_mini_fine", "finer_mini_superordinate")
+    ranks = [(standing.best, standing.worst) for standing in overall.standings]
+    assert ranks == [(1, 1), (2, 3), (2, 3), (4, 4)]
+    strong = overall.standings[0]
+    assert strong.interval.value == pytest.approx(strong.scores["em"])
+    assert strong.interval.low < strong.interval.value < strong.interval.high
+    assert set(found) >= {"dataset: mini", "level: fine", "finer_mini_coarse"}
+
+
+def test_a_changed_submission_is_named_and_not_shown(
+    archives: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "a"
+    folder.mkdir()
+    good = sorted(archives.glob("*.zip"))[0]
+    (folder / "good.zip").write_bytes(good.read_bytes())
+    (folder / "copy.zip").write_bytes(good.read_bytes())
+    (folder / "broken.zip").write_bytes(good.read_bytes()[:-50])
+    members, _ = read_archive(good)
+    raw = json.loads(members["submission.json"])
+    raw["tasks"]["finer_mini_fine"]["scores"]["em"] = 1.0
+    write_archive(folder / "forged.zip", members | {"submission.json": json.dumps(raw).encode()})
+    assert main(["leaderboard", "build", str(folder), "--output", str(tmp_path / "site")]) == 1
+    assert "1 submissions, 3 refused" in capsys.readouterr().out
+    page = (tmp_path / "site/index.html").read_text()
+    assert "3 archives are not shown" in page
+    assert "forged.zip: finer_mini_fine: the means are not those of the documents" in page
+
+
+def test_a_folder_that_is_no_site_is_left_alone(archives: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.tex").write_text("x")
+    assert main(["leaderboard", "build", str(archives), "--output", str(tmp_path / "mine")]) == 2
+    assert "is no leaderboard of ours" in capsys.readouterr().err
+    assert (tmp_path / "mine/thesis.tex").read_text() == "x"
+    assert main(["leaderboard", "build", str(tmp_path), "--output", str(tmp_path / "new")]) == 2
+
+
+def names(browser: Any) -> list[str]:
+    script = "return [...document.querySelectorAll('section.board:not([hidden]) tbody tr[data-name]:not([hidden])')].map(r => r.cells[1].innerText)"
+    return list(browser.execute_script(script))
+
+
+def test_the_site_works_from_a_folder_by_mouse_and_by_keyboard(site: Path) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.ui import Select
+
+    with chromium() as browser:
+        browser.get((site / "index.html").as_uri())
+        assert [name.split()[0] for name in names(browser)] == ["Strong", "Middle", "Middle", "Weak"]
+        browser.find_element(By.ID, "search").send_keys("middle")
+        assert len(names(browser)) == 2
+        assert browser.find_element(By.ID, "status").text == "2 of 4 ranked submissions shown"
+        browser.find_element(By.ID, "largest").send_keys("20")
+        assert names(browser) == ["Middle too"]
+        for field in ("search", "largest"):
+            browser.find_element(By.ID, field).send_keys(Keys.CONTROL, "a", Keys.DELETE)
+        Select(browser.find_element(By.ID, "weights")).select_by_visible_text("closed")
+        assert len(names(browser)) == 1
+        Select(browser.find_element(By.ID, "weights")).select_by_visible_text("all")
+        header = browser.find_element(By.CSS_SELECTOR, "section.board:not([hidden]) th:nth-child(8) button")
+        header.send_keys(Keys.ENTER)
+        assert names(browser)[0].startswith("Middle <img")
+        header.send_keys(Keys.SPACE)
+        assert names(browser)[-1].startswith("Middle <img")
+        Select(browser.find_element(By.ID, "board")).select_by_visible_text("level: fine")
+        assert browser.find_element(By.CSS_SELECTOR, "section.board:not([hidden]) h2").text == "level: fine"
+        browser.refresh()
+        assert browser.find_element(By.CSS_SELECTOR, "section.board:not([hidden]) h2").text == "level: fine"
+        browser.find_element(By.LINK_TEXT, "Strong").click()
+        assert browser.find_element(By.TAG_NAME, "h1").text == "Strong"
+        browser.find_element(By.PARTIAL_LINK_TEXT, "all submissions").click()
+        assert not [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def test_untrusted_text_is_shown_as_text_and_published_rows_are_never_ranked(site: Path) -> None:
+    from selenium.webdriver.common.by import By
+
+    with chromium() as browser:
+        browser.get((site / "index.html").as_uri())
+        assert f"Middle {EVIL}" in names(browser)
+        assert not browser.find_elements(By.CSS_SELECTOR, "img")
+        row = browser.find_element(By.CSS_SELECTOR, "section.board:not([hidden]) tr.published")
+        assert row.text.startswith("as published Paper (Somebody 2024, table 1)")
+        browser.find_element(By.CSS_SELECTOR, "section.board:not([hidden]) th:nth-child(3) button").click()
+        rows = browser.find_elements(By.CSS_SELECTOR, "section.board:not([hidden]) tbody tr")
+        assert "published" in str(rows[-1].get_attribute("class"))
+
+
+def test_a_phone_in_the_dark_shows_all_without_scrolling_sideways(site: Path) -> None:
+    with chromium(width=500, dark=True) as browser:  # no narrower window in headless Chromium
+        for page in sorted(site.glob("*.html")):
+            browser.get(page.as_uri())
+            wide = browser.execute_script("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert wide <= 0, page.name
+            background = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+            assert background == "rgb(20, 24, 31)"
