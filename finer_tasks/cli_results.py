@@ -1,4 +1,4 @@
-"""The commands on finished runs: `finer regress`, `baseline`, `submit`, `leaderboard`."""
+"""The commands on finished runs: `finer regress`, `baseline`, `submit`, `leaderboard`, `report`."""
 
 from __future__ import annotations
 
@@ -124,3 +124,19 @@ def _build_leaderboard(arguments: argparse.Namespace) -> int:
     shown, refused = build_site(arguments.submissions, arguments.output, published)
     say(f"{len(shown)} submissions, {len(refused)} refused: {arguments.output / 'index.html'}")
     return 1 if refused else 0
+
+
+def add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `report` to the parser."""
+    report = commands.add_parser("report", help="one HTML file of one or several runs, to show and to look through")
+    report.add_argument("results", type=Path, nargs="+", help="the --output_path of each run, or its *_results.json")
+    report.add_argument("--output", type=Path, required=True, metavar="FILE")
+    report.set_defaults(run=_report)
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from finer_tasks.results.reading import read_run
+    from finer_tasks.results.report.page import write_report
+
+    write_report([read_run(path) for path in arguments.results], arguments.output)
+    say(f"written {arguments.output}")

@@ -1,0 +1,154 @@
+"""`finer report`: runs → one HTML file to show and to look through."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import json
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+import finer_tasks
+from finer_tasks.analysis.gap import Gap, gaps
+from finer_tasks.errors import FinerError, ResultsError
+from finer_tasks.results.gate.flips import thumbnail
+from finer_tasks.results.reading import Run, Sample, TaskRun
+from finer_tasks.results.report.figures import METRICS, Confusion, DatasetReport, dataset_reports
+from finer_tasks.results.summary import AttributeRow, attribute_rows
+
+_ABSOLUTE = re.compile(r"(?<![^=, (])/[^,)]+")
+_GALLERY = 12
+_LONGEST = 160
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A document of the gallery."""
+
+    image: str
+    label: str
+    answer: str
+    right: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """One run: a label no longer than needed, and its parts."""
+
+    label: str
+    run: Run
+    datasets: list[DatasetReport]
+    attributes: list[AttributeRow]
+    gaps: list[Gap]
+    gallery: list[Picture]
+
+
+def write_report(runs: Sequence[Run], output: Path) -> None:
+    """Write the page under a temporary name, then rename; raises ResultsError if the runs' versions of lmms-eval differ."""
+    versions = {str(run.settings.get("lmms_eval_version")) for run in runs}
+    if len(versions) > 1:
+        raise ResultsError(
+            f"the runs are of different versions of lmms-eval ({', '.join(sorted(versions))}); report them apart"
+        )
+    reports = [_report(run, label) for run, label in zip(runs, labels(runs), strict=True)]
+    folder = resources.files("finer_tasks.results.report")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    text = environment.from_string((folder / "report.html.j2").read_text(encoding="utf-8")).render(
+        reports=reports,
+        metrics=METRICS,
+        script=(folder / "report.js").read_text(encoding="utf-8"),
+        heat_map=heat_map,
+        packed=packed,
+        version=finer_tasks.__version__,
+    )
+    output.parent.mkdir(parents=True, exist_ok=True)
+    fresh = output.with_name(f".{output.name}.new")
+    fresh.write_text(text, encoding="utf-8")
+    os.replace(fresh, output)
+
+
+def labels(runs: Sequence[Run]) -> list[str]:
+    """The models' names, folders of this machine by their last part; numbered if they are equal otherwise."""
+    short = [_ABSOLUTE.sub(lambda match: Path(match.group()).name, run.model).replace(" ()", "") for run in runs]
+    return [f"{number}: {name}" for number, name in enumerate(short, start=1)] if len(set(short)) < len(short) else short
+
+
+def _report(run: Run, label: str) -> RunReport:
+    try:
+        found = gaps([run])
+    except FinerError:
+        found = []  # no text arm, or arms on other documents: then there is no gap to show
+    found = [gap for gap in found if len(gap.arms) > 1]
+    datasets = dataset_reports(run)
+    tasks = {task.name: task for task in run.tasks}
+    pictures = [picture for report in datasets for picture in _gallery(tasks[report.task])]
+    return RunReport(label, run, datasets, attribute_rows(run), found, pictures)
+
+
+def _gallery(task: TaskRun) -> list[Picture]:
+    """Right and wrong answers, spread evenly over the documents."""
+    shown = []
+    for right in (False, True):
+        some = [sample for sample in task.samples if (sample.items["em"]["score"] == 1.0) == right]
+        step = max(1, len(some) // _GALLERY)
+        shown += [_picture(sample) for sample in some[::step][:_GALLERY]]
+    return shown
+
+
+def _picture(sample: Sample) -> Picture:
+    dataset = str(sample.record["id"]).split("/", 1)[0]
+    image = thumbnail(dataset, sample.media[0] if sample.media else "")
+    right = sample.items["em"]["score"] == 1.0
+    return Picture(image, str(sample.record["fine"][0]), sample.answer[:_LONGEST], right, sample.reason)
+
+
+def packed(report: RunReport) -> str:
+    """All documents as gzipped JSON in base64: the page unpacks them when they are asked for."""
+    tasks = []
+    for task in report.run.tasks:
+        if not task.names_concepts:
+            continue
+        tasks.append(
+            {
+                "task": task.name,
+                "id": [sample.record["id"] for sample in task.samples],
+                "label": [sample.record["fine"][0] for sample in task.samples],
+                "coarse": [sample.record["coarse"][0] for sample in task.samples],
+                "answer": [sample.answer[:_LONGEST] for sample in task.samples],
+                "em": [sample.items["em"]["score"] for sample in task.samples],
+                "reason": [sample.reason for sample in task.samples],
+            }
+        )
+    content = json.dumps(tasks, ensure_ascii=False, separators=(",", ":")).encode()
+    return base64.b64encode(gzip.compress(content, mtime=0)).decode()
+
+
+def heat_map(confusion: Confusion) -> str:
+    """The clustered counts as a PNG in base64."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    size = max(4.5, 0.19 * len(confusion.names) + 2.5)
+    figure, axis = plt.subplots(figsize=(size, size * 0.92), layout="constrained")
+    drawn = axis.imshow(confusion.counts, cmap="Blues", interpolation="nearest")
+    ticks: Any = range(len(confusion.names))
+    axis.set_xticks(ticks, confusion.names, rotation=90, fontsize=7)
+    axis.set_yticks(ticks, confusion.names, fontsize=7)
+    axis.set_xlabel("named")
+    axis.set_ylabel("true concept")
+    figure.colorbar(drawn, ax=axis, shrink=0.6, label="documents")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    plt.close(figure)
+    return base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,89 @@
+"""The report: its figures, and the page in a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from finer_tasks.cli import main
+from finer_tasks.results.reading import Sample, read_run
+from finer_tasks.results.report.figures import confusion, dataset_reports
+from tests.results.browser import chromium
+from tests.results.gate.simulated import write_run
+from tests.results.submission.made import write_whole_run
+
+
+@pytest.fixture(autouse=True)
+def _same_data(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINER_DATA_DIR", str(shared_data))
+
+
+def mistake(true: str, named: str, reason: str = "wrong_sibling") -> Sample:
+    record = {"id": f"cub/{true}", "fine": [true], "coarse": ["Gull"], "concept_id": true}
+    return Sample(record, named, {"em": {"score": 0.0}, "em_strict": {"score": 0.0, "reason": reason, "named": [named]}})
+
+
+def test_confusions_count_single_named_mistakes_and_put_the_confused_side_by_side() -> None:
+    samples = [mistake("A", "b")] * 5 + [mistake("B", "a")] * 4 + [mistake("C", "d")] * 3 + [mistake("A", "d")]
+    samples += [mistake("A", "c", "several"), mistake("A", "a", "right")]
+    found = confusion(samples, 10)
+    assert found is not None
+    assert found.counts.sum() == 13
+    assert found.pairs[0] == ("a", "b", 5)
+    assert abs(found.names.index("a") - found.names.index("b")) == 1
+    assert abs(found.names.index("c") - found.names.index("d")) == 1
+    few = confusion(samples, 2)
+    assert few is not None
+    assert (set(few.names), few.left_out) == ({"a", "b"}, 4)
+    assert confusion([mistake("A", "a", "right")], 5) is None
+
+
+def test_the_drop_is_over_the_same_documents(tmp_path: Path) -> None:
+    (report,) = dataset_reports(read_run(write_whole_run(tmp_path / "run", 0.5)))
+    means = {row.level: row.scores["em"].value for row in report.levels}
+    assert report.drop is not None
+    assert report.drop.value == pytest.approx(means["superordinate"] - means["fine"])
+    assert sum(row.documents for row in report.groups) == 640
+    assert [row.em for row in report.concepts] == sorted(row.em for row in report.concepts)
+
+
+def test_the_page_opens_shows_pictures_and_unpacks_documents_on_demand(tmp_path: Path) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import Select, WebDriverWait
+
+    runs = [
+        write_whole_run(tmp_path / name, share, seed, model=name) for name, share, seed in (("a", 0.9, 0), ("b<i>", 0.4, 1))
+    ]
+    page = tmp_path / "report.html"
+    assert main(["report", *map(str, runs), "--output", str(page)]) == 0
+    with chromium() as browser:
+        browser.get(page.as_uri())
+        assert (
+            browser.execute_script("return [...document.images].filter(i => i.src.startsWith('data:image/jpeg')).length") == 48
+        )
+        assert "b<i>" in [heading.text for heading in browser.find_elements(By.TAG_NAME, "h2")]
+        section = browser.find_elements(By.CSS_SELECTOR, "details.documents")[1]
+        assert not section.find_elements(By.CSS_SELECTOR, "tbody tr")
+        section.find_element(By.TAG_NAME, "summary").click()
+        status = section.find_element(By.CSS_SELECTOR, "[role=status]")
+        WebDriverWait(browser, 10).until(lambda _: "640 documents, page 1 of 13" in status.text)
+        which: Any = section.find_elements(By.TAG_NAME, "select")[1]
+        Select(which).select_by_visible_text("wrong")
+        run = read_run(runs[1])
+        wrong = sum(sample.items["em"]["score"] == 0 for sample in run.tasks[0].samples)
+        assert status.text.startswith(f"{wrong} documents")
+        section.find_elements(By.TAG_NAME, "button")[1].click()
+        assert "page 2 of" in status.text
+        assert not [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def test_runs_of_different_versions_are_not_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = (write_run(tmp_path / name, np.ones(3), ["a", "b", "c"]) for name in "ab")
+    (results,) = second.glob("*_results.json")
+    results.write_text(results.read_text().replace("0.7.3", "0.7.2"))
+    assert main(["report", str(first), str(second), "--output", str(tmp_path / "r.html")]) == 2
+    assert "different versions of lmms-eval (0.7.2, 0.7.3)" in capsys.readouterr().err
+    assert not (tmp_path / "r.html").exists()
