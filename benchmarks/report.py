@@ -53,7 +53,7 @@ def write_run(folder: Path, dataset: str, documents: int, concepts: int) -> Path
     for level in ("superordinate", "coarse", "fine"):
         task = f"finer_{dataset}_{level}"
         identity = {"dataset": dataset, "level": level, "variant": "direct", "parent": "gold", "prompt_set": "finer-1"}
-        configs[task] = {"metadata": {"finer": identity | {"prompt_hash": "x", "data_fingerprint": "x"}}}
+        configs[task] = {"metadata": {"finer": identity | {"prompt_hash": "x", "data_fingerprint": "x", "data_source": "x"}}}
         with (folder / f"r_samples_{task}.jsonl").open("w") as file:
             for number in range(documents):
                 file.write(json.dumps(sample(dataset, level, number, number % concepts, rng)) + "\n")

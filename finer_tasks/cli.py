@@ -16,7 +16,7 @@ import finer_tasks
 from finer_tasks.cli_analysis import add_gap
 from finer_tasks.cli_attributes import add_attributes
 from finer_tasks.cli_output import out, say, without_nan
-from finer_tasks.cli_results import add_gate, add_leaderboard, add_report, add_submit
+from finer_tasks.cli_results import add_export, add_gate, add_leaderboard, add_report, add_submit
 from finer_tasks.datasets.record import SPLITS
 from finer_tasks.datasets.sources import load_sources
 from finer_tasks.datasets.taxonomy import DATASETS
@@ -170,6 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     add_submit(commands)
     add_leaderboard(commands)
     add_report(commands)
+    add_export(commands)
     for extension in entry_points(group="finer.commands"):
         extension.load()(commands)
     return parser

@@ -1,4 +1,4 @@
-"""The commands on finished runs: `finer regress`, `baseline`, `submit`, `leaderboard`, `report`."""
+"""The commands on finished runs: `finer regress`, `baseline`, `submit`, `leaderboard`, `report`, `export`."""
 
 from __future__ import annotations
 
@@ -140,3 +140,22 @@ def _report(arguments: argparse.Namespace) -> None:
 
     write_report([read_run(path) for path in arguments.results], arguments.output)
     say(f"written {arguments.output}")
+
+
+def add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `export` to the parser."""
+    export = commands.add_parser("export", help="a run's results in the forms that others read")
+    export.add_argument("results", type=Path, help="the --output_path of the run, or its *_results.json")
+    export.add_argument("--form", required=True, choices=("model-index", "every-eval-ever", "evalai"))
+    export.add_argument("--card", type=Path, required=True, metavar="FILE", help="the card of `finer submit pack`")
+    export.add_argument("--output", type=Path, required=True, metavar="DIR")
+    export.set_defaults(run=_export)
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from finer_tasks.results.export import export
+    from finer_tasks.results.reading import read_run
+    from finer_tasks.results.submission.pack import read_card
+
+    for path in export(read_run(arguments.results), read_card(arguments.card), arguments.form, arguments.output):
+        say(f"written {path}")

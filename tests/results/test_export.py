@@ -1,0 +1,76 @@
+"""Exports: read back by huggingface_hub, and held against the rules of the forms that have no installable validator."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huggingface_hub import ModelCard, ModelCardData
+
+from finer_tasks.cli import main
+from finer_tasks.results.reading import read_run
+from tests.results.submission.made import write_card, write_whole_run
+
+
+@pytest.fixture(autouse=True)
+def _same_data(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINER_DATA_DIR", str(shared_data))
+
+
+def export(tmp_path: Path, form: str) -> Path:
+    run, card = write_whole_run(tmp_path / "run", 0.6), write_card(tmp_path / "card.yaml", "org/model x")
+    assert main(["export", str(run), "--form", form, "--card", str(card), "--output", str(tmp_path / "out")]) == 0
+    return tmp_path / "out"
+
+
+def means(tmp_path: Path) -> dict[str, float]:
+    run = read_run(tmp_path / "run")
+    return {task.name: sum(s.items["em"]["score"] for s in task.samples) / len(task.samples) for task in run.tasks}
+
+
+def test_the_model_index_is_read_by_the_hub_library(tmp_path: Path) -> None:
+    text = (export(tmp_path, "model-index") / "model-index.yaml").read_text()
+    data = ModelCard(f"---\nmodel_name: org/model x\n{text}---\n# x\n").data
+    assert isinstance(data, ModelCardData)
+    found = {r.task_name: r.metric_value for r in data.eval_results or [] if r.metric_name == "em"}
+    assert found == {name: pytest.approx(value, abs=1e-6) for name, value in means(tmp_path).items()}
+
+
+def test_every_eval_ever_keeps_the_rules_of_its_schema(tmp_path: Path) -> None:
+    """Required keys, allowed values and string-only details of schema 0.2.1, and the checksum of the instance file."""
+    folder = export(tmp_path, "every-eval-ever")
+    record: dict[str, Any] = json.loads((folder / "org_model_x.json").read_text())
+    required = {"schema_version", "evaluation_id", "retrieved_timestamp", "source_metadata", "model_info", "eval_library"}
+    optional = {"detailed_evaluation_results", "evaluation_timestamp", "evaluation_results"}
+    assert required <= set(record) <= required | optional
+    assert record["source_metadata"]["source_type"] in ("documentation", "evaluation_run")
+    assert record["source_metadata"]["evaluator_relationship"] in ("first_party", "third_party", "collaborative", "other")
+    assert all(isinstance(value, str) for value in record["model_info"]["additional_details"].values())
+    for result in record["evaluation_results"]:
+        assert {"evaluation_name", "source_data", "metric_config", "score_details"} <= set(result)
+        assert {"dataset_name", "source_type"} <= set(result["source_data"])
+        assert {"min_score", "max_score", "lower_is_better"} <= set(result["metric_config"])
+        interval = result["score_details"]["uncertainty"]["confidence_interval"]
+        assert interval["lower"] <= result["score_details"]["score"] <= interval["upper"]
+    scores = {r["evaluation_name"]: r["score_details"]["score"] for r in record["evaluation_results"]}
+    assert {name: scores[f"{name}/em"] for name in means(tmp_path)} == pytest.approx(means(tmp_path))
+    content = (folder / record["detailed_evaluation_results"]["file_path"]).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == record["detailed_evaluation_results"]["checksum"]
+    lines = [json.loads(line) for line in content.splitlines()]
+    assert len(lines) == record["detailed_evaluation_results"]["total_rows"] == 1920
+    for line in lines[:5]:
+        assert line["evaluation_id"] == record["evaluation_id"]
+        assert line["interaction_type"] == "single_turn"
+        assert line["output"]["raw"]
+        assert line["messages"] is None
+        assert set(line["answer_attribution"][0]) == {
+            "turn_idx", "source", "extracted_value", "extraction_method", "is_terminal"}  # fmt: skip
+
+
+def test_evalai_has_a_figure_for_each_task(tmp_path: Path) -> None:
+    record = json.loads((export(tmp_path, "evalai") / "evalai.json").read_text())
+    (split,) = record["result"]
+    assert {name: split["mini_test"][f"{name}/em"] for name in means(tmp_path)} == pytest.approx(means(tmp_path), abs=1e-6)
