@@ -52,6 +52,7 @@ def model_index(run: Run, card: Card) -> dict[str, str]:
             task_name=task.name,
             dataset_type=task.identity["dataset"],
             dataset_name=load_sources()[task.identity["dataset"]].title,
+            dataset_config=task.name,  # the hub's library takes tasks on one dataset and configuration for one task
             dataset_split="test",
             dataset_revision=task.identity["data_fingerprint"],
             metric_type="exact_match" if metric == "em" else metric,

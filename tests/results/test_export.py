@@ -35,7 +35,7 @@ def test_the_model_index_is_read_by_the_hub_library(tmp_path: Path) -> None:
     text = (export(tmp_path, "model-index") / "model-index.yaml").read_text()
     data = ModelCard(f"---\nmodel_name: org/model x\n{text}---\n# x\n").data
     assert isinstance(data, ModelCardData)
-    found = {r.task_name: r.metric_value for r in data.eval_results or [] if r.metric_name == "em"}
+    found = {r.dataset_config: r.metric_value for r in data.eval_results or [] if r.metric_name == "em"}
     assert found == {name: pytest.approx(value, abs=1e-6) for name, value in means(tmp_path).items()}
 
 

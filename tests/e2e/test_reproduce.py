@@ -1,0 +1,39 @@
+"""The paper in miniature, its fast form: every stage runs, a second call does nothing again, another plan is refused."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+FINER = str(Path(sys.executable).with_name("finer"))
+
+
+def reproduce(output: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    command = [FINER, "reproduce", "mini", "--fast", "--output", str(output), *more]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_fast_form_goes_through_all_stages_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    output = tmp_path / "r"
+    done = reproduce(output)
+    assert done.returncode == 0, done.stderr[-3000:]
+    record = json.loads((output / "report.json").read_text())
+    assert {figure["model"] for figure in record["figures"]} == {"base", "direct", "finer"}
+    assert {figure["documents"] for figure in record["figures"]} == {160}  # held in (birds) and held out (airplanes) of 320
+    assert all(claim["verdict"] in ("reproduced", "not shown", "opposite") for claim in record["claims"])
+    cards = [json.loads((output / f"mixtures/{style}/card.json").read_text()) for style in ("finer", "direct")]
+    assert {card["conversations"] for card in cards} == {48 * 4}
+    assert all("Airplane" not in card["counts"]["superordinate"] for card in cards)
+    assert (output / "summary.html").stat().st_size > 20_000
+    kept = {path: path.stat().st_mtime_ns for path in output.rglob("*") if path.is_file() and path.parent != output}
+    (output / "evaluations/direct-0").rename(tmp_path / "gone")
+    again = reproduce(output)
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert json.loads((output / "report.json").read_text()) == record  # evaluated anew, and the same
+    unchanged = {path for path, changed in kept.items() if path.exists() and path.stat().st_mtime_ns == changed}
+    assert {path for path in kept if "direct-0" not in path.parts or "runs" in path.parts} <= unchanged
+    other = reproduce(output, "tuning_steps=7")
+    assert other.returncode == 2
+    assert "holds a run with another tuning_steps (6)" in other.stderr
