@@ -122,6 +122,22 @@ def test_two_processes_train_as_one(mixture: Path, tmp_path: Path) -> None:
     assert all(torch.allclose(one[name], two[name], atol=1e-4) for name in one)
 
 
+def test_evaluation_on_the_way_uses_spread_documents_and_changes_nothing(mixture: Path, tmp_path: Path) -> None:
+    tasks = "evaluation={tasks: [finer_mini_superordinate, finer_mini_fine], every: 2, documents: 8}"
+    assert run(command(mixture, tmp_path / "plain", "max_steps=3")).returncode == 0
+    done = run(command(mixture, tmp_path / "with", "max_steps=3", tasks))
+    assert done.returncode == 0, done.stderr[-2000:]
+    record = json.loads((tmp_path / "with/training.json").read_text())
+    assert sorted(record["evaluations"]) == ["2", "3"]  # every second step, and the end
+    found = record["evaluations"]["3"]
+    assert set(found) == {f"finer_mini_{level}_{score}" for level in ("superordinate", "fine") for score in ("em", "em_strict")}
+    assert all(value * 8 == int(value * 8) for value in found.values())
+    assert f"| finer_mini_fine_em | {found['finer_mini_fine_em']:.3f} |" in (tmp_path / "with/README.md").read_text()
+    assert losses(tmp_path / "with") == losses(tmp_path / "plain")
+    wrong = run(command(mixture, tmp_path / "o", "evaluation={tasks: [finer_mini_fin]}"))
+    assert (wrong.returncode, "did you mean finer_mini_fine?" in wrong.stderr) == (2, True)
+
+
 def test_sigterm_leaves_a_checkpoint_from_which_the_run_goes_on(mixture: Path, tmp_path: Path) -> None:
     arguments = command(mixture, tmp_path / "o", "save_every=1000", "max_steps=30")
     process = subprocess.Popen(arguments, stderr=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
