@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from finer_tasks.cli_output import say
@@ -70,6 +71,8 @@ def _train(arguments: argparse.Namespace) -> int:
             say(f"{name.replace('_', ' ')}: {value}")
         return 0
     outcome = train(recipe)
+    if int(os.environ.get("RANK", "0")) > 0:
+        return exit_code(outcome)  # the first process speaks for all
     if outcome.stopped_by is not None:
         say(f"stopped at step {outcome.steps} with a checkpoint; the same command goes on from there")
     else:

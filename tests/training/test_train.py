@@ -80,6 +80,9 @@ def test_mistakes_end_with_one_message(mixture: Path, tmp_path: Path) -> None:
     long = run(command(mixture, tmp_path / "o", "max_length=100"))
     assert (long.returncode, "are longer than max_length=100" in long.stderr) == (2, True)
     assert "Traceback" not in typo.stderr + long.stderr
+    sharded = run(command(mixture, tmp_path / "o", "fsdp=true"))
+    assert (sharded.returncode, "fsdp=true needs GPUs" in sharded.stderr) == (2, True)
+    assert not (tmp_path / "o").exists()
 
 
 def test_the_order_depends_on_seed_and_epoch_alone_and_keeps_every_sample() -> None:

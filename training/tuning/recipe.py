@@ -74,6 +74,6 @@ class TrainRecipe:
     report_to: tuple[str, ...] = ()
     evaluation: Evaluation | None = None
     trust_remote_code: bool = False
-    fsdp: str | None = None
+    fsdp: bool = False
     fsdp_config: dict[str, Any] | None = None
     deepspeed: Path | None = None

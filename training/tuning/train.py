@@ -64,9 +64,10 @@ class Setup:
 
 def train(recipe: TrainRecipe) -> Outcome:
     """Run or resume; the adapter, processor, recipe and card are in recipe.output when it is finished."""
-    resume = _start_or_resume(recipe)
+    resume = _checkpoint_to_resume(recipe)
     setup = prepare_run(recipe)
     trainer = make_trainer(setup)
+    _mark_started(setup)
     stop = StopOnSignal(trainer)
     trainer.add_callback(stop)
     with _explained(recipe):
@@ -83,7 +84,7 @@ def train(recipe: TrainRecipe) -> Outcome:
 
 def dry_run(recipe: TrainRecipe) -> dict[str, Any]:
     """Load everything, check the labels of a few conversations, and take one step on the longest batch."""
-    _start_or_resume(recipe, check_only=True)
+    _checkpoint_to_resume(recipe)
     with tempfile.TemporaryDirectory() as folder:  # Trainer makes its output folder
         return _one_step(prepare_run(replace(recipe, output=Path(folder))))
 
@@ -209,7 +210,7 @@ def training_arguments(recipe: TrainRecipe) -> TrainingArguments:
             label_names=["labels"],
             optim="adamw_torch",
             ddp_find_unused_parameters=recipe.projector != "frozen",  # text-only batches leave it unused
-            fsdp=recipe.fsdp,
+            fsdp=recipe.fsdp or None,
             fsdp_config=recipe.fsdp_config,
             deepspeed=str(recipe.deepspeed) if recipe.deepspeed else None,
             disable_tqdm=int(os.environ.get("RANK", "0")) > 0 or None,
@@ -242,33 +243,38 @@ def identity(recipe: TrainRecipe, mixture_hash: str) -> dict[str, Any]:
     return json.loads(json.dumps(values | {"mixture_hash": mixture_hash}, default=str))  # type: ignore[no-any-return]
 
 
-def _start_or_resume(recipe: TrainRecipe, check_only: bool = False) -> Path | None:
-    """The checkpoint to go on from; raises TrainingError if the folder holds a finished run or another one."""
+def _checkpoint_to_resume(recipe: TrainRecipe) -> Path | None:
+    """The checkpoint to go on from; raises TrainingError if the folder holds a finished run or checkpoints of another one."""
     card, _ = read_mixture(recipe.mixture)
-    now, path = identity(recipe, card["hash"]), recipe.output / STARTED
+    found, started = last_checkpoint(recipe.output), recipe.output / STARTED
     if int(os.environ.get("RANK", "0")) > 0:  # the first process looks and writes for all
-        return last_checkpoint(recipe.output)
+        return found
     if (recipe.output / FINISHED).exists():
         raise TrainingError(f"{recipe.output} holds a finished run; give another output")
-    if path.exists():
-        before = json.loads(path.read_text(encoding="utf-8"))
-        changed = sorted(key for key in {*now, *before} if now.get(key) != before.get(key))
-        if changed:
-            key = changed[0]
-            raise TrainingError(
-                f"{recipe.output} holds another run: {key} is {before.get(key)!r} there and {now.get(key)!r} now. "
-                "Give another output, or the recipe the run was started with"
-            )
-    elif recipe.output.exists() and any(recipe.output.iterdir()):
-        raise TrainingError(f"{recipe.output} is not empty and holds no run; give another output")
-    if check_only:
+    if not started.exists():
+        if recipe.output.exists() and any(recipe.output.iterdir()):
+            raise TrainingError(f"{recipe.output} is not empty and holds no run; give another output")
         return None
-    recipe.output.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps(now, indent=2) + "\n")
-    found = last_checkpoint(recipe.output)
-    if found:
-        logger.info(f"Resuming from {found} (recipe {recipe_hash(now)})")
+    if found is None:
+        return None  # stopped before its first checkpoint: nothing is lost by another recipe
+    now, before = identity(recipe, card["hash"]), json.loads(started.read_text(encoding="utf-8"))
+    changed = sorted(key for key in {*now, *before} if now.get(key) != before.get(key))
+    if changed:
+        key = changed[0]
+        raise TrainingError(
+            f"{recipe.output} holds another run: {key} is {before.get(key)!r} there and {now.get(key)!r} now. "
+            "Give another output, or the recipe the run was started with"
+        )
+    logger.info(f"Resuming from {found} (recipe {recipe_hash(now)})")
     return found
+
+
+def _mark_started(setup: Setup) -> None:
+    """Note in the run's folder what it computes, once everything is loaded and checked."""
+    if int(os.environ.get("RANK", "0")) == 0:
+        recipe = setup.recipe
+        recipe.output.mkdir(parents=True, exist_ok=True)
+        write_text(recipe.output / STARTED, json.dumps(identity(recipe, setup.card["hash"]), indent=2) + "\n")
 
 
 def _is_bfloat16(recipe: TrainRecipe) -> bool:
@@ -278,6 +284,8 @@ def _is_bfloat16(recipe: TrainRecipe) -> bool:
 
 
 def _require_libraries(recipe: TrainRecipe) -> None:
+    if recipe.fsdp and not torch.accelerator.is_available():
+        raise TrainingError("fsdp=true needs GPUs: on a CPU accelerate would leave it out without a word. Leave out fsdp")
     if recipe.attention == "flash_attention_2" and not is_flash_attn_2_available():
         raise TrainingError("attention=flash_attention_2 needs the package flash-attn and a GPU; leave it out for SDPA")
     if recipe.quantize != "none":

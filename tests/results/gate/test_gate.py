@@ -20,6 +20,7 @@ from finer_tasks.results.gate.measured import Document, Measured, MeasuredTask, 
 from finer_tasks.results.gate.policy import Policy, Rule
 from tests.results.gate.simulated import IDENTITY, scores, write_run
 
+RUNS = 80
 NAMES = [str(number // 20) for number in range(2000)]
 
 
@@ -39,7 +40,7 @@ def in_memory(values: np.ndarray, names: list[str]) -> Measured:
 def test_a_planted_drop_of_three_points_on_2000_documents_is_caught_with_the_stated_power() -> None:
     rng, policy = np.random.default_rng(5), Policy(rules=(Rule(test="significance", max_drop=0.0),))
     planted, equal, stated = Counter[str](), Counter[str](), []
-    for _ in range(150):
+    for _ in range(RUNS):
         before, after, names = scores(rng, 100, 20, 0.03, spread=0.05)
         verdict = run_gate(in_memory(before, names), in_memory(after, names), policy).verdicts[0]
         planted[verdict.outcome] += 1
@@ -47,9 +48,9 @@ def test_a_planted_drop_of_three_points_on_2000_documents_is_caught_with_the_sta
         before, after, names = scores(rng, 100, 20, 0.0, spread=0.05)
         equal[run_gate(in_memory(before, names), in_memory(after, names), policy).outcome] += 1
     assert np.mean(stated) < 0.03  # so it is to be found with a power above 0.8
-    assert planted["regressed"] / 150 >= 0.8
-    assert equal["regressed"] / 150 <= 0.05 + 3 * (0.05 * 0.95 / 150) ** 0.5
-    assert equal["passed"] / 150 >= 0.8
+    assert planted["regressed"] / RUNS >= 0.8
+    assert equal["regressed"] / RUNS <= 0.05 + 3 * (0.05 * 0.95 / RUNS) ** 0.5
+    assert equal["passed"] / RUNS >= 0.8
 
 
 def test_equal_runs_pass_and_a_broken_one_fails_with_all_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

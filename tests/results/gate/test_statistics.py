@@ -10,7 +10,7 @@ import pytest
 from finer_tasks.results.gate.statistics import by_concept, compare, detectable_drop, holm, interval, mcnemar, sign_flip
 from tests.results.gate.simulated import scores
 
-ALPHA, RUNS = 0.05, 400
+ALPHA, RUNS = 0.05, 200
 
 
 def test_exact_values() -> None:
@@ -38,7 +38,7 @@ def test_nothing_changed_among_few_documents_shows_little() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("concepts", "per_concept", "spread"), [(100, 20, 0.1), (40, 50, 0.1), (200, 10, 0.0)])
+@pytest.mark.parametrize(("concepts", "per_concept", "spread"), [(100, 20, 0.1), (40, 50, 0.1)])
 def test_false_alarms_stay_below_alpha(concepts: int, per_concept: int, spread: float) -> None:
     rng = np.random.default_rng(1)
     alarms = sum(
@@ -63,7 +63,7 @@ def test_intervals_cover_the_true_difference_with_clustered_documents(concepts: 
 @pytest.mark.slow
 def test_power_is_what_the_detectable_drop_states() -> None:
     rng = np.random.default_rng(3)
-    pilot = [scores(rng, 100, 20, 0.02) for _ in range(50)]
+    pilot = [scores(rng, 100, 20, 0.02) for _ in range(30)]
     stated = float(np.mean([detectable_drop(a - b, by_concept(a - b, n)[0], ALPHA, 0.8) for b, a, n in pilot]))
     found = sum(compare(*scores(rng, 100, 20, stated), ALPHA, 0.8, run).p <= ALPHA for run in range(RUNS)) / RUNS
     # The larger of two p values costs a little power against the normal approximation.
