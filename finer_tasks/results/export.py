@@ -118,7 +118,7 @@ def every_eval_ever(run: Run, card: Card) -> dict[str, str]:
             "total_rows": sum(len(task.samples) for task in run.tasks),
         },
     }
-    if isinstance(run.settings.get("date"), (int, float)):
+    if run.settings.get("date"):
         document["evaluation_timestamp"] = str(run.settings["date"])
     return {f"{stem}.json": json.dumps(document, indent=2, ensure_ascii=False) + "\n", f"{stem}_samples.jsonl": instances}
 

@@ -74,7 +74,9 @@ def read_run(path: Path) -> Run:
     config = raw.get("config", {})
     model = f"{config.get('model', '?')} ({config.get('model_args', '')})"
     settings = {key: config.get(key) for key in ("model", "model_args", "batch_size", "limit", "gen_kwargs", "random_seed")}
-    settings |= {key: raw.get(key) for key in ("lmms_eval_version", "date")}
+    # Installed from a wheel, lmms-eval states its own version as unknown; ours is in the tasks.
+    version = configs[names[0]]["metadata"]["finer"].get("versions", {}).get("lmms_eval") or raw.get("lmms_eval_version")
+    settings |= {"lmms_eval_version": version, "date": raw.get("date")}
     expected = {name: count.get("effective") for name, count in raw.get("n-samples", {}).items()}
     tasks = tuple(_task(results, name, configs[name], expected.get(name)) for name in names)
     return Run(results, model, tasks, settings)

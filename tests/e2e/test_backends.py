@@ -272,6 +272,10 @@ def test_a_wheel_brings_everything_and_claims_no_general_name(tmp_path: Path) ->
         capture_output=True,
     )
     assert {path.name for path in target.iterdir() if not path.name.endswith(".dist-info")} == {"finer_tasks", "bin"}
+    for name, folder in (("", "finer_tasks"), ("task_yamls", "task_yamls"), ("training", "training")):
+        for path in (source / folder).rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                assert (target / "finer_tasks" / name / path.relative_to(source / folder)).is_file(), path
     script = """
 from lmms_eval.tasks import TaskManager
 import finer_tasks, finer_tasks.training.tiny_llava

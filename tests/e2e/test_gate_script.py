@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import torch
@@ -29,6 +31,9 @@ def test_a_tuned_checkpoint_passes_and_a_broken_one_fails(tmp_path: Path, shared
     passed = run([str(SCRIPT), f"pretrained=finer-mini,peft={tmp_path / 'run'}", str(tmp_path / "a")], **data)
     assert passed.returncode == 0, passed.stdout[-2000:] + passed.stderr[-2000:]
     assert "::notice title=finer regress finer_mini_fine::passed" in passed.stdout
+
+    settings = json.loads((tmp_path / "a/gate.json").read_text())["candidate"]["settings"]
+    assert settings["lmms_eval_version"] == metadata.version("lmms_eval")
 
     options = LoadOptions("finer-mini")
     model = load_model(options, torch.device("cpu"))
