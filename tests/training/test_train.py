@@ -16,8 +16,11 @@ from datasets import load_from_disk
 from safetensors.torch import load_file
 
 from finer_tasks.models.loading import LoadOptions, load_processor
+from finer_tasks.training.errors import MixtureError, TrainingError
 from finer_tasks.training.tuning.encoding import ConversationEncoder
-from finer_tasks.training.tuning.lengths import GroupedOrder
+from finer_tasks.training.tuning.lengths import GroupedOrder, measure
+from finer_tasks.training.tuning.recipe import TrainRecipe
+from finer_tasks.training.tuning.train import explained
 
 SMALL = ["lora.rank=4", "max_steps=6", "global_batch_size=8", "micro_batch_size=4", "save_every=2", "log_every=1"]
 
@@ -176,3 +179,24 @@ def test_a_loss_that_is_no_number_ends_the_run(mixture: Path, tmp_path: Path) ->
     assert done.returncode == 2
     assert "is not a number at step" in done.stderr
     assert "Lower learning_rate" in done.stderr
+
+
+def test_conversations_that_do_not_fit_the_model_are_named(mixture: Path, tmp_path: Path) -> None:
+    rows = list(load_from_disk(str(mixture / "arrow")).select(range(2)))
+    forgetful = load_processor(LoadOptions("finer-mini"))
+    forgetful.chat_template = "{{ messages[-1]['content'][-1]['text'] }}"
+    with pytest.raises(MixtureError, match="does not keep earlier turns as they were"):
+        ConversationEncoder(forgetful, mixture / "images").encode(rows)
+    whole = ConversationEncoder(load_processor(LoadOptions("finer-mini")), tmp_path)
+    with pytest.raises(MixtureError, match="is missing"):
+        measure(load_from_disk(str(mixture / "arrow")), whole)
+    assert f"{tmp_path / rows[0]['image']}: image cannot be decoded" in whole(rows)["error"]  # as a worker hands it on
+
+
+def test_running_out_of_memory_names_the_knobs(mixture: Path, tmp_path: Path) -> None:
+    recipe = TrainRecipe("finer-mini", mixture, tmp_path, micro_batch_size=32)
+    for error in (torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory")):
+        with pytest.raises(TrainingError, match=r"micro_batch_size=32.*Lower micro_batch_size first"), explained(recipe):
+            raise error
+    with pytest.raises(RuntimeError, match="shapes"), explained(recipe):
+        raise RuntimeError("shapes do not fit")

@@ -70,7 +70,7 @@ def train(recipe: TrainRecipe) -> Outcome:
     _mark_started(setup)
     stop = StopOnSignal(trainer)
     trainer.add_callback(stop)
-    with _explained(recipe):
+    with explained(recipe):
         result = trainer.train(resume_from_checkpoint=str(resume) if resume else None)
         if stop.caught is not None:
             return Outcome(recipe.output, trainer.state.global_step, None, stop.caught)
@@ -94,7 +94,7 @@ def _one_step(setup: Setup) -> dict[str, Any]:
     trainer = make_trainer(setup)
     longest = np.argsort(-setup.lengths)[: recipe.micro_batch_size]
     batch = setup.encoder.check([setup.dataset[int(index)] for index in longest])
-    with _explained(recipe):
+    with explained(recipe):
         trainer.create_optimizer()
         model = trainer.accelerator.prepare(trainer.model)
         loss = trainer.training_step(model, trainer._prepare_inputs(batch))
@@ -295,7 +295,7 @@ def _require_libraries(recipe: TrainRecipe) -> None:
             raise ModelError(f"quantize={recipe.quantize} needs the package bitsandbytes (pip install bitsandbytes)")
 
 
-class _explained:
+class explained:
     """Turns running out of memory into a message that names the knobs."""
 
     def __init__(self, recipe: TrainRecipe) -> None:

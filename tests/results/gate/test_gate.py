@@ -117,6 +117,15 @@ def test_runs_made_otherwise_are_refused_unless_that_is_allowed(
     assert f"compared although {allow} differ" in capsys.readouterr().out
 
 
+def test_scores_between_0_and_1_are_tested_by_sign_flips_alone() -> None:
+    rng = np.random.default_rng(0)
+    before = rng.uniform(0.3, 0.9, 2000)
+    after = before - np.repeat(rng.uniform(0.02, 0.08, 100), 20)
+    verdict = run_gate(in_memory(before, NAMES), in_memory(after, NAMES), Policy()).verdicts[0]
+    assert verdict.comparison.p_mcnemar is None
+    assert verdict.outcome == "regressed"
+
+
 def test_other_documents_are_refused_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     right = np.ones(2000)
     before, after = write_run(tmp_path / "a", right, NAMES), write_run(tmp_path / "b", right[:1990], NAMES[:1990])
