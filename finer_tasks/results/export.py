@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 from huggingface_hub import EvalResult
 from huggingface_hub.repocard_data import eval_results_to_model_index
@@ -140,8 +141,6 @@ def _mean(task: TaskRun, metric: str) -> float:
 
 
 def _result(task: TaskRun, metric: str) -> dict[str, Any]:
-    import numpy as np
-
     values = np.array([float(sample.items[metric]["score"]) for sample in task.samples])
     found = Clusters([str(sample.record["concept_id"]) for sample in task.samples], _SEED).mean(values)
     identity, source = task.identity, load_sources()[task.identity["dataset"]]

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import io
-import json
 from dataclasses import dataclass
-from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import jinja2
 
-from finer_tasks.datasets.prepared import Prepared, load_prepared
-from finer_tasks.errors import FinerError
 from finer_tasks.results.gate.gate import Gate, Verdict
+from finer_tasks.results.thumbnails import thumbnail
 
-_THUMBNAIL, MOST = 96, 400
+MOST = 400
 
 
 @dataclass(frozen=True)
@@ -58,26 +52,3 @@ def _flips(verdict: Verdict, direction: int) -> list[Flip]:
         Flip(i, f"{b.coarse}: {b.fine}", b.answer, a.answer, change, thumbnail(i.split("/", 1)[0], a.media or b.media))
         for _, i, b, a, change in found[:MOST]
     ]
-
-
-def thumbnail(dataset: str, media: str) -> str:
-    """A small JPEG as a data URL, empty where the dataset or the image is not here."""
-    prepared = _prepared(dataset) if media else None
-    if prepared is None:
-        return ""
-    try:
-        image: Any = prepared.image({"image": media})
-    except (FinerError, OSError):
-        return ""
-    image.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-@cache
-def _prepared(dataset: str) -> Prepared | None:
-    try:
-        return load_prepared(dataset)
-    except (FinerError, OSError, json.JSONDecodeError):
-        return None

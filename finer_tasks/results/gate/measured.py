@@ -68,9 +68,8 @@ def measured(run: Run) -> Measured:
 
 
 def _task(task: TaskRun) -> MeasuredTask:
-    return MeasuredTask(
-        task.name, task.identity, task.generation, {str(s.record["id"]): document(s) for s in task.samples}
-    )  # fmt: skip
+    documents = {str(sample.record["id"]): document(sample) for sample in task.samples}
+    return MeasuredTask(task.name, task.identity, task.generation, documents)
 
 
 def document(sample: Sample) -> Document:

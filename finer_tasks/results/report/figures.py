@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -126,10 +126,10 @@ def _drop(high: TaskRun, low: TaskRun) -> Estimate | None:
     return Clusters([str(sample.record["concept_id"]) for sample in pairs], SEED).mean(values)
 
 
-def _groups(task: TaskRun, key: object) -> tuple[GroupRow, ...]:
+def _groups(task: TaskRun, key: Callable[[Sample], tuple[str, str]]) -> tuple[GroupRow, ...]:
     found: dict[tuple[str, str], list[Sample]] = defaultdict(list)
     for sample in task.samples:
-        found[key(sample)].append(sample)  # type: ignore[operator]
+        found[key(sample)].append(sample)
     rows = []
     for (name, group), samples in found.items():
         named = Counter(other for sample in samples for other in mistaken_for(sample))

@@ -19,10 +19,10 @@ import jinja2
 import finer_tasks
 from finer_tasks.analysis.gap import Gap, gaps
 from finer_tasks.errors import FinerError, ResultsError
-from finer_tasks.results.gate.flips import thumbnail
 from finer_tasks.results.reading import Run, Sample, TaskRun
 from finer_tasks.results.report.figures import METRICS, Confusion, DatasetReport, dataset_reports
 from finer_tasks.results.summary import AttributeRow, attribute_rows
+from finer_tasks.results.thumbnails import thumbnail
 
 _ABSOLUTE = re.compile(r"(?<![^=, (])/[^,)]+")
 _GALLERY = 12
