@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-from functools import cache
 from typing import Any
 
 from finer_tasks.datasets.prepared import Prepared, load_prepared
@@ -29,7 +28,6 @@ def thumbnail(dataset: str, media: str) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-@cache
 def _prepared(dataset: str) -> Prepared | None:
     try:
         return load_prepared(dataset)
