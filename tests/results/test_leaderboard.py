@@ -10,10 +10,12 @@ import pytest
 
 from finer_tasks.cli import main
 from finer_tasks.results.leaderboard.standings import boards
+from finer_tasks.results.reading import read_run
 from finer_tasks.results.submission.archive import read_archive, write_archive
+from finer_tasks.results.submission.pack import pack, read_card
 from finer_tasks.results.submission.verify import verify
 from tests.results.browser import chromium
-from tests.results.submission.made import write_submission
+from tests.results.submission.made import write_card, write_submission, write_whole_run
 
 EVIL = "<img src=x onerror=alert(1)>\"'&"
 
@@ -56,6 +58,20 @@ def test_equal_models_share_a_range_of_ranks_and_unequal_ones_do_not(archives: P
     assert strong.interval.value == pytest.approx(strong.scores["em"])
     assert strong.interval.low < strong.interval.value < strong.interval.high
     assert set(found) >= {"dataset: mini", "level: fine", "finer_mini_coarse"}
+
+
+def test_attribute_lists_are_verified_and_ranked_by_their_f1(tmp_path: Path) -> None:
+    card = read_card(write_card(tmp_path / "card.yaml"))
+    for name, share in (("a", 0.9), ("b", 0.3)):
+        run = write_whole_run(tmp_path / name, share, tasks=("finer_mini_attributes_text",), model=name)
+        pack([read_run(run)], card, tmp_path / "archives" / f"{name}.zip")
+    found = [verify(path) for path in sorted((tmp_path / "archives").glob("*.zip"))]
+    assert all(one.holds for one in found)
+    (board,) = boards(found)
+    assert (board.name, board.metric) == ("finer_mini_attributes_text", "attr_f1")
+    assert [standing.submission.path.name for standing in board.standings] == ["a.zip", "b.zip"]
+    assert main(["leaderboard", "build", str(tmp_path / "archives"), "--output", str(tmp_path / "site")]) == 0
+    assert "attr_f1" in (tmp_path / "site/index.html").read_text()
 
 
 def test_a_changed_submission_is_named_and_not_shown(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy import stats
@@ -84,19 +85,19 @@ def mcnemar(worse: int, better: int) -> float:
     return float(stats.binomtest(worse, turned, 0.5, alternative="greater").pvalue) if turned else 1.0
 
 
-def sign_flip(sums: np.ndarray, seed: int) -> float:
-    """One-sided p of the mean difference when the sign of each concept's sum is random.
+def sign_flip(sums: np.ndarray, seed: int, alternative: Literal["less", "two-sided"] = "less") -> float:
+    """p of the mean difference when the sign of each concept's sum is random.
 
     Exact over all signs for few concepts, else from 9,999 draws.
     """
     moved = sums[sums != 0]
-    if len(moved) < 2:
-        return 0.5 if moved.sum() < 0 else 1.0  # one sign alone, which scipy does not take
+    if len(moved) < 2:  # one sign alone, which scipy does not take
+        return 0.5 if alternative == "less" and moved.sum() < 0 else 1.0
     found = stats.permutation_test(
         (moved,),
         lambda values, axis: values.sum(axis=axis),
         permutation_type="samples",
-        alternative="less",
+        alternative=alternative,
         n_resamples=RESAMPLES,
         batch=256,
         rng=np.random.default_rng(seed),

@@ -111,7 +111,7 @@ def _significantly_better(weighted: Mapping[str, np.ndarray], clusters: Sequence
     for first, second in pairs:
         # Rounded, so that concepts with equal scores are not told apart by the last bit.
         sums = np.round(np.bincount(index, weights=weighted[first] - weighted[second]), 12)
-        tested.append((min(1.0, 2 * min(sign_flip(sums, SEED), sign_flip(-sums, SEED))), float(sums.sum())))
+        tested.append((sign_flip(sums, SEED, "two-sided"), float(sums.sum())))
     adjusted = holm([p for p, _ in tested], ALPHA)
     return {
         (first, second) if total > 0 else (second, first)

@@ -10,6 +10,7 @@ import yaml
 
 import finer_tasks
 from finer_tasks import hooks
+from finer_tasks.attributes.knowledge import load_knowledge
 from finer_tasks.binding import bind
 from finer_tasks.results.reading import read_run
 from finer_tasks.results.submission.pack import pack, read_card
@@ -30,14 +31,20 @@ def write_whole_run(
         task, rng = official_task(name), random.Random(f"{seed}{name}")
         (path,) = [file for file in task_files() if file.stem == name]
         configs[name] = {
-            "metadata": {"finer": bind(load_yaml(path), "finer_hf")["metadata"]["finer"]},
+            "metadata": {"finer": bind(load_yaml(path) | {"process_results": hooks.score}, "finer_hf")["metadata"]["finer"]},
             "generation_kwargs": {"do_sample": False, "max_new_tokens": 64},
         }
         lines = []
         for number, document in enumerate(documents.values()):
-            label = {"superordinate": document["superordinate"], "coarse": document["coarse"][0], "fine": document["fine"][0]}
-            reply = f"Answer: {label[task.level] if rng.random() < share_right else 'something else'}"
-            items = hooks.score(document, [reply], task.level, has_image=False)
+            right = rng.random() < share_right
+            if task.variant.startswith("attributes"):
+                phrases = load_knowledge("mini")[document["concept_id"]].required
+                reply = "Required:\n" + "".join(f"- {phrase}\n" for phrase in phrases) if right else "no idea"
+                items = hooks.score_attribute_lists_text(document, [reply])
+            else:
+                label = document[task.level] if task.level == "superordinate" else document[task.level][0]
+                reply = f"Answer: {label if right else 'something else'}"
+                items = hooks.score(document, [reply], task.level, has_image=False)
             question = question_of(task, document)
             lines.append(
                 {"doc_id": number, "filtered_resps": reply, "input": question, "input_media": [document["image"]], **items}
