@@ -7,11 +7,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from finer_tasks.training.errors import TrainingError
+from finer_tasks.training.recipe import read_recipe
+from finer_tasks.training.reproduce.experiment import reproduce as repeat
+from finer_tasks.training.reproduce.plan import Plan
+
 FINER = str(Path(sys.executable).with_name("finer"))
 
 
-def reproduce(output: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    command = [FINER, "reproduce", "mini", "--fast", "--output", str(output), *more]
+def reproduce(output: Path) -> subprocess.CompletedProcess[str]:
+    command = [FINER, "reproduce", "mini", "--fast", "--output", str(output)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -34,6 +41,6 @@ def test_the_fast_form_goes_through_all_stages_and_goes_on_where_it_stopped(tmp_
     assert json.loads((output / "report.json").read_text()) == record  # evaluated anew, and the same
     unchanged = {path for path, changed in kept.items() if path.exists() and path.stat().st_mtime_ns == changed}
     assert {path for path in kept if "direct-0" not in path.parts or "runs" in path.parts} <= unchanged
-    other = reproduce(output, "tuning_steps=7")
-    assert other.returncode == 2
-    assert "holds a run with another tuning_steps (6)" in other.stderr
+    other = read_recipe(Plan, Path("reproduce-mini-fast"), ["tuning_steps=7"])
+    with pytest.raises(TrainingError, match=r"holds a run with another tuning_steps \(6\)"):
+        repeat(other, output)

@@ -17,8 +17,12 @@ from tests.training.tiny_models import BUILDERS, save
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize("name", [*BUILDERS, "finer-mini"])
-@pytest.mark.parametrize("projector", ["train", "lora"])
+# LoRA on the projector differs by its form: one layer, a merger, two layers.
+BOTH = [(name, "train") for name in (*BUILDERS, "finer-mini")]
+BOTH += [(name, "lora") for name in ("blip-2", "qwen2.5-vl", "finer-mini")]
+
+
+@pytest.mark.parametrize(("name", "projector"), BOTH)
 def test_an_architecture_trains_and_its_adapter_answers_as_it_did(
     name: str, projector: str, mixture: Path, tmp_path: Path
 ) -> None:

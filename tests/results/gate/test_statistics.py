@@ -10,7 +10,7 @@ import pytest
 from finer_tasks.results.gate.statistics import by_concept, compare, detectable_drop, holm, interval, mcnemar, sign_flip
 from tests.results.gate.simulated import scores
 
-ALPHA, RUNS = 0.05, 200
+ALPHA, RUNS = 0.05, 150
 
 
 def test_exact_values() -> None:
