@@ -234,14 +234,18 @@ def score(doc: Doc, results: Sequence[Any], level: str, has_image: bool = True) 
     """
     rounds = rounds_of(results)
     answer = extract_answer(rounds[-1])
-    if not has_image or is_readable(doc):
-        em, f1 = classification.score(answer, accepted_labels(dict(doc), level))
-        strict = score_strict(answer, doc, level, lexicon(dataset_of(doc)))
-    else:
-        em, f1, strict = 0.0, 0.0, StrictScore(False, "corrupt_image", (), 0, None)
+    em, f1, strict = judge(doc, answer, level, readable=not has_image or is_readable(doc))
     items = score_items(em, f1, strict, doc["concept_id"])
     items["em_strict"] |= {"level": level, "record": record_fields(doc)} | ({"rounds": rounds} if len(rounds) > 1 else {})
     return items
+
+
+def judge(doc: Doc, answer: str, level: str, readable: bool = True) -> tuple[float, float, StrictScore]:
+    """em, f1 and the strict score of an answer; all wrong where the image could not be decoded."""
+    if not readable:
+        return 0.0, 0.0, StrictScore(False, "corrupt_image", (), 0, None)
+    em, f1 = classification.score(answer, accepted_labels(dict(doc), level))
+    return em, f1, score_strict(answer, doc, level, lexicon(dataset_of(doc)))
 
 
 def score_items(em: float, f1: float, strict: StrictScore, concept_id: str) -> dict[str, dict[str, Any]]:

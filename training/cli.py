@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 from finer_tasks.cli_output import say
@@ -63,7 +62,7 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _train(arguments: argparse.Namespace) -> int:
     from finer_tasks.training.recipe import read_recipe
     from finer_tasks.training.tuning.recipe import TrainRecipe
-    from finer_tasks.training.tuning.train import dry_run, exit_code, train
+    from finer_tasks.training.tuning.train import dry_run, exit_code, is_main_process, train
 
     recipe = read_recipe(TrainRecipe, arguments.recipe, arguments.overrides)
     if arguments.dry_run:
@@ -71,7 +70,7 @@ def _train(arguments: argparse.Namespace) -> int:
             say(f"{name.replace('_', ' ')}: {value}")
         return 0
     outcome = train(recipe)
-    if int(os.environ.get("RANK", "0")) > 0:
+    if not is_main_process():
         return exit_code(outcome)  # the first process speaks for all
     if outcome.stopped_by is not None:
         say(f"stopped at step {outcome.steps} with a checkpoint; the same command goes on from there")

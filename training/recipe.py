@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -55,13 +54,6 @@ def locate(path: Path) -> Path:
 def recipe_hash(values: Any) -> str:
     """First 12 hex digits of the hash of a recipe's values."""
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:12]
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a small file under a temporary name first."""
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_text(text, encoding="utf-8")
-    os.replace(fresh, path)
 
 
 def _override(raw: dict[str, Any], override: str) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -20,6 +19,7 @@ from typing import Any
 from finer_tasks.datasets.files import read_lines
 from finer_tasks.datasets.prepared import data_dir
 from finer_tasks.errors import KnowledgeError, at_line
+from finer_tasks.writing import write_text
 
 _KEYS = {"concept_id", "name", "required", "likely", "provenance"}
 _INVISIBLE = re.compile(
@@ -129,11 +129,8 @@ def read_knowledge(dataset: str, path: Path) -> Knowledge:
 
 def write_knowledge(path: Path, entries: Iterable[ConceptAttributes]) -> None:
     """Write entries ordered by concept, to a temporary name first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.new")
     lines = [json.dumps(asdict(entry), ensure_ascii=False) + "\n" for entry in sorted(entries, key=lambda e: e.concept_id)]
-    fresh.write_text("".join(lines), encoding="utf-8")
-    os.replace(fresh, path)
+    write_text(path, "".join(lines))
 
 
 def fingerprint_of(entries: Iterable[ConceptAttributes]) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +24,7 @@ from finer_tasks.analysis.bootstrap import RESAMPLES, Clusters
 from finer_tasks.datasets.sources import load_sources
 from finer_tasks.results.reading import Run, Sample, TaskRun
 from finer_tasks.results.submission.models import Card
+from finer_tasks.writing import write_text
 
 EEE_SCHEMA, EEE_INSTANCES = "0.2.1", "instance_level_eval_0.2.1"
 _NAMING, _LISTS = ("em", "em_strict", "f1"), ("attr_f1",)
@@ -33,14 +33,11 @@ _SEED = 0
 
 def export(run: Run, card: Card, form: str, output: Path) -> list[Path]:
     """Write a run in one of the forms below a folder; returns the files."""
-    output.mkdir(parents=True, exist_ok=True)
     files = FORMS[form](run, card)
     written = []
     for name, text in files.items():
         path = output / name
-        fresh = path.with_name(f".{path.name}.new")
-        fresh.write_text(text, encoding="utf-8")
-        os.replace(fresh, path)
+        write_text(path, text)
         written.append(path)
     return written
 

@@ -43,6 +43,7 @@ from finer_tasks.training.mixture.leakage import (
 from finer_tasks.training.mixture.recipe import DatasetShare, MixtureRecipe
 from finer_tasks.training.mixture.selection import Candidates, select, spread
 from finer_tasks.training.recipe import recipe_hash
+from finer_tasks.writing import replace_folder
 
 FEATURES = Features(
     {
@@ -95,7 +96,7 @@ def build_mixture(recipe: MixtureRecipe, output: Path, overwrite: bool = False) 
         _link_images(recipe, parts, temporary / "images")
         card = _card(recipe, parts, general, account)
         (temporary / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-        _publish(temporary, output)
+        replace_folder(temporary, output)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return card
@@ -266,12 +267,3 @@ def _card(recipe: MixtureRecipe, parts: list[_Part], general: GeneralEntries | N
         "recipe_hash": recipe_hash(values),
         "finer_tasks": finer_tasks.__version__,
     }
-
-
-def _publish(temporary: Path, output: Path) -> None:
-    old = output.with_name(f".{output.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if output.exists():
-        os.replace(output, old)
-    os.replace(temporary, output)
-    shutil.rmtree(old, ignore_errors=True)

@@ -28,7 +28,6 @@ from finer_tasks.models.loading import LoadOptions, load_model, load_processor
 from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.mixture.build import build_mixture
 from finer_tasks.training.mixture.recipe import DatasetShare, HeldOut, MixtureRecipe
-from finer_tasks.training.recipe import write_text
 from finer_tasks.training.reproduce.plan import Plan
 from finer_tasks.training.reproduce.report import write_report
 from finer_tasks.training.reproduce.stages import (
@@ -43,6 +42,7 @@ from finer_tasks.training.reproduce.stages import (
 from finer_tasks.training.tuning.output import versions
 from finer_tasks.training.tuning.recipe import Lora, TrainRecipe
 from finer_tasks.training.tuning.train import train
+from finer_tasks.writing import write_text
 
 STYLES = ("finer", "direct")
 TUNED_TASKS = ("finer_mini", "finer_mini_fine_attrseek", "finer_mini_fine_text")

@@ -14,7 +14,6 @@ import jinja2
 
 from finer_tasks.analysis.bootstrap import Estimate
 from finer_tasks.cli_output import without_nan
-from finer_tasks.training.recipe import write_text
 from finer_tasks.training.reproduce.findings import (
     HELD_IN,
     HELD_OUT,
@@ -28,6 +27,7 @@ from finer_tasks.training.reproduce.findings import (
     read_probes,
 )
 from finer_tasks.training.reproduce.plan import Plan
+from finer_tasks.writing import write_text
 
 _COLOURS = {"base": "#9aa5b1", "direct": "#5b8def", "finer": "#d2553b"}
 

@@ -16,8 +16,8 @@ from huggingface_hub import ModelCard, ModelCardData
 from finer_tasks.errors import ModelError
 from finer_tasks.models.loading import LoadOptions, load_model, load_processor
 from finer_tasks.training.errors import TrainingError
-from finer_tasks.training.recipe import write_text
 from finer_tasks.training.tuning.modules import count_parameters
+from finer_tasks.writing import write_text
 
 PACKAGES = ("finer-tasks", "lmms_eval", "torch", "transformers", "peft", "accelerate")
 

@@ -22,7 +22,7 @@ from transformers.utils import is_flash_attn_2_available
 from finer_tasks.errors import ModelError
 from finer_tasks.models.loading import LoadOptions, load_model, load_processor
 from finer_tasks.training.errors import MixtureError, TrainingError
-from finer_tasks.training.recipe import recipe_hash, write_text
+from finer_tasks.training.recipe import recipe_hash
 from finer_tasks.training.tuning.encoding import ConversationEncoder
 from finer_tasks.training.tuning.lengths import GroupedOrder, measure, within
 from finer_tasks.training.tuning.meter import Cost, Meter
@@ -30,6 +30,7 @@ from finer_tasks.training.tuning.modules import Parts, attach_adapter, count_par
 from finer_tasks.training.tuning.output import write_output
 from finer_tasks.training.tuning.recipe import TrainRecipe
 from finer_tasks.training.tuning.trainer import FinerTrainer, StopOnSignal, last_checkpoint
+from finer_tasks.writing import write_text
 
 STARTED, FINISHED = "run.json", "training.json"
 # Where a run lies and how often it reports are no part of what it computes.
@@ -213,7 +214,7 @@ def training_arguments(recipe: TrainRecipe) -> TrainingArguments:
             fsdp=recipe.fsdp or None,
             fsdp_config=recipe.fsdp_config,
             deepspeed=str(recipe.deepspeed) if recipe.deepspeed else None,
-            disable_tqdm=int(os.environ.get("RANK", "0")) > 0 or None,
+            disable_tqdm=not is_main_process() or None,
         )
     except (ValueError, ImportError) as error:
         raise TrainingError(f"the recipe does not fit transformers' Trainer: {error}") from error
@@ -243,11 +244,16 @@ def identity(recipe: TrainRecipe, mixture_hash: str) -> dict[str, Any]:
     return json.loads(json.dumps(values | {"mixture_hash": mixture_hash}, default=str))  # type: ignore[no-any-return]
 
 
+def is_main_process() -> bool:
+    """Whether this is the only process or the first of several, as torchrun numbers them; known before Trainer is built."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
 def _checkpoint_to_resume(recipe: TrainRecipe) -> Path | None:
     """The checkpoint to go on from; raises TrainingError if the folder holds a finished run or checkpoints of another one."""
     card, _ = read_mixture(recipe.mixture)
     found, started = last_checkpoint(recipe.output), recipe.output / STARTED
-    if int(os.environ.get("RANK", "0")) > 0:  # the first process looks and writes for all
+    if not is_main_process():  # the first process looks and writes for all
         return found
     if (recipe.output / FINISHED).exists():
         raise TrainingError(f"{recipe.output} holds a finished run; give another output")
@@ -271,7 +277,7 @@ def _checkpoint_to_resume(recipe: TrainRecipe) -> Path | None:
 
 def _mark_started(setup: Setup) -> None:
     """Note in the run's folder what it computes, once everything is loaded and checked."""
-    if int(os.environ.get("RANK", "0")) == 0:
+    if is_main_process():
         recipe = setup.recipe
         recipe.output.mkdir(parents=True, exist_ok=True)
         write_text(recipe.output / STARTED, json.dumps(identity(recipe, setup.card["hash"]), indent=2) + "\n")

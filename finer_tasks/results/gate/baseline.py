@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 from finer_tasks.errors import ResultsError
 from finer_tasks.results.gate.measured import Document, Measured, MeasuredTask
+from finer_tasks.writing import write_bytes
 
 KIND, SCHEMA = "finer-baseline", 2
 _COLUMNS = ("content", "concept", "coarse", "fine", "answer", "media")
@@ -35,10 +35,7 @@ def write_baseline(found: Measured, path: Path) -> None:
     tasks = {name: _columns(task) for name, task in sorted(found.tasks.items())}
     raw = {"kind": KIND, "schema": SCHEMA, "model": found.model, "settings": dict(found.settings), "tasks": tasks}
     packed = gzip.compress(json.dumps(raw, ensure_ascii=False, separators=(",", ":")).encode(), mtime=0)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_bytes(packed)
-    os.replace(fresh, path)
+    write_bytes(path, packed)
 
 
 def read_baseline(path: Path) -> Measured:

@@ -10,6 +10,7 @@ import jinja2
 
 from finer_tasks.results.gate.gate import Gate, Verdict
 from finer_tasks.results.thumbnails import thumbnail
+from finer_tasks.writing import write_text
 
 MOST = 400
 
@@ -35,9 +36,7 @@ def write_flips(gate: Gate, path: Path) -> None:
         for v in gate.verdicts
     ]
     text = environment.from_string(source).render(gate=gate, tasks=tasks, most=MOST)
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(path)
+    write_text(path, text)
 
 
 def _flips(verdict: Verdict, direction: int) -> list[Flip]:

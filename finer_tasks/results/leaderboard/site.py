@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from importlib import resources
@@ -17,6 +16,7 @@ from finer_tasks.errors import FinerError, ResultsError
 from finer_tasks.results.leaderboard.published import Published
 from finer_tasks.results.leaderboard.standings import boards
 from finer_tasks.results.submission.verify import Verified, verify
+from finer_tasks.writing import replace_folder
 
 _MARK = ".finer-leaderboard"
 
@@ -39,12 +39,7 @@ def build_site(submissions: Path, output: Path, published: Sequence[Published]) 
     fresh.mkdir(parents=True)
     (fresh / _MARK).touch()
     _write(fresh, shown, refused, published)
-    old = output.with_name(f".{output.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if output.exists():
-        os.replace(output, old)
-    os.replace(fresh, output)
-    shutil.rmtree(old, ignore_errors=True)
+    replace_folder(fresh, output)
     return shown, refused
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -51,7 +51,8 @@ def boards(submissions: Sequence[Verified]) -> list[Board]:
     for level in LEVELS:
         groups[f"level: {level}"] = [name for name in direct if official_task(name).level == level]
     groups |= {name: [name] for name in names}
-    return [_board(name, tuple(tasks), submissions) for name, tasks in groups.items() if tasks]
+    made = {tuple(tasks): _board(tuple(tasks), submissions) for tasks in groups.values() if tasks}
+    return [replace(made[tuple(tasks)], name=name) for name, tasks in groups.items() if tasks]
 
 
 def _is_direct(task: TaskInfo) -> bool:
@@ -59,7 +60,7 @@ def _is_direct(task: TaskInfo) -> bool:
     return task.variant == "direct" and (task.parent == "gold" or task.level == "superordinate")
 
 
-def _board(name: str, tasks: tuple[str, ...], submissions: Sequence[Verified]) -> Board:
+def _board(tasks: tuple[str, ...], submissions: Sequence[Verified]) -> Board:
     whole = [found for found in submissions if set(tasks) <= set(found.submission.tasks)]
     some = tuple(found for found in submissions if found not in whole and set(tasks) & set(found.submission.tasks))
     metric = "attr_f1" if official_task(tasks[0]).variant.startswith("attributes") else "em"
@@ -77,7 +78,7 @@ def _board(name: str, tasks: tuple[str, ...], submissions: Sequence[Verified]) -
         size = len(values)  # the sum of weighted scores is the board's score; the bootstrap gives means
         interval = Estimate(estimate.value * size, estimate.low * size, estimate.high * size)
         standings.append(Standing(found, means, interval, 1 + above, len(whole) - below))
-    return Board(name, tasks, metric, tuple(standings), some)
+    return Board("", tasks, metric, tuple(standings), some)
 
 
 def weighted_scores(found: Verified, tasks: Sequence[str], metric: str) -> np.ndarray:

@@ -6,7 +6,6 @@ import base64
 import gzip
 import io
 import json
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from finer_tasks.results.reading import Run, Sample, TaskRun
 from finer_tasks.results.report.figures import METRICS, Confusion, DatasetReport, dataset_reports
 from finer_tasks.results.summary import AttributeRow, attribute_rows
 from finer_tasks.results.thumbnails import thumbnail
+from finer_tasks.writing import write_text
 
 _ABSOLUTE = re.compile(r"(?<![^=, (])/[^,)]+")
 _GALLERY = 12
@@ -70,10 +70,7 @@ def write_report(runs: Sequence[Run], output: Path) -> None:
         packed=packed,
         version=finer_tasks.__version__,
     )
-    output.parent.mkdir(parents=True, exist_ok=True)
-    fresh = output.with_name(f".{output.name}.new")
-    fresh.write_text(text, encoding="utf-8")
-    os.replace(fresh, output)
+    write_text(output, text)
 
 
 def labels(runs: Sequence[Run]) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import re
 import stat
 import zipfile
@@ -17,6 +16,7 @@ from pydantic import ValidationError
 
 from finer_tasks.errors import FinerError
 from finer_tasks.results.submission.models import Manifest
+from finer_tasks.writing import write_bytes
 
 MANIFEST, SUBMISSION = "manifest.json", "submission.json"
 _MEMBER = re.compile(r"^(manifest\.json|submission\.json|tasks/finer_[a-z0-9_]{1,80}\.jsonl)$")
@@ -41,10 +41,7 @@ def write_archive(path: Path, members: Mapping[str, bytes]) -> str:
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = (stat.S_IFREG | 0o644) << 16
             archive.writestr(entry, content)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_bytes(buffer.getvalue())
-    os.replace(fresh, path)
+    write_bytes(path, buffer.getvalue())
     return hashlib.sha256(manifest).hexdigest()
 
 

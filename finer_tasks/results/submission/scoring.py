@@ -13,10 +13,7 @@ from finer_tasks import questions
 from finer_tasks.answers import extract_answer
 from finer_tasks.datasets.prepare import ensure_mini
 from finer_tasks.datasets.prepared import Prepared, load_prepared
-from finer_tasks.datasets.record import accepted_labels
-from finer_tasks.hooks import lexicon, score_attribute_lists_text
-from finer_tasks.metrics import classification
-from finer_tasks.metrics.strict import score_strict
+from finer_tasks.hooks import judge, score_attribute_lists_text
 from finer_tasks.results.submission.archive import SubmissionError
 from finer_tasks.tasks import TaskInfo, list_tasks
 
@@ -63,11 +60,7 @@ def recompute(task: TaskInfo, document: Mapping[str, Any], outputs: Sequence[str
     if task.variant.startswith("attributes"):
         items = score_attribute_lists_text(document, ["" if corrupt else outputs[-1]])
         return {name: float(items[name]["score"]) for name in ATTRIBUTE_SCORES if items[name]["score"] is not None}
-    if corrupt:
-        return dict.fromkeys(NAMING_SCORES, 0.0)
-    answer = extract_answer(outputs[-1])
-    em, f1 = classification.score(answer, accepted_labels(dict(document), task.level))
-    strict = score_strict(answer, document, task.level, lexicon(task.dataset))
+    em, f1, strict = judge(document, extract_answer(outputs[-1]), task.level, readable=not corrupt)
     return {"em": em, "f1": f1, "em_strict": float(strict.right)}
 
 
