@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -20,20 +21,22 @@ from finer_tasks.cli_results import add_export, add_gate, add_leaderboard, add_r
 from finer_tasks.datasets.record import SPLITS
 from finer_tasks.datasets.sources import load_sources
 from finer_tasks.datasets.taxonomy import DATASETS
-from finer_tasks.errors import USAGE_EXIT_CODE, FinerError
+from finer_tasks.errors import USAGE_EXIT_CODE, exit_code_of
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; a FinerError is printed without a traceback and gives exit code 2."""
+    """Run the command; errors are printed without a traceback and give exit code 2, or 70 where nobody foresaw them."""
     arguments = _parse(argv)
     try:
         return arguments.run(arguments) or 0
-    except FinerError as error:
-        print(f"finer: {error}", file=sys.stderr)
-        return USAGE_EXIT_CODE
     except KeyboardInterrupt:
         print("finer: interrupted; what was in use before is unchanged", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        return exit_code_of(error)
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:

@@ -37,6 +37,7 @@ def _regress(arguments: argparse.Namespace) -> int:
     from finer_tasks.results.gate.gate import run_gate
     from finer_tasks.results.gate.measured import read_measured
     from finer_tasks.results.gate.policy import read_policy
+    from finer_tasks.writing import write_text, writing
 
     policy = read_policy(arguments.policy)
     allowed = tuple(name.strip() for name in arguments.allow.split(",") if name.strip())
@@ -45,9 +46,9 @@ def _regress(arguments: argparse.Namespace) -> int:
     display.print_gate(gate, out)
     for path, text in ((arguments.json, display.as_json), (arguments.junit, display.as_junit)):
         if path:
-            path.write_text(text(gate), encoding="utf-8")
+            write_text(path, text(gate))
     if arguments.markdown:
-        with arguments.markdown.open("a", encoding="utf-8") as file:
+        with writing(arguments.markdown), arguments.markdown.open("a", encoding="utf-8") as file:
             file.write(display.as_markdown(gate))
     if arguments.html:
         write_flips(gate, arguments.html)

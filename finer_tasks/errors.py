@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
+import tempfile
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 USAGE_EXIT_CODE = 2
+# What nobody foresaw: apart from 1, which a gate gives for "regressed" (EX_SOFTWARE of sysexits.h).
+UNEXPECTED_EXIT_CODE = 70
 
 
 class FinerError(Exception):
@@ -58,25 +64,69 @@ class ResultsError(FinerError):
     """An output folder of lmms-eval cannot be read."""
 
 
+class OutputError(FinerError):
+    """A file or folder cannot be written."""
+
+
 def at_line(path: Path | str, number: int, problem: str, fix: str = "") -> str:
     """A message that points at one line of a file: `path:number: problem. fix`."""
     return f"{path}:{number}: {problem}." + (f" {fix}" if fix else "")
 
 
+def os_error_text(error: OSError) -> str:
+    """What the system refused, in words, with what helps where that is known."""
+    advice = {
+        errno.ENOSPC: "free space there or give another place",
+        errno.EDQUOT: "free space there or give another place",
+        errno.EROFS: "give a place that can be written",
+        errno.EACCES: "check its permissions",
+        errno.EPERM: "check its permissions",
+        errno.ENOTDIR: "a file stands where a folder should be",
+        errno.EEXIST: "a file stands where a folder should be",
+    }.get(error.errno or 0)
+    text = os.strerror(error.errno) if error.errno else (str(error) or type(error).__name__)
+    return f"{text} ({advice})" if advice else text
+
+
+def exit_code_of(error: Exception) -> int:
+    """Print what went wrong for the user and give the exit code: 2 where a user can mend it, 70 where nobody foresaw it.
+
+    The traceback of an unforeseen error goes to a log file, whose path is printed.
+    """
+    if isinstance(error, FinerError):
+        print(f"finer: {error}", file=sys.stderr)
+        return USAGE_EXIT_CODE
+    if isinstance(error, OSError) and error.filename is not None:
+        print(f"finer: {error.filename}: {os_error_text(error)}", file=sys.stderr)
+        return USAGE_EXIT_CODE
+    print(f"finer: unexpected {type(error).__name__}: {error}. {_logged(error)}", file=sys.stderr)
+    return UNEXPECTED_EXIT_CODE
+
+
+def _logged(error: Exception) -> str:
+    text = "".join(traceback.format_exception(error))
+    try:
+        handle, path = tempfile.mkstemp(prefix="finer-", suffix=".log")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+            file.write(text)
+    except OSError:
+        return f"No log could be written; the traceback:\n{text}"
+    return f"Details are in {path}; please report it"
+
+
 @contextmanager
 def user_errors() -> Iterator[None]:
-    """Turn a FinerError into its plain message and exit code 2 when lmms-eval's command runs us.
+    """Turn an error into a plain message and an exit code when lmms-eval's command runs us; see `exit_code_of`.
 
     lmms-eval prints a traceback for any exception and then exits with 0, which would let a
-    broken run pass in CI. Under `simple_evaluate()` the FinerError itself is raised.
+    broken run pass in CI. Under `simple_evaluate()` the error itself is raised.
     """
     try:
         yield
-    except FinerError as error:
+    except Exception as error:
         if not _under_lmms_eval_command():
             raise
-        print(f"finer: {error}", file=sys.stderr)
-        raise SystemExit(USAGE_EXIT_CODE) from None
+        raise SystemExit(exit_code_of(error)) from None
 
 
 def _under_lmms_eval_command() -> bool:

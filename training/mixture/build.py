@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -43,7 +42,7 @@ from finer_tasks.training.mixture.leakage import (
 from finer_tasks.training.mixture.recipe import DatasetShare, MixtureRecipe
 from finer_tasks.training.mixture.selection import Candidates, select, spread
 from finer_tasks.training.recipe import recipe_hash
-from finer_tasks.writing import replace_folder
+from finer_tasks.writing import replacing
 
 FEATURES = Features(
     {
@@ -85,9 +84,7 @@ def build_mixture(recipe: MixtureRecipe, output: Path, overwrite: bool = False) 
     recipe.check(DATASETS)
     if output.exists() and not (overwrite and (output / "card.json").exists()):
         raise MixtureError(f"{output} exists; give another --output, or --overwrite to replace a mixture")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = output.with_name(f".{output.name}.{os.getpid()}")
-    try:
+    with replacing(output) as temporary:
         (temporary / "images").mkdir(parents=True)
         parts = [_part(recipe, name) for name in recipe.datasets]
         general = GeneralEntries(recipe.general) if recipe.general else None
@@ -96,9 +93,6 @@ def build_mixture(recipe: MixtureRecipe, output: Path, overwrite: bool = False) 
         _link_images(recipe, parts, temporary / "images")
         card = _card(recipe, parts, general, account)
         (temporary / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-        replace_folder(temporary, output)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return card
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -16,7 +15,7 @@ from finer_tasks.errors import FinerError, ResultsError
 from finer_tasks.results.leaderboard.published import Published
 from finer_tasks.results.leaderboard.standings import boards
 from finer_tasks.results.submission.verify import Verified, verify
-from finer_tasks.writing import replace_folder
+from finer_tasks.writing import replacing
 
 _MARK = ".finer-leaderboard"
 
@@ -34,12 +33,10 @@ def build_site(submissions: Path, output: Path, published: Sequence[Published]) 
     shown, refused = _verified(paths)
     if not shown:
         raise ResultsError("no submission verifies: " + "; ".join(refused))
-    fresh = output.with_name(f".{output.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    (fresh / _MARK).touch()
-    _write(fresh, shown, refused, published)
-    replace_folder(fresh, output)
+    with replacing(output) as fresh:
+        fresh.mkdir()
+        (fresh / _MARK).touch()
+        _write(fresh, shown, refused, published)
     return shown, refused
 
 
