@@ -11,10 +11,9 @@ from finer_tasks.errors import ResultsError, exit_code_of
 
 
 def test_an_unforeseen_error_has_its_own_exit_code_and_a_log(capsys: pytest.CaptureFixture[str]) -> None:
-    try:
+    with pytest.raises(KeyError) as caught:
         {}["absent"]
-    except KeyError as error:
-        assert exit_code_of(error) == 70
+    assert exit_code_of(caught.value) == 70
     told = capsys.readouterr().err
     assert told.count("\n") == 1
     assert told.startswith("finer: unexpected KeyError: 'absent'")
@@ -28,9 +27,8 @@ def test_an_unforeseen_error_has_its_own_exit_code_and_a_log(capsys: pytest.Capt
 
 def test_what_a_user_can_mend_gives_2(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert exit_code_of(ResultsError("samples.jsonl:3: cut off")) == 2
-    try:
+    with pytest.raises(OSError, match="absent") as caught:
         (tmp_path / "absent.json").read_text()
-    except OSError as error:
-        assert exit_code_of(error) == 2
+    assert exit_code_of(caught.value) == 2
     told = capsys.readouterr().err
     assert told == f"finer: samples.jsonl:3: cut off\nfiner: {tmp_path}/absent.json: No such file or directory\n"
