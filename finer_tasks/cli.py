@@ -10,8 +10,8 @@ import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 import finer_tasks
 from finer_tasks.cli_analysis import add_gap
@@ -22,6 +22,7 @@ from finer_tasks.datasets.record import SPLITS
 from finer_tasks.datasets.sources import load_sources
 from finer_tasks.datasets.taxonomy import DATASETS
 from finer_tasks.errors import USAGE_EXIT_CODE, exit_code_of
+from finer_tasks.text import harmless
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -78,9 +79,9 @@ def _prepare(arguments: argparse.Namespace) -> None:
         table.add_row(*row)
     out.print(table)
     if note := coverage_note(prepared):
-        out.print(note, highlight=False, soft_wrap=True)
-    out.print(f"fingerprint {prepared.manifest.fingerprint}" + (" (partial copy)" if prepared.manifest.partial else ""))
-    out.print(f"written to {prepared.folder}", highlight=False, soft_wrap=True)
+        say(note)
+    say(f"fingerprint {prepared.manifest.fingerprint}" + (" (partial copy)" if prepared.manifest.partial else ""))
+    say(f"written to {prepared.folder}")
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
@@ -92,9 +93,9 @@ def _doctor(arguments: argparse.Namespace) -> int:
     findings = examine(prepared, decode=not arguments.fast)
     styles = {"ok": "green", "note": "yellow", "problem": "bold red"}
     for finding in findings:
-        out.print(f"[{styles[finding.level]}]{finding.level:8}[/] {escape(finding.text)}", highlight=False, soft_wrap=True)
+        out.print(Text.assemble((f"{finding.level:8}", styles[finding.level]), " ", harmless(finding.text)), soft_wrap=True)
     problems = sum(finding.level == "problem" for finding in findings)
-    out.print(f"{problems} problems" if problems else f"{arguments.dataset} is in order")
+    say(f"{problems} problems" if problems else f"{arguments.dataset} is in order")
     return USAGE_EXIT_CODE if problems else 0
 
 
@@ -111,7 +112,7 @@ def _tasks(arguments: argparse.Namespace) -> None:
         table.add_row(task.name, task.dataset, task.level, task.variant, task.parent, states[task.dataset])
     out.print(table)
     for name, members in list_groups().items():
-        out.print(f"{name}: {', '.join(members)}", highlight=False, soft_wrap=True)
+        say(f"{name}: {', '.join(members)}")
 
 
 def _results(arguments: argparse.Namespace) -> None:

@@ -6,12 +6,13 @@ import argparse
 import json
 from pathlib import Path
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from finer_tasks.cli_output import out, say
 from finer_tasks.datasets.taxonomy import DATASETS, Concept
 from finer_tasks.errors import USAGE_EXIT_CODE, KnowledgeError
+from finer_tasks.text import harmless
 
 
 def add_attributes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -71,9 +72,7 @@ def _attributes_import(arguments: argparse.Namespace) -> None:
     write_knowledge(knowledge_path(name), entries)
     say(f"{len(entries)} concepts written to {knowledge_path(name)}")
     if unknown:
-        out.print(
-            f"{len(unknown)} names match no concept of {name}: {', '.join(unknown[:10])}", highlight=False, soft_wrap=True
-        )
+        say(f"{len(unknown)} names match no concept of {name}: {', '.join(unknown[:10])}")
 
 
 def _attributes_build(arguments: argparse.Namespace) -> int:
@@ -94,13 +93,11 @@ def _attributes_build(arguments: argparse.Namespace) -> int:
     path = knowledge_path(arguments.dataset)
     write_knowledge(path, built.entries)
     usage = built.usage
-    out.print(
+    say(
         f"{len(built.entries)} of {len(concepts)} concepts written to {path}; "
         f"{usage.asked} asked, {usage.cached} from the cache, "
         f"{usage.prompt_tokens} + {usage.completion_tokens} tokens, "
-        f"cost {usage.cost(arguments.price_in, arguments.price_out):.4f}",
-        highlight=False,
-        soft_wrap=True,
+        f"cost {usage.cost(arguments.price_in, arguments.price_out):.4f}"
     )
     shared = shared_attributes({entry.concept_id: entry for entry in built.entries}, sibling_groups(concepts))
     for coarse, phrases in shared.items():
@@ -127,13 +124,8 @@ def _attributes_show(arguments: argparse.Namespace) -> None:
     for concept in (chosen, *siblings):
         entry = knowledge.concepts.get(concept.concept_id)
         if entry:
-            mark = "[bold]" if concept is chosen else ""
-            table.add_row(
-                f"{mark}{escape(entry.name)}",
-                escape("\n".join(entry.required)),
-                escape("\n".join(entry.likely)),
-                escape(entry.provenance.source),
-            )
+            name = Text(harmless(entry.name), style="bold" if concept is chosen else "")
+            table.add_row(name, "\n".join(entry.required), "\n".join(entry.likely), entry.provenance.source)
     out.print(table)
 
 
@@ -162,7 +154,7 @@ def _attributes_diff(arguments: argparse.Namespace) -> None:
         for sign, phrases in changes.items():
             for phrase in phrases:
                 say(f"  {sign} {phrase}")
-    out.print(f"{len(found)} concepts differ")
+    say(f"{len(found)} concepts differ")
 
 
 def dataset_concepts(name: str) -> list[Concept]:

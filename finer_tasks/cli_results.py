@@ -89,7 +89,8 @@ def _pack(arguments: argparse.Namespace) -> None:
     from finer_tasks.results.submission.pack import pack, read_card
 
     digest = pack([read_run(folder) for folder in arguments.results], read_card(arguments.card), arguments.output)
-    say(f"written {arguments.output}\ndigest {digest}")
+    say(f"written {arguments.output}")
+    say(f"digest {digest}")
 
 
 def _verify(arguments: argparse.Namespace) -> int:

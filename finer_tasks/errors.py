@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from finer_tasks.text import harmless
+
 USAGE_EXIT_CODE = 2
 # What nobody foresaw: apart from 1, which a gate gives for "regressed" (EX_SOFTWARE of sysexits.h).
 UNEXPECTED_EXIT_CODE = 70
@@ -94,12 +96,12 @@ def exit_code_of(error: Exception) -> int:
     The traceback of an unforeseen error goes to a log file, whose path is printed.
     """
     if isinstance(error, FinerError):
-        print(f"finer: {error}", file=sys.stderr)
+        print(harmless(f"finer: {error}", keep="\n"), file=sys.stderr)
         return USAGE_EXIT_CODE
     if isinstance(error, OSError) and error.filename is not None:
-        print(f"finer: {error.filename}: {os_error_text(error)}", file=sys.stderr)
+        print(harmless(f"finer: {error.filename}: {os_error_text(error)}"), file=sys.stderr)
         return USAGE_EXIT_CODE
-    print(f"finer: unexpected {type(error).__name__}: {error}. {_logged(error)}", file=sys.stderr)
+    print(harmless(f"finer: unexpected {type(error).__name__}: {error}. {_logged(error)}", keep="\n"), file=sys.stderr)
     return UNEXPECTED_EXIT_CODE
 
 

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from finer_tasks.analysis.bootstrap import Estimate
 from finer_tasks.analysis.gap import Gap
+from finer_tasks.text import harmless
 
 _CELLS = {
     "yes_yes": "named from text and from image",
@@ -46,4 +47,4 @@ def _shown(estimate: Estimate, sign: bool = False) -> str:
 
 
 def _say(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    console.print(harmless(text), soft_wrap=True)

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from finer_tasks.results.reading import Run
 from finer_tasks.results.summary import attribute_rows, consistencies, disagreements, rows, seek_rows
+from finer_tasks.text import harmless
 
 _LEGEND = (
     "± standard error, clustered by concept (em macro: over concepts). depth: deepest level named rightly, 0 to 3. "
@@ -18,7 +19,7 @@ _LEGEND = (
 
 def print_summary(run: Run, console: Console, with_reasons: bool = False) -> None:
     """The table of a run, what identifies it, and the notes a reader needs."""
-    table = Table(title=f"{run.model}", title_justify="left")
+    table = Table(title=harmless(run.model), title_justify="left")
     for name in ("dataset", "level", "parent", "variant"):
         table.add_column(name, no_wrap=True)
     for name in ("n", "em", "em macro", "f1", "em_strict", "depth", "lca", "named"):
@@ -103,7 +104,7 @@ def print_disagreements(run: Run, console: Console, most: int) -> None:
 
 
 def _say(console: Console, text: str, style: str = "") -> None:
-    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+    console.print(harmless(text), style=style, soft_wrap=True)
 
 
 def _one_line(text: str, width: int = 120) -> str:

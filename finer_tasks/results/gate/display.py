@@ -8,9 +8,11 @@ from xml.etree import ElementTree
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from finer_tasks.results.gate.gate import Gate, Outcome, Verdict
 from finer_tasks.results.gate.measured import Measured
+from finer_tasks.text import harmless
 
 _STYLES: dict[Outcome, str] = {"passed": "green", "regressed": "bold red", "inconclusive": "yellow"}
 _MARKS: dict[Outcome, str] = {"passed": "✅", "regressed": "❌", "inconclusive": "❔"}
@@ -19,25 +21,24 @@ _HEAD = ("task", "metric", "n", "before", "after", "difference", "interval", "p 
 
 def print_gate(gate: Gate, console: Console) -> None:
     """The table, the reason of each verdict, and what was not compared."""
-    table = Table(title=f"{gate.candidate.model} against {gate.baseline.model}", title_justify="left")
+    table = Table(title=harmless(f"{gate.candidate.model} against {gate.baseline.model}"), title_justify="left")
     for name in _HEAD:
         table.add_column(name, overflow="fold", min_width=24 if name == "task" else None)
     for verdict in gate.verdicts:
         *cells, outcome = _cells(verdict)
-        table.add_row(*cells, f"[{_STYLES[verdict.outcome]}]{outcome}[/]")
+        table.add_row(*cells, Text(outcome, style=_STYLES[verdict.outcome]))
     console.print(table)
     for line in [*(f"{v.task}: {v.outcome}: {v.reason}" for v in gate.verdicts), *_notes(gate)]:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(harmless(line), soft_wrap=True)
     confidence = 100 * (1 - 2 * gate.policy.alpha)
     console.print(
         f"interval: {confidence:.0f} %, its lower end one-sided at {gate.policy.alpha:g}. p: the larger of the exact McNemar "
         "test (0/1 scores) and a sign-flip test over concepts, adjusted over tasks. detectable: smallest true drop found with "
         f"power {gate.policy.power:g}.",
-        highlight=False,
         style="dim",
         soft_wrap=True,
     )
-    console.print(f"[{_STYLES[gate.outcome]}]{gate.outcome}[/]")
+    console.print(gate.outcome, style=_STYLES[gate.outcome])
 
 
 def _cells(verdict: Verdict) -> tuple[str, ...]:

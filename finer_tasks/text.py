@@ -1,0 +1,22 @@
+"""Text that somebody else wrote, made safe to show in a terminal, on a page or in a file."""
+
+from __future__ import annotations
+
+import re
+
+# What moves a terminal's cursor, breaks a line, reorders or hides the text around it, or is no UTF-8:
+# control characters, bidirectional marks, invisible characters and tags, lone surrogates, noncharacters.
+_HARMFUL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+
+def harmless(text: str, keep: str = "") -> str:
+    r"""The text with such characters as escapes (`\x1b`, `\n`, `\u202e`), but for those in `keep`; one line without it."""
+    return _HARMFUL.sub(lambda match: match[0] if match[0] in keep else match[0].encode("unicode_escape").decode(), text)
+
+
+def well_formed(text: str) -> str:
+    """The text with lone surrogates, which UTF-8 cannot hold, as replacement characters."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
