@@ -31,12 +31,15 @@ def by_length(jobs: Sequence[Job], length: Callable[[Job], int], key: Callable[[
 class BatchRunner:
     """Runs `run(jobs, prepare(jobs))` over batches, `prepare` in background threads.
 
-    When a batch does not fit in memory the batch size is halved for the rest of the run.
+    When a batch does not fit in memory the batch size is halved for the rest of the run, and every
+    batch from there on has the new size. Until a batch has fitted, none is prepared ahead: it would
+    have to be prepared once more.
     """
 
     def __init__(self, batch_size: int, workers: int) -> None:
         self.batch_size = batch_size
         self.workers = max(1, workers)
+        self._fitted = False
 
     def map(
         self,
@@ -45,52 +48,54 @@ class BatchRunner:
         run: Callable[[list[Job], Any], list[Result]],
     ) -> Iterator[tuple[list[Job], list[Result]]]:
         """Yield each batch with its results, in the order of `jobs`; at most a few batches are prepared ahead."""
-        waiting: deque[list[Job]] = deque(_split(list(jobs), self.batch_size))
+        waiting = deque(jobs)
         ahead: deque[tuple[list[Job], Future[Any]]] = deque()
         with ThreadPoolExecutor(self.workers, thread_name_prefix="finer-prepare") as pool:
             try:
                 while waiting or ahead:
-                    while waiting and len(ahead) <= self.workers:
-                        batch = waiting.popleft()
+                    while waiting and len(ahead) <= (self.workers if self._fitted else 0):
+                        batch = [waiting.popleft() for _ in range(min(self.batch_size, len(waiting)))]
                         ahead.append((batch, pool.submit(prepare, batch)))
                     batch, prepared = ahead.popleft()
-                    yield from self._run(batch, prepared.result(), prepare, run)
+                    results = self._try(batch, prepared.result(), run)
+                    if results is None:
+                        waiting.extendleft(reversed(batch + _taken_back(ahead)))
+                    else:
+                        yield batch, results
             finally:
-                for _, future in ahead:
-                    future.cancel()
+                _taken_back(ahead)
 
-    def _run(
-        self,
-        batch: list[Job],
-        prepared: Any,
-        prepare: Callable[[list[Job]], Any],
-        run: Callable[[list[Job], Any], list[Result]],
-    ) -> Iterator[tuple[list[Job], list[Result]]]:
-        if len(batch) <= self.batch_size:
-            try:
-                yield batch, run(batch, prepared)
-                return
-            except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error):
-                    raise
-                self._back_off(len(batch))
-        del prepared
-        for part in _split(batch, self.batch_size):
-            yield from self._run(part, prepare(part), prepare, run)
+    def _try(self, batch: list[Job], prepared: Any, run: Callable[[list[Job], Any], list[Result]]) -> list[Result] | None:
+        """The results of a batch; None, with the batch size halved, where it does not fit."""
+        try:
+            results = run(batch, prepared)
+        except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+        else:
+            self._fitted = True
+            return results
+        # Outside the handler, where the error and its traceback would keep the batch's tensors in memory.
+        self._back_off(len(batch))
+        return None
 
     def _back_off(self, failed: int) -> None:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         if failed == 1:
-            raise ModelError(
-                "out of memory with a batch of one. Use a smaller dtype, load_in_4bit=True, or a larger device"
-            ) from None
-        self.batch_size = max(1, failed // 2)
+            raise ModelError("out of memory with a batch of one. Use a smaller dtype, load_in_4bit=True, or a larger device")
+        self.batch_size, self._fitted = failed // 2, False
         logger.warning(f"Out of memory with batches of {failed}; going on with {self.batch_size}")
 
 
-def _split(jobs: list[Job], size: int) -> list[list[Job]]:
-    return [jobs[start : start + size] for start in range(0, len(jobs), size)]
+def _taken_back(ahead: deque[tuple[list[Job], Future[Any]]]) -> list[Job]:
+    """The jobs of the batches that were prepared ahead, in order; what has not begun is not prepared."""
+    jobs = []
+    while ahead:
+        batch, prepared = ahead.popleft()
+        prepared.cancel()
+        jobs += batch
+    return jobs
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

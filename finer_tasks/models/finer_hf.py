@@ -227,10 +227,8 @@ class FinerHF(lmms):
         start = prompt.shape[1] if torch.equal(ids[:, : prompt.shape[1]], prompt) else 0
         generated = ids[:, start:]
         lengths, ended = self._reply_lengths(generated)
-        texts = [
-            _cut(self.tokenizer.decode(row[:length], skip_special_tokens=True), arguments.get("until"))
-            for row, length in zip(generated, lengths, strict=True)
-        ]
+        rows = [row[:length] for row, length in zip(generated, lengths, strict=True)]
+        texts = [_cut(self.tokenizer.decode(row, skip_special_tokens=True), arguments.get("until")) for row in rows]
         counts = [
             TokenCounts(input_tokens=int(mask.sum()), output_tokens=length)
             for mask, length in zip(inputs["attention_mask"], lengths, strict=True)
@@ -238,8 +236,12 @@ class FinerHF(lmms):
         steps = torch.arange(generated.shape[1], device=ids.device)
         reply_mask = (steps < torch.tensor(lengths, device=ids.device)[:, None]).to(inputs["attention_mask"].dtype)
         mask = torch.cat([inputs["attention_mask"], reply_mask], dim=1)
-        cache = output.cache if keep_cache and start else None
-        return Turn(conversations, ids, mask, ended, texts, counts, cache)
+        keep_cache &= start > 0 and all(map(self._is_told_in_full, rows, ended, texts))
+        return Turn(conversations, ids, mask, ended, texts, counts, output.cache if keep_cache else None)
+
+    def _is_told_in_full(self, row: torch.Tensor, ended: bool, text: str) -> bool:
+        """Whether the reply is all that its tokens say: a later turn must not see what a stop string cut off."""
+        return bool(self.tokenizer.decode(row[: len(row) - ended], skip_special_tokens=False) == text)
 
     def _reply_lengths(self, generated: torch.Tensor) -> tuple[list[int], list[bool]]:
         """Tokens of each reply up to and including its end token, and whether it has one."""

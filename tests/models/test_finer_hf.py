@@ -134,6 +134,20 @@ def test_a_second_turn_on_the_kept_cache_equals_the_conversation_encoded_afresh(
     assert same >= len(indices) - 1  # a reply tokenised anew may split differently from how it was generated
 
 
+def test_what_a_stop_string_cut_off_is_not_seen_by_the_next_turn(docs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    indices = [0, 200, 400]
+    requests = two_turns(docs, indices, follow_up)
+    for made in requests:
+        made.args[2]["until"] = [":"]  # of "Answer: Gull" stays "Answer"
+    cut = model(docs, batch_size=3)
+    seen: list[list[dict[str, Any]]] = []
+    original = cut.encoder.encode
+    monkeypatch.setattr(cut.encoder, "encode", lambda conversations: seen.extend(conversations) or original(conversations))
+    replies = cut.generate_until_multi_round(requests)
+    assert [rounds[0].strip() for rounds in replies] == ["Answer"] * 3
+    assert [c[1]["content"][0]["text"] for c in seen[3:]] == ["Answer"] * 3  # encoded anew: the cache holds more
+
+
 def test_rounds_that_start_afresh_and_documents_that_end_early(docs: Any) -> None:
     def rounds(doc: Any, round_idx: Any = None, previous_output: Any = None, previous_round_info: Any = None) -> Any:
         level = "superordinate" if round_idx is None else "coarse"
@@ -192,6 +206,23 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does(docs: Any, monkeypatc
     assert sizes[:3] == [16, 8, 4]
     assert max(sizes[2:]) <= 4
     assert answers == texts(model(docs, batch_size=4).generate_until(chat_requests(docs, indices)))
+
+
+def test_after_a_back_off_every_batch_has_the_new_size() -> None:
+    prepared: list[int] = []
+
+    def prepare(jobs: list[int]) -> list[int]:
+        prepared.append(len(jobs))
+        return jobs
+
+    def run(jobs: list[int], _: Any) -> list[int]:
+        if len(jobs) > 4:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return jobs
+
+    batches = list(BatchRunner(16, workers=2).map(list(range(160)), prepare, run))
+    assert [job for jobs, _ in batches for job in jobs] == list(range(160))
+    assert prepared == [16, 8, *[4] * 40]
 
 
 def test_one_document_that_does_not_fit_is_an_error() -> None:
