@@ -1,51 +1,59 @@
-"""Reading a run that lmms-eval wrote with `--output_path OUT --log_samples`."""
+"""Reading a run that lmms-eval wrote with `--output_path OUT --log_samples`.
+
+Everything that the rest of the package relies on is checked here, once: which tasks there are and what
+identifies them, that every document has all figures of its task, and that these are numbers in their range.
+"""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from finer_tasks.answers import extract_answer
-from finer_tasks.errors import ResultsError, at_line
+from loguru import logger
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from finer_tasks.datasets.taxonomy import DATASETS
+from finer_tasks.errors import ResultsError
+from finer_tasks.results.files import explain, parse_json
+from finer_tasks.results.samples import Sample, read_samples
+from finer_tasks.text import harmless
 
-@dataclass(frozen=True)
-class Sample:
-    """One document of a task: its record, the answer scored, and the items of each metric.
+__all__ = ["Run", "Sample", "TaskRun", "read_run"]
 
-    `outputs` are the replies as logged, the last one scored; `question` and `media` what was asked and
-    which files were shown, empty where lmms-eval did not log them.
-    """
-
-    record: Mapping[str, Any]
-    answer: str
-    items: Mapping[str, Mapping[str, Any]]
-    outputs: tuple[str, ...] = ()
-    question: str = ""
-    media: tuple[str, ...] = ()
-
-    @property
-    def reason(self) -> str:
-        """What the strict scorer made of the answer; empty for attribute lists."""
-        return str(self.items.get("em_strict", {}).get("reason", ""))
+_ENDING = "_results.json"
+_DATE = re.compile(r"\d{8}_\d{6}")
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
 class TaskRun:
-    """One task of a run: what identifies it, and its samples. Attribute tasks are scored by list, not by name."""
+    """One task of a run: what identifies it, and its samples. Attribute tasks are scored by list, not by name.
+
+    `of` is how many documents its split has; 0 for all that are there.
+    """
 
     name: str
     identity: Mapping[str, Any]
     generation: Mapping[str, Any]
     samples: tuple[Sample, ...]
+    of: int = 0
 
     @property
     def names_concepts(self) -> bool:
         return bool(self.samples) and "em" in self.samples[0].items
+
+    @property
+    def part(self) -> str:
+        """What the task was run on if that is not the whole split of the whole dataset, else nothing."""
+        parts = []
+        if len(self.samples) < self.of:
+            parts.append(f"{len(self.samples)} of {self.of} documents")
+        if self.identity.get("data_partial"):
+            parts.append("a partial copy of the dataset")
+        return " of ".join(parts)
 
 
 @dataclass(frozen=True)
@@ -58,93 +66,143 @@ class Run:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
+_Text = Annotated[str, StringConstraints(min_length=1)]
+
+
+class _Identity(BaseModel):
+    """What every version of finer-tasks has written into a task's metadata; later additions are kept as they are."""
+
+    model_config = ConfigDict(extra="allow")
+    dataset: Literal[DATASETS]  # type: ignore[valid-type]
+    level: Literal["superordinate", "coarse", "fine"]
+    variant: _Text
+    parent: _Text
+    prompt_set: _Text
+    prompt_hash: _Text
+    data_fingerprint: _Text
+    data_source: _Text
+    data_partial: bool
+    scoring: _Text
+    finer_version: _Text
+    versions: dict[str, Any] = {}
+
+
+class _Metadata(BaseModel):
+    finer: _Identity
+
+
+class _Task(BaseModel):
+    metadata: _Metadata
+    generation_kwargs: dict[str, Any] | None = None
+
+
+class _Count(BaseModel):
+    original: int
+    effective: int
+
+
+class _Config(BaseModel):
+    """How lmms-eval was called; what else stands there is kept as it is."""
+
+    model_config = ConfigDict(extra="allow")
+    model: Any = "?"
+    model_args: Any = ""
+    offset: int | None = None
+
+
+class _Results(BaseModel):
+    """The part of a result file that is read. `configs` may hold tasks of others, in any form."""
+
+    configs: dict[str, Any]
+    config: _Config = _Config()
+    counts: dict[str, _Count] = Field(default={}, alias="n-samples")
+    lmms_eval_version: str | None = None
+    date: Any = None
+
+
 def read_run(path: Path) -> Run:
     """The newest run below a folder, or the one whose *_results.json is given; raises ResultsError."""
-    results = _results_file(path)
+    file = _results_file(path)
     try:
-        raw = json.loads(results.read_text(encoding="utf-8"))
-        configs = raw["configs"]
-    except (OSError, ValueError, KeyError) as error:
-        raise ResultsError(f"{results} is no result file of lmms-eval ({error})") from error
-    names = [
-        name for name, config in configs.items() if isinstance(config.get("metadata"), dict) and "finer" in config["metadata"]
-    ]
+        raw = _Results.model_validate(parse_json(file.read_bytes(), allow_nan=True))
+    except (OSError, ValueError) as error:
+        why = explain(error) if isinstance(error, ValidationError) else error
+        raise ResultsError(f"{file} is no result file of lmms-eval ({why})") from error
+    names = [name for name, config in raw.configs.items() if _is_ours(config)]
     if not names:
-        raise ResultsError(f"{results} holds no FINER task; its tasks are {', '.join(configs) or 'none'}")
-    config = raw.get("config", {})
-    model = f"{config.get('model', '?')} ({config.get('model_args', '')})"
-    settings = {key: config.get(key) for key in ("model", "model_args", "batch_size", "limit", "gen_kwargs", "random_seed")}
+        raise ResultsError(f"{file} holds no FINER task; its tasks are {', '.join(map(harmless, raw.configs)) or 'none'}")
+    tasks = tuple(_task(file, name, raw) for name in names)
+    model = harmless(f"{raw.config.model} ({raw.config.model_args})")
+    keys = ("model", "model_args", "batch_size", "limit", "offset", "gen_kwargs", "random_seed")
+    settings = {key: getattr(raw.config, key, None) for key in keys}
     # Installed from a wheel, lmms-eval states its own version as unknown; ours is in the tasks.
-    version = configs[names[0]]["metadata"]["finer"].get("versions", {}).get("lmms_eval") or raw.get("lmms_eval_version")
-    settings |= {"lmms_eval_version": version, "date": raw.get("date")}
-    expected = {name: count.get("effective") for name, count in raw.get("n-samples", {}).items()}
-    tasks = tuple(_task(results, name, configs[name], expected.get(name)) for name in names)
-    return Run(results, model, tasks, settings)
+    version = tasks[0].identity.get("versions", {}).get("lmms_eval") or raw.lmms_eval_version
+    return Run(file, model, tasks, settings | {"lmms_eval_version": version, "date": raw.date})
 
 
 def _results_file(path: Path) -> Path:
+    """The file itself, or the one with the latest date inside; dates of files change when they are copied."""
     if path.is_file():
+        if not path.name.endswith(_ENDING):
+            raise ResultsError(f"{path}: the name of a result file of lmms-eval ends in {_ENDING}")
         return path
-    found = sorted(path.rglob("*_results.json"), key=lambda file: (file.stat().st_mtime, file.name))
+    found = sorted(path.rglob(f"*{_ENDING}"))
     if not found:
-        raise ResultsError(f"{path}: no *_results.json below it. Run lmms-eval with --output_path {path} --log_samples")
-    return found[-1]
+        raise ResultsError(f"{path}: no *{_ENDING} below it. Run lmms-eval with --output_path {path} --log_samples")
+    if len(found) == 1:
+        return found[0]
+    dates = {file: _date(file) for file in found}
+    *others, newest = sorted(found, key=lambda file: dates[file])
+    if not dates[newest] or dates[newest] == dates[others[-1]]:
+        raise ResultsError(
+            f"{path} holds {len(found)} runs, and their dates do not tell which is the newest: {_listed(found)}. "
+            "Give one of them"
+        )
+    logger.warning(harmless(f"{path} holds {len(found)} runs; the newest is read, {newest.name}, and not {_listed(others)}"))
+    return newest
 
 
-def _task(results: Path, name: str, config: Mapping[str, Any], expected: int | None) -> TaskRun:
-    path = results.with_name(results.name.replace("_results.json", f"_samples_{name}.jsonl"))
+def _date(file: Path) -> str:
+    """The date inside a result file, else the one in its name, else nothing."""
+    try:
+        inside = parse_json(file.read_bytes(), allow_nan=True)["date"]
+    except (OSError, ValueError, LookupError, TypeError):
+        inside = None
+    for text in (inside, file.name[:15]):
+        if isinstance(text, str) and _DATE.fullmatch(text):
+            return text
+    return ""
+
+
+def _listed(files: list[Path]) -> str:
+    return ", ".join(map(str, files[:_SHOWN])) + (f" and {len(files) - _SHOWN} more" if len(files) > _SHOWN else "")
+
+
+def _is_ours(config: Any) -> bool:
+    metadata = config.get("metadata") if isinstance(config, dict) else None
+    return isinstance(metadata, dict) and "finer" in metadata
+
+
+def _task(results: Path, name: str, raw: _Results) -> TaskRun:
+    if not re.fullmatch(r"finer_[A-Za-z0-9_]+", name):
+        raise ResultsError(f"{results}: {name!r} is no name of a FINER task")
+    try:
+        config = _Task.model_validate(raw.configs[name])
+    except ValidationError as error:
+        raise ResultsError(f"{results}: configs.{name}.{explain(error)}. The file is damaged; run lmms-eval again") from error
+    path = results.with_name(f"{results.name.removesuffix(_ENDING)}_samples_{name}.jsonl")
     if not path.exists():
         raise ResultsError(f"{path} is missing. Run lmms-eval with --log_samples, so that answers can be looked at one by one")
-    identity = config["metadata"]["finer"]
-    samples = tuple(_samples(path, identity))
-    if not samples or (expected is not None and len(samples) != expected):
+    identity = config.metadata.finer.model_dump(exclude_unset=True)
+    samples = tuple(read_samples(path, identity))
+    if name not in raw.counts:
+        raise ResultsError(f"{results}: n-samples does not tell the documents of {name}. Run lmms-eval again")
+    count, offset = raw.counts[name], raw.config.offset or 0
+    # lmms-eval's own count forgets the documents that --offset leaves out.
+    expected = min(count.effective, count.original - offset)
+    if not samples or len(samples) != expected:
         raise ResultsError(
-            f"{path} holds {len(samples)} documents, the results speak of {expected or 'some'}: the run was cut off, "
+            f"{path} holds {len(samples)} documents, the results speak of {expected}: the run was cut off, "
             "or the file is not whole. Run lmms-eval again"
         )
-    return TaskRun(name, identity, config.get("generation_kwargs") or {}, samples)
-
-
-def _samples(path: Path, identity: Mapping[str, Any]) -> Iterator[Sample]:
-    seen: dict[str, int] = {}
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                sample, level = _sample(json.loads(line))
-                document = str(sample.record["id"])
-            except (ValueError, KeyError, TypeError) as error:
-                cut = "the last line is cut off" if not line.endswith("\n") else f"not a sample of a FINER task ({error})"
-                raise ResultsError(at_line(path, number, cut)) from error
-            if document.split("/", 1)[0] != identity["dataset"] or level not in (None, identity["level"]):
-                fix = "The file belongs to another task"
-                raise ResultsError(at_line(path, number, f"{document} was scored at level {level or 'unknown'}", fix))
-            if document in seen:
-                raise ResultsError(at_line(path, number, f"{document} is there already, on line {seen[document]}"))
-            seen[document] = number
-            bad = next((metric for metric, item in sample.items.items() if not _is_number(item)), None)
-            if bad:
-                raise ResultsError(at_line(path, number, f"{document}: the score {bad} is {sample.items[bad].get('score')!r}"))
-            yield sample
-
-
-def _sample(raw: Mapping[str, Any]) -> tuple[Sample, str | None]:
-    """A line of a samples file, and the level it was scored at where it tells."""
-    detail = raw["em_strict"] if "em_strict" in raw else raw["attr_f1"]
-    items = {name: value for name, value in raw.items() if isinstance(value, dict) and "concept_id" in value}
-    outputs = tuple(detail["rounds"]) if "rounds" in detail else (_output(raw["filtered_resps"]),)
-    media = tuple(str(name) for name in raw.get("input_media") or ())
-    question = raw.get("input", "")
-    asked = question if isinstance(question, str) else ""
-    return Sample(detail["record"], extract_answer(outputs[-1]), items, outputs, asked, media), detail.get("level")
-
-
-def _is_number(item: Mapping[str, Any]) -> bool:
-    """Whether a metric's score is finite; figures that do not apply to a document have none."""
-    score = item.get("score")
-    return score is None or (isinstance(score, (int, float)) and math.isfinite(score))
-
-
-def _output(value: Any) -> str:
-    while isinstance(value, list) and value:
-        value = value[-1]
-    return value if isinstance(value, str) else ""
+    return TaskRun(name, identity, config.generation_kwargs or {}, samples, count.original)

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import base64
 import io
-import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-from finer_tasks.datasets.prepared import Prepared, load_prepared
+from datasets import load_from_disk
+
+from finer_tasks.datasets.prepared import load_prepared
 from finer_tasks.errors import FinerError
 
 _SIDE = 96
 
 
-def thumbnail(dataset: str, media: str) -> str:
-    """A small JPEG as a data URL, empty where the dataset or the image is not here."""
-    prepared = _prepared(dataset) if media else None
-    if prepared is None:
-        return ""
+def thumbnail(document: str) -> str:
+    """A small JPEG as a data URL, empty where the dataset or the image is not here.
+
+    The file is the prepared dataset's own for that document: a samples file may come from anyone,
+    and must not decide which file of this machine is put into a page.
+    """
     try:
-        image: Any = prepared.image({"image": media})
+        prepared = load_prepared(document.split("/", 1)[0])
+        rows, places = _documents(prepared.data)
+        if document not in places:
+            return ""
+        image = prepared.image(rows[places[document]])
     except (FinerError, OSError):
         return ""
     image.thumbnail((_SIDE, _SIDE))
@@ -28,8 +37,8 @@ def thumbnail(dataset: str, media: str) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _prepared(dataset: str) -> Prepared | None:
-    try:
-        return load_prepared(dataset)
-    except (FinerError, OSError, json.JSONDecodeError):
-        return None
+@cache
+def _documents(data: Path) -> tuple[Any, Mapping[str, int]]:
+    """The test documents of a prepared dataset, and the row of each by its id."""
+    rows = load_from_disk(str(data))["test"]
+    return rows, {identity: number for number, identity in enumerate(rows["id"])}

@@ -18,7 +18,7 @@ from finer_tasks.results.gate.measured import Document, Measured, MeasuredTask
 from finer_tasks.writing import write_bytes
 
 KIND, SCHEMA = "finer-baseline", 2
-_COLUMNS = ("content", "concept", "coarse", "fine", "answer", "media")
+_COLUMNS = ("content", "concept", "coarse", "fine", "answer")
 _MAGIC = b"\x1f\x8b"
 
 
@@ -82,11 +82,9 @@ def _task(name: str, columns: Mapping[str, Any]) -> MeasuredTask:
     )  # fmt: skip
 
 
-def _add_media(raw: dict[str, Any]) -> dict[str, Any]:
-    """Schema 1 had no names of the image files."""
-    for columns in raw["tasks"].values():
-        columns["media"] = [""] * len(columns["ids"])
+def _to_2(raw: dict[str, Any]) -> dict[str, Any]:
+    """Schema 2 had the names of image files as well, which are not read any more."""
     return raw | {"schema": 2}
 
 
-_UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _add_media}
+_UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _to_2}

@@ -47,7 +47,4 @@ def _flips(verdict: Verdict, direction: int) -> list[Flip]:
         if change * sign * direction > 0:
             found.append((abs(change), identity, before, after, change))
     found.sort(key=lambda item: (-item[0], item[1]))
-    return [
-        Flip(i, f"{b.coarse}: {b.fine}", b.answer, a.answer, change, thumbnail(i.split("/", 1)[0], a.media or b.media))
-        for _, i, b, a, change in found[:MOST]
-    ]
+    return [Flip(i, f"{b.coarse}: {b.fine}", b.answer, a.answer, change, thumbnail(i)) for _, i, b, a, change in found[:MOST]]

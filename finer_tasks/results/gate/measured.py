@@ -25,7 +25,6 @@ class Document:
     coarse: str
     fine: str
     answer: str
-    media: str
     scores: Mapping[str, float]
 
 
@@ -86,7 +85,6 @@ def document(sample: Sample) -> Document:
         coarse=str(record["coarse"][0]),
         fine=str(record["fine"][0]),
         answer=sample.answer[:_LONGEST_ANSWER],
-        media=sample.media[0] if sample.media else "",
         scores=scores,
     )
 

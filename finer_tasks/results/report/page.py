@@ -102,8 +102,7 @@ def _gallery(task: TaskRun) -> list[Picture]:
 
 
 def _picture(sample: Sample) -> Picture:
-    dataset = str(sample.record["id"]).split("/", 1)[0]
-    image = thumbnail(dataset, sample.media[0] if sample.media else "")
+    image = thumbnail(sample.record["id"])
     right = sample.items["em"]["score"] == 1.0
     return Picture(image, str(sample.record["fine"][0]), sample.answer[:_LONGEST], right, sample.reason)
 

@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from finer_tasks.hooks import score_items
+from finer_tasks.metrics.strict import StrictScore
+
 IDENTITY = {
     "dataset": "cub", "level": "fine", "variant": "direct", "parent": "gold", "prompt_set": "finer-1", "prompt_hash": "aa",
     "data_fingerprint": "ff", "data_partial": False, "data_source": "CUB", "scoring": "1", "finer_version": "0.1.0",
@@ -48,11 +51,10 @@ def write_run(
     for number, (score, concept) in enumerate(zip(right, concepts, strict=True)):
         record = {"id": f"cub/test/{number}", "superordinate": "Bird", "coarse": ["Gull"], "fine": [concept],
                   "concept_id": concept, "class_id": concept}  # fmt: skip
-        item = {"score": float(score), "concept_id": concept}
-        strict = item | {"reason": "right" if score else "wrong_sibling", "named": [], "level": "fine", "record": record}
-        lines.append(
-            {"doc_id": number, "filtered_resps": answer, "input": "Which?", "em": item, "f1": item, "em_strict": strict}
-        )
+        strict = StrictScore(bool(score), "right" if score else "wrong_sibling", (), 0, None)
+        items = score_items(float(score), float(score), strict, concept)
+        items["em_strict"] |= {"level": "fine", "record": record}
+        lines.append({"doc_id": number, "filtered_resps": answer, "input": "Which?", **items})
     stem = "20260101_000000"
     (folder / f"{stem}_samples_{task}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     results = {

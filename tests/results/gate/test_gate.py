@@ -30,7 +30,7 @@ def regress(baseline: Path, candidate: Path, *more: str) -> int:
 
 def in_memory(values: np.ndarray, names: list[str]) -> Measured:
     documents = {
-        str(number): Document("h", name, "c", "f", "a", "", {"em": float(value)})
+        str(number): Document("h", name, "c", "f", "a", {"em": float(value)})
         for number, (value, name) in enumerate(zip(values, names, strict=True))
     }
     return Measured("s", "m", {}, {"t": MeasuredTask("t", {}, {}, documents)})
