@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from finer_tasks.datasets.images import open_image
+from finer_tasks.datasets.images import image_size, open_image
 from finer_tasks.datasets.readers import crop_bottom
 from finer_tasks.datasets.taxonomy import DATASETS
 from finer_tasks.errors import FinerError
@@ -109,8 +109,11 @@ class ConversationEncoder:
 
     def image(self, row: Row) -> Image.Image:
         """The image of a conversation as the evaluation shows it."""
-        dataset = row["image"].split("/", 1)[0]
-        return open_image(self.images / row["image"], crop_bottom(dataset) if dataset in DATASETS else 0)
+        return open_image(self.images / row["image"], _banner(row))
+
+    def image_size(self, row: Row) -> tuple[int, int]:
+        """Width and height of that image, without decoding it."""
+        return image_size(self.images / row["image"], _banner(row))
 
     def answers(self, batch: Mapping[str, Any], index: int) -> list[str]:
         """The texts that bear the loss in a row of a batch, decoded from the labels; for checks."""
@@ -136,6 +139,11 @@ class ConversationEncoder:
                     "the model's chat template or tokenizer does not fit"
                 )
         return batch
+
+
+def _banner(row: Row) -> int:
+    dataset = row["image"].split("/", 1)[0]
+    return crop_bottom(dataset) if dataset in DATASETS else 0
 
 
 def _parts(value: str) -> list[dict[str, Any]]:

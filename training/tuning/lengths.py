@@ -10,7 +10,7 @@ from datasets import Dataset
 from PIL import Image
 from torch.utils.data import Sampler
 
-from finer_tasks.errors import FinerError
+from finer_tasks.errors import DatasetContentError, FinerError
 from finer_tasks.training.errors import MixtureError
 from finer_tasks.training.tuning.encoding import ConversationEncoder
 
@@ -46,10 +46,9 @@ class ImageTokens:
         if self._constant is not None:
             return self._constant
         try:
-            with Image.open(path) as image:
-                size = image.size
-        except OSError as error:
-            raise MixtureError(f"conversation {row['id']}: image {path} cannot be read ({error})") from error
+            size = self._encoder.image_size(row)
+        except DatasetContentError as error:
+            raise MixtureError(f"conversation {row['id']}: {error}") from error
         if size not in self._by_size:
             self._by_size[size] = self._of_size(size)
         return self._by_size[size]
