@@ -59,5 +59,9 @@ def _table(root: Path, kind: str, official: str) -> dict[str, str]:
     path = _path(root, kind, official)
     if official == "trainval" and not path.exists():
         parts = [read_table(_path(root, kind, part), kind) for part in ("train", "val")]
+        if both := parts[0].keys() & parts[1].keys():
+            raise DatasetContentError(
+                f"{_path(root, kind, 'val')}: image {min(both)} is in the train list as well. Copy the official files again"
+            )
         return parts[0] | parts[1]
     return read_table(path, kind)

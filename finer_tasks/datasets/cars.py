@@ -6,8 +6,8 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from finer_tasks.datasets.files import find_root, read_lines
-from finer_tasks.datasets.mat import load_mat
+from finer_tasks.datasets.files import OFFICIAL_FILE, find_root, read_lines
+from finer_tasks.datasets.mat import load_mat, number_cell, text_cell
 from finer_tasks.datasets.record import SPLITS, FinerRecord
 from finer_tasks.datasets.taxonomy import Concept, load_taxonomy
 from finer_tasks.errors import DatasetContentError, DatasetLayoutError, at_line
@@ -42,15 +42,19 @@ def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
 def _devkit_rows(root: Path, splits: tuple[str, ...]) -> Iterator[tuple[str, str, str, str]]:
     """(split, file name, relative path, class name); both splits use the same file names."""
     devkit = root / "devkit" if (root / "devkit").is_dir() else root
-    names = [str(cell.item()) for cell in load_mat(devkit / "cars_meta.mat", ("class_names",))["class_names"].ravel()]
+    meta = devkit / "cars_meta.mat"
+    cells = load_mat(meta, ("class_names",))["class_names"].ravel()
+    names = [text_cell(cell, meta, number, "class_names") for number, cell in enumerate(cells, start=1)]
     for split in splits:
         path = devkit / "cars_train_annos.mat" if split == "train" else _test_labels(root, devkit)
         array = load_mat(path, ("annotations",))["annotations"].ravel()
-        if "class" not in (array.dtype.names or ()):
-            raise DatasetContentError(f"{path} holds no field 'class'; the labelled list is {_TEST_LABELS}")
+        for field in ("class", "fname"):
+            if field not in (array.dtype.names or ()):
+                raise DatasetContentError(f"{path} holds no field {field!r}; the labelled list is {_TEST_LABELS}")
         folder = _image_folder(root, split)
         for number, row in enumerate(array, start=1):
-            label, file = int(row["class"].item()), str(row["fname"].item())
+            label = number_cell(row["class"], path, number, "class")
+            file = text_cell(row["fname"], path, number, "fname")
             yield split, file, f"{folder}/{file}", _class_name(names, label, path, number)
 
 
@@ -72,15 +76,15 @@ def _image_folder(root: Path, split: str) -> str:
 
 def _csv_rows(root: Path, splits: tuple[str, ...]) -> Iterator[tuple[str, str, str, str]]:
     """anno_{train,test}.csv: file name, four box corners, 1-based class; names.csv: one name a line."""
-    names = [line.strip('"') for _, line in read_lines(root / "names.csv")]
+    names = [line.strip('"') for _, line in read_lines(root / "names.csv", OFFICIAL_FILE)]
     inner = "car_data/car_data" if (root / "car_data" / "car_data").is_dir() else "car_data"
     for split in splits:
         path = root / f"anno_{split}.csv"
-        for number, line in read_lines(path):
+        for number, line in read_lines(path, OFFICIAL_FILE):
             cells = next(csv.reader([line]))
-            if number == 1 and not cells[-1].strip().isdigit():
+            if number == 1 and not cells[-1].strip().isdecimal():
                 continue  # a header, which some copies have
-            if len(cells) != 6 or not cells[5].strip().isdigit():
+            if len(cells) != 6 or not cells[5].strip().isdecimal():
                 raise DatasetContentError(at_line(path, number, f"expected file name, 4 numbers and a class, found {line!r}"))
             name = _class_name(names, int(cells[5]), path, number)
             folder = f"{inner}/{split}/{name.replace('/', '-')}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from finer_tasks.datasets.files import find_root, read_lines
-from finer_tasks.datasets.mat import load_mat
+from finer_tasks.datasets.files import OFFICIAL_FILE, find_root, read_lines
+from finer_tasks.datasets.mat import load_mat, number_cell, text_cell
 from finer_tasks.datasets.record import SPLITS, FinerRecord
 from finer_tasks.datasets.taxonomy import Concept, load_taxonomy
 from finer_tasks.errors import DatasetContentError, DatasetLayoutError, at_line
@@ -54,9 +54,14 @@ def _read_list(root: Path, split: str) -> tuple[Path, list[tuple[int, str]], lis
         mat = folder / f"{split}_list.mat"
         if mat.exists():
             content = load_mat(mat, ("file_list", "labels"))
-            files = [str(cell.item()) for cell in content["file_list"].ravel()]
-            return mat, list(enumerate(files, start=1)), [int(label) for label in content["labels"].ravel()]
+            files = [(n, text_cell(cell, mat, n, "file_list")) for n, cell in enumerate(content["file_list"].ravel(), start=1)]
+            labels = [number_cell(cell, mat, n, "labels") for n, cell in enumerate(content["labels"].ravel(), start=1)]
+            if len(files) != len(labels):
+                raise DatasetContentError(
+                    f"{mat} holds {len(files)} files but {len(labels)} labels. Copy the official file again"
+                )
+            return mat, files, labels
         text = folder / f"{split}_list.txt"
         if text.exists():
-            return text, list(read_lines(text)), None
+            return text, list(read_lines(text, OFFICIAL_FILE)), None
     raise DatasetLayoutError(f"{root}: lists/{split}_list.mat is missing; it comes in lists.tar of the official dataset")

@@ -1,12 +1,13 @@
-"""Reading the datasets' text files: encodings, line endings, blank lines, and errors with a line."""
+"""Reading the datasets' text files: encoding, line endings, blank lines, and errors with a line."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from finer_tasks.errors import DatasetContentError, DatasetLayoutError, at_line
+from finer_tasks.errors import DatasetContentError, DatasetLayoutError, at_line, os_error_text
 
+OFFICIAL_FILE = "It is part of the official dataset"
 _SPLITS = {"1": "train", "0": "test"}
 
 
@@ -24,19 +25,29 @@ def find_root(root: Path, marker: str, inner: tuple[str, ...] = ()) -> Path:
     raise DatasetLayoutError(f"this does not look like the dataset: none of {looked} exists. Check --root")
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered non-blank lines, stripped; UTF-8 with or without mark, else Latin-1; any line ending."""
+def read_lines(path: Path, advice: str = "") -> Iterator[tuple[int, str]]:
+    """Numbered non-blank lines, stripped, as a stream; UTF-8 with or without mark; any line ending.
+
+    Raises DatasetLayoutError, with the advice, where the file cannot be read, and DatasetContentError
+    with the line that is no text in UTF-8: names in a guessed encoding would be wrong labels.
+    """
     try:
-        data = path.read_bytes()
+        with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
+            for number, line in enumerate(file, start=1):
+                if "\0" in line or not (line.isascii() or _is_utf8(line)):
+                    raise DatasetContentError(at_line(path, number, "not text in UTF-8", "Save the file as UTF-8"))
+                if stripped := line.strip():
+                    yield number, stripped
     except OSError as error:
-        raise DatasetLayoutError(f"{path} cannot be read: {error.strerror}. It is part of the official dataset") from error
+        raise DatasetLayoutError(f"{path} cannot be read: {os_error_text(error)}. {advice}".rstrip(". ")) from error
+
+
+def _is_utf8(line: str) -> bool:
     try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
-    for number, line in enumerate(text.splitlines(), start=1):
-        if stripped := line.strip():
-            yield number, stripped
+        line.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read_table(path: Path, what: str) -> dict[str, str]:
@@ -45,7 +56,7 @@ def read_table(path: Path, what: str) -> dict[str, str]:
     Raises DatasetContentError, with file and line, for a line without a value or a repeated key.
     """
     table: dict[str, str] = {}
-    for number, line in read_lines(path):
+    for number, line in read_lines(path, OFFICIAL_FILE):
         key, _, value = line.partition(" ")
         if not value.strip():
             raise DatasetContentError(at_line(path, number, f"expected '<id> <{what}>', found {line!r}"))

@@ -6,6 +6,8 @@ memory.
 
 from __future__ import annotations
 
+import codecs
+import reprlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,14 @@ import ijson
 from finer_tasks.datasets.files import find_root
 from finer_tasks.datasets.record import SPLITS, FinerRecord
 from finer_tasks.datasets.taxonomy import Concept, load_taxonomy, slug
-from finer_tasks.errors import DatasetContentError, DatasetLayoutError
+from finer_tasks.errors import DatasetContentError, DatasetLayoutError, os_error_text
 
 OFFICIAL = {"train": 2686843, "test": 100000}
 OFFICIAL_MINI = {"train": 500000, "test": 100000}
 CLASSES = 10000
 SOURCE = "iNaturalist 2021"
+_AGAIN = "Copy the official file again"
+_short = reprlib.repr  # bounded in depth and length, whatever the file holds
 RANKS = ("kingdom", "phylum", "class", "order", "family", "genus")
 
 
@@ -38,45 +42,44 @@ def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
     """The records of the wanted splits: train from train.json (else train_mini.json), test from val.json."""
     for split in splits:
         path = _annotation_file(root, split)
-        categories = {category["id"]: category for category in _stream(path, "categories")}
-        labels = {int(item["image_id"]): int(item["category_id"]) for item in _stream(path, "annotations")}
+        categories, labels = _categories(path), _labels(path)
         made: dict[int, Concept] = {}
         for image in _stream(path, "images"):
-            number = int(_field(image, "id", path))
+            number = _number(image, "id", path)
             if number not in labels:
-                raise DatasetContentError(f"{path}: image {number} has no annotation. Copy the official file again")
+                raise DatasetContentError(f"{path}: image {number} has no annotation. {_AGAIN}")
             label = labels[number]
             if label not in categories:
                 raise DatasetContentError(f"{path}: image {number}: category {label} is not among the {len(categories)} listed")
             concept = made.get(label) or made.setdefault(label, concept_of(categories[label], path))
             yield FinerRecord.of(
-                concept, f"inat/{split}/{number}", str(_field(image, "file_name", path)), str(label), f"{SOURCE} {path.stem}"
+                concept, f"inat/{split}/{number}", _text(image, "file_name", path), str(label), f"{SOURCE} {path.stem}"
             )
 
 
 def concepts(root: Path) -> dict[str, Concept]:
     """The concept of every category of val.json, by category id."""
     path = root / "val.json"
-    return {str(category["id"]): concept_of(category, path) for category in _stream(path, "categories")}
+    return {str(number): concept_of(category, path) for number, category in _categories(path).items()}
 
 
 def rule_coverage(root: Path) -> dict[str, int]:
     """How many species get their coarse label from a family, order or class entry, and from no entry."""
     counts = {"family": 0, "order": 0, "class": 0, "none": 0}
-    for category in _stream(root / "val.json", "categories"):
+    for category in _categories(root / "val.json").values():
         counts[_group(category)[0]] += 1
     return counts
 
 
 def concept_of(category: Mapping[str, Any], path: Path) -> Concept:
     """Labels of a species: common name first where there is one, coarse by the rule in taxonomy/inat.yaml."""
-    binomial = str(_field(category, "name", path)).strip()
+    binomial = _text(category, "name", path)
     common = str(category.get("common_name") or "").strip()
-    family = str(_field(category, "family", path)).strip()
+    family = _text(category, "family", path)
     _, group = _group(category)
     return Concept(
         concept_id=slug(binomial),
-        superordinate=str(_field(category, "supercategory", path)),
+        superordinate=_text(category, "supercategory", path),
         coarse=tuple(dict.fromkeys(label for label in (group, family) if label)),
         fine=tuple(dict.fromkeys(label for label in (common, binomial) if label)),
         general=(str(category["genus"]),) if category.get("genus") else (),
@@ -103,14 +106,58 @@ def _annotation_file(root: Path, split: str) -> Path:
 
 
 def _stream(path: Path, key: str) -> Iterator[dict[str, Any]]:
-    with path.open("rb") as file:
-        try:
-            yield from ijson.items(file, f"{key}.item", use_float=True)
-        except ijson.JSONError as error:
-            raise DatasetContentError(f"{path}: not valid JSON ({error}). The file may be cut off: copy it again") from error
+    try:
+        with path.open("rb") as file:
+            if file.read(3) != codecs.BOM_UTF8:
+                file.seek(0)
+            for number, item in enumerate(ijson.items(file, f"{key}.item", use_float=True), start=1):
+                if not isinstance(item, dict):
+                    raise DatasetContentError(f"{path}: {key}, entry {number} is {_short(item)} instead of an object. {_AGAIN}")
+                yield item
+    except ijson.JSONError as error:
+        raise DatasetContentError(f"{path}: not valid JSON ({error}). The file may be cut off: copy it again") from error
+    except OSError as error:
+        raise DatasetLayoutError(f"{path} cannot be read: {os_error_text(error)}") from error
 
 
-def _field(item: Mapping[str, Any], name: str, path: Path) -> Any:
-    if item.get(name) in (None, ""):
-        raise DatasetContentError(f"{path}: an entry lacks {name!r}: {dict(item)!r:.200}")
-    return item[name]
+def _categories(path: Path) -> dict[int, dict[str, Any]]:
+    """The entries of `categories` by id, their texts checked."""
+    found: dict[int, dict[str, Any]] = {}
+    for category in _stream(path, "categories"):
+        number = _number(category, "id", path)
+        if number in found:
+            raise DatasetContentError(f"{path}: category {number} is listed twice. {_AGAIN}")
+        for field in ("name", "family", "supercategory"):
+            _text(category, field, path)
+        for field in ("common_name", *RANKS):
+            if not isinstance(category.get(field, ""), str | None):
+                raise DatasetContentError(f"{path}: category {number}: {field!r} must be text, found {_short(category[field])}")
+        found[number] = category
+    return found
+
+
+def _labels(path: Path) -> dict[int, int]:
+    """Category ids by image id."""
+    found: dict[int, int] = {}
+    for item in _stream(path, "annotations"):
+        image = _number(item, "image_id", path)
+        if image in found:
+            raise DatasetContentError(f"{path}: image {image} has two annotations. {_AGAIN}")
+        found[image] = _number(item, "category_id", path)
+    return found
+
+
+def _number(item: Mapping[str, Any], field: str, path: Path) -> int:
+    value = item.get(field)
+    if type(value) is not int or value < 0:
+        raise DatasetContentError(
+            f"{path}: {field!r} must be a whole number, found {_short(value)} in {_short(item)}. {_AGAIN}"
+        )
+    return value
+
+
+def _text(item: Mapping[str, Any], field: str, path: Path) -> str:
+    value = item.get(field)
+    if not isinstance(value, str) or not value.strip():
+        raise DatasetContentError(f"{path}: {field!r} must be text, found {_short(value)} in {_short(item)}. {_AGAIN}")
+    return value.strip()

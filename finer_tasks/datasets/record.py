@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,15 @@ if TYPE_CHECKING:
 
 LEVELS = ("superordinate", "coarse", "fine")
 SPLITS = ("train", "test")
+
+
+# Control characters, which would break lines and hashes, and halves of characters, which cannot be written.
+_FLAW = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+def is_inside(image: str) -> bool:
+    """Whether a path, as it is written, stays below the folder it is meant for."""
+    return not image.startswith("/") and ".." not in image.split("/")
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,10 @@ class FinerRecord:
         """Raise DatasetContentError if a label is missing or the split is unknown."""
         if self.split not in SPLITS:
             raise DatasetContentError(f"record {self.id}: split {self.split!r} is neither 'train' nor 'test'")
+        if flaw := _FLAW.search("".join((self.id, self.image, self.superordinate, *self.coarse, *self.fine, self.class_id))):
+            raise DatasetContentError(f"record {self.id!r}: the character {flaw.group()!r} in its labels or paths is no text")
+        if not is_inside(self.image):
+            raise DatasetContentError(f"record {self.id}: image {self.image!r} must be a path below the folder of the images")
         for field in ("id", "image", "superordinate", "concept_id"):
             if not getattr(self, field).strip():
                 raise DatasetContentError(f"record {self.id!r}: field {field!r} is empty")

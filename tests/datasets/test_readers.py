@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
+import scipy.io
 
 from finer_tasks.datasets import aircraft, cars, cub, dogs, inat, nabirds
+from finer_tasks.datasets.files import read_lines, read_table
 from finer_tasks.errors import DatasetContentError, DatasetLayoutError, TaxonomyError
 from tests import official
 
@@ -193,3 +197,125 @@ def test_real_cars_devkit(real: Path) -> None:
     assert len(records) == cars.OFFICIAL["train"]
     assert len({r.class_id for r in records}) == 196
     assert records[0].image == "cars_train/00001.jpg"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"1 a.jpg\n2 caf\xe9.jpg\n", r"images\.txt:2: not text in UTF-8\. Save the file as UTF-8"),
+        ("1 a.jpg\n".encode("utf-16"), r"images\.txt:1: not text in UTF-8"),
+        (b"1 a.jpg\n2 \0.jpg\n", r"images\.txt:2: not text in UTF-8"),
+        (b"1\ta.jpg\n", r"images\.txt:1: expected '<id> <image path>'"),
+        (b"\n \n", r"images\.txt is empty"),
+    ],
+)
+def test_files_that_are_no_text_are_refused_with_the_line(tmp_path: Path, content: bytes, message: str) -> None:
+    root = official.cub(tmp_path)
+    (root / "images.txt").write_bytes(content)
+    with pytest.raises(DatasetContentError, match=message):
+        list(cub.read(root))
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_lines_end_where_files_end_them_and_nowhere_else(tmp_path: Path, end: bytes) -> None:
+    path = tmp_path / "names.txt"
+    path.write_bytes("\ufeff1 a\u2028b\x0bc".encode() + end + "2 é\x85".encode() + end)
+    assert [(number, line) for number, line in read_lines(path)] == [(1, "1 a\u2028b\x0bc"), (2, "2 é")]
+    with pytest.raises(DatasetLayoutError, match=r"absent\.txt cannot be read: No such file or directory$"):
+        list(read_lines(tmp_path / "absent.txt"))
+    with pytest.raises(DatasetLayoutError, match=r"absent\.txt cannot be read: .*\. It is part of the official dataset"):
+        read_table(tmp_path / "absent.txt", "x")
+
+
+def test_aircraft_refuses_an_image_of_both_training_lists(tmp_path: Path) -> None:
+    root = aircraft.locate(official.aircraft(tmp_path, trainval=False))
+    official.write(root / "images_variant_val.txt", "0000002 A320", "0000001 737-400")
+    with pytest.raises(DatasetContentError, match=r"images_variant_val\.txt: image 0000001 is in the train list as well"):
+        list(aircraft.read(root))
+
+
+FILES = ["n02085620-Chihuahua/n02085620_3.jpg", "n02099267-flat-coated_retriever/n02099267_4.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("files", "labels", "message"),
+    [
+        (FILES, [[1]], r"test_list\.mat holds 2 files but 1 labels"),
+        (FILES, [[1], [1.5]], r"test_list\.mat:2: labels must be a whole number, found 1\.5"),
+        (FILES, [[np.nan], [1]], r"test_list\.mat:1: labels must be a whole number, found nan"),
+        ([FILES[0], 7], [[1], [66]], r"test_list\.mat:2: file_list must be text, found 7"),
+    ],
+)
+def test_dogs_names_the_entry_of_a_list_that_does_not_fit(
+    tmp_path: Path, files: list[object], labels: object, message: str
+) -> None:
+    root = official.dogs(tmp_path)
+    cells = np.empty((len(files), 1), dtype=object)
+    cells[:, 0] = files
+    scipy.io.savemat(root / "lists/test_list.mat", {"file_list": cells, "labels": np.array(labels)})
+    with pytest.raises(DatasetContentError, match=message):
+        list(dogs.read(root, ("test",)))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("class", "one", r"withlabels\.mat:2: class must be a whole number, found 'one'"),
+        ("class", -3, r"withlabels\.mat:2: class -3 is out of range 1…3"),
+        ("fname", 5.0, r"withlabels\.mat:2: fname must be text, found 5"),
+    ],
+)
+def test_cars_names_the_entry_and_field_that_does_not_fit(tmp_path: Path, field: str, value: object, message: str) -> None:
+    root = official.cars(tmp_path / "a")
+    rows = np.empty((1, 2), dtype=[("class", "O"), ("fname", "O")])
+    rows[0, :] = [(1, "00001.jpg"), (2, "00002.jpg")]
+    rows[0, 1][field] = value
+    scipy.io.savemat(root / "cars_test_annos_withlabels.mat", {"annotations": rows})
+    with pytest.raises(DatasetContentError, match=message):
+        list(cars.read(root, ("test",)))
+
+
+def deep(levels: int) -> list[object]:
+    nested: list[object] = []
+    for _ in range(levels):
+        nested = [nested]
+    return nested
+
+
+@pytest.mark.parametrize(
+    ("table", "changes", "message"),
+    [
+        ("images", {"id": "121"}, r"val\.json: 'id' must be a whole number, found '121'"),
+        ("images", {"id": -1}, "'id' must be a whole number, found -1"),
+        ("images", {"id": True}, "'id' must be a whole number, found True"),
+        ("images", {"file_name": None}, "'file_name' must be text, found None"),
+        ("images", {"file_name": "/etc/passwd"}, "image '/etc/passwd' must be a path below the folder"),
+        ("images", {"file_name": "val/../../x.jpg"}, "must be a path below the folder"),
+        ("images", {"file_name": "a\nb.jpg"}, r"the character '\\n' in its labels or paths is no text"),
+        ("annotations", {"image_id": 121}, "image 121 has two annotations"),
+        ("annotations", {"category_id": 1.5}, "'category_id' must be a whole number, found 1.5"),
+        ("annotations", {"category_id": 4}, "category 4 is not among the 3 listed"),
+        ("categories", {"id": 7}, "category 7 is listed twice"),
+        ("categories", {"name": ["a"]}, "'name' must be text, found"),
+        ("categories", {"family": deep(300)}, "'family' must be text, found"),
+        ("categories", {"genus": {"a": 1}}, "category 0: 'genus' must be text, found"),
+    ],
+)
+def test_inat_names_the_entry_and_field_that_does_not_fit(
+    tmp_path: Path, table: str, changes: dict[str, object], message: str
+) -> None:
+    path = official.inat(tmp_path) / "val.json"
+    document = json.loads(path.read_text())
+    document[table][0] |= changes
+    path.write_text(json.dumps(document))
+    with pytest.raises(DatasetContentError, match=message):
+        list(inat.read(tmp_path, ("test",)))
+
+
+def test_inat_reads_a_byte_order_mark_and_refuses_entries_that_are_no_objects(tmp_path: Path) -> None:
+    path = official.inat(tmp_path) / "val.json"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert len(list(inat.read(tmp_path, ("test",)))) == 3
+    path.write_text('{"categories": [5]}')
+    with pytest.raises(DatasetContentError, match="categories, entry 1 is 5 instead of an object"):
+        list(inat.read(tmp_path, ("test",)))
