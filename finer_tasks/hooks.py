@@ -6,7 +6,6 @@ document: a corrupt image or an odd output is counted and scored as wrong.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -15,7 +14,7 @@ from loguru import logger
 from PIL import Image
 
 from finer_tasks import questions
-from finer_tasks.answers import extract_answer
+from finer_tasks.answers import extract_answer, pack_rounds, rounds_of
 from finer_tasks.attributes.knowledge import load_knowledge
 from finer_tasks.datasets.prepared import load_prepared
 from finer_tasks.datasets.record import LEVELS, accepted_labels
@@ -76,7 +75,7 @@ def doc_to_text_predicted(
         return questions.ask(doc, "direct", levels[0], "none")
     replies = [str(reply) for reply in previous_output]
     if round_idx >= len(levels):
-        return None, None, True, _pack(replies), None
+        return None, None, True, [pack_rounds(replies)], None
     parent = questions.as_parent(replies[-1])
     return doc_to_visual(doc), questions.with_parent(doc, levels[round_idx], parent), False, replies, None
 
@@ -95,7 +94,7 @@ def doc_to_text_attrseek(
         return seek
     replies = [str(reply) for reply in previous_output]
     if round_idx >= 2:
-        return None, None, True, _pack(replies), None
+        return None, None, True, [pack_rounds(replies)], None
     answer = questions.ask(doc, "attrseek_answer", level, "gold_joined")
     return doc_to_visual(doc), f"{seek}\n{questions.bounded(replies[0])}\n{answer}", False, replies, None
 
@@ -123,11 +122,6 @@ def attrseek_messages(
     answer = questions.ask(doc, "attrseek_answer", level, "gold_joined")
     reply = {"role": "assistant", "content": [{"type": "text", "text": questions.bounded(previous_output[0])}]}
     return [*first, reply, {"role": "user", "content": [{"type": "text", "text": answer}]}], False, previous_output, None
-
-
-def _pack(replies: Sequence[str]) -> list[str]:
-    """All replies as the one text that lmms-eval's agentic loop hands on; see `rounds_of`."""
-    return [json.dumps({"rounds": list(replies)}, ensure_ascii=False)]
 
 
 def superordinate_target(doc: Doc) -> list[str]:
@@ -269,22 +263,6 @@ def score_items(em: float, f1: float, strict: StrictScore, concept_id: str) -> d
 def record_fields(doc: Doc) -> dict[str, Any]:
     """What a sample file keeps of a document, enough to score its answers again without the images."""
     return {key: doc[key] for key in ("id", "superordinate", "coarse", "fine", "concept_id", "class_id")}
-
-
-def rounds_of(results: Sequence[Any]) -> list[str]:
-    """All replies of a document, whichever way lmms-eval hands them over: text, list, or our JSON of rounds."""
-    value: Any = results[0] if results else ""
-    while isinstance(value, (list, tuple)) and len(value) == 1:
-        value = value[0]
-    if isinstance(value, (list, tuple)):
-        return [str(reply) for reply in value] or [""]
-    text = "" if value is None else str(value)
-    if text.startswith('{"rounds"'):
-        try:
-            return [str(reply) for reply in json.loads(text)["rounds"]] or [""]
-        except (ValueError, KeyError, TypeError):
-            return [text]
-    return [text]
 
 
 @cache

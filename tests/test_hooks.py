@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import pytest
 from datasets import load_from_disk
 
 from finer_tasks import hooks, questions
+from finer_tasks.answers import rounds_of
 from finer_tasks.datasets.prepare import Request, prepare
 from finer_tasks.datasets.prepared import load_prepared
 from tests import official
@@ -38,7 +38,7 @@ def test_predicted_parents_go_down_the_levels_with_the_models_own_answers(doc: d
     replies.append("Answer: Sedan Alto")
     _, _, is_last, kept, _ = hooks.doc_to_text_predicted(doc, kwargs, previous_output=replies, round_idx=3)
     assert is_last
-    assert hooks.rounds_of(kept) == replies
+    assert rounds_of(kept) == replies
 
 
 def test_an_empty_prediction_leaves_the_parent_out(doc: dict[str, Any]) -> None:
@@ -46,22 +46,6 @@ def test_an_empty_prediction_leaves_the_parent_out(doc: dict[str, Any]) -> None:
         doc, {"level": "coarse", "parent": "predicted"}, previous_output=[" "], round_idx=1
     )
     assert text == questions.with_parent(doc, "coarse", None)
-
-
-@pytest.mark.parametrize(
-    ("results", "rounds"),
-    [
-        (["Answer: x"], ["Answer: x"]),
-        ([["a", "b"]], ["a", "b"]),
-        ([[["a", "b"]]], ["a", "b"]),
-        ([json.dumps({"rounds": ["a", "b"]})], ["a", "b"]),
-        (['{"rounds" broken'], ['{"rounds" broken']),
-        ([None], [""]),
-        ([], [""]),
-    ],
-)
-def test_replies_in_whichever_form_lmms_eval_hands_them_over(results: list[Any], rounds: list[str]) -> None:
-    assert hooks.rounds_of(results) == rounds
 
 
 def test_scores_of_a_document(doc: dict[str, Any]) -> None:

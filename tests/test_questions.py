@@ -7,6 +7,7 @@ import pytest
 from datasets import load_from_disk
 
 from finer_tasks import hooks, questions
+from finer_tasks.answers import rounds_of
 from finer_tasks.datasets.prepare import Request, prepare
 from finer_tasks.datasets.prepared import load_prepared
 from tests import official
@@ -77,7 +78,7 @@ def test_attrseek_without_chat_turns_repeats_what_was_said(doc: dict[str, Any]) 
     assert "- red body" in second
     _, _, is_last, packed, _ = hooks.doc_to_text_attrseek(doc, kwargs, previous_output=["a", "b"], round_idx=2)
     assert is_last
-    assert hooks.rounds_of(packed) == ["a", "b"]
+    assert rounds_of(packed) == ["a", "b"]
 
 
 @pytest.mark.parametrize(
