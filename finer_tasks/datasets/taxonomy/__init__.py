@@ -3,26 +3,29 @@
 One YAML file per dataset, written for review: `groups` list coarse labels, each with the
 dataset's own class names under `classes`. A class gives its accepted `fine` labels (by default
 its own name), `aliases` that only the strict scorer knows, and `general` names that denote it
-together with others (a car without its year).
+together with others (a car without its year). Aliases that several files share lie in a file of
+their own, named by `synonyms`; names of cars are made by car_names.py.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from typing import Any
 
 import yaml
 
+from finer_tasks.datasets.taxonomy.car_names import CarWords, car_names
 from finer_tasks.errors import TaxonomyError
 
 DATASETS = ("cub", "aircraft", "dogs", "cars", "nabirds", "inat", "mini")
 _HEAD_KEYS = {
     "dataset", "noun", "coarse_term", "fine_term", "superordinate", "superordinate_choices",
-    "coarse_choices", "superordinate_aliases", "groups", "families", "orders", "classes",
+    "coarse_choices", "superordinate_aliases", "synonyms", "makers", "bodies", "without_maker",
+    "groups", "families", "orders", "classes",
 }  # fmt: skip
 _GROUP_KEYS = {"superordinate", "coarse", "aliases", "classes", "shape", "common"}
 _CLASS_KEYS = {"fine", "aliases", "general", "parts"}
@@ -82,17 +85,17 @@ def load_taxonomy(dataset: str) -> Taxonomy:
     if dataset not in DATASETS:
         raise TaxonomyError(f"unknown dataset {dataset!r}; known are {', '.join(DATASETS)}")
     path = f"taxonomy/{dataset}.yaml"
-    text = resources.files(__package__).joinpath(f"{dataset}.yaml").read_text(encoding="utf-8")
-    try:
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise TaxonomyError(f"{path}: not valid YAML: {error}") from error
+    raw = _read_yaml(dataset)
     _reject_unknown(raw, _HEAD_KEYS, path)
+    shared = _read_yaml(raw["synonyms"]) if "synonyms" in raw else {}
+    synonyms = {slug(name): names for name, names in shared.items()}
     classes: dict[str, Concept] = {}
-    for name, concept in _iter_classes(raw, path):
+    for name, concept in _iter_classes(raw, synonyms, path):
         if name in classes:
             raise TaxonomyError(f"{path}: class {name!r} is listed twice")
         classes[name] = concept
+    if "makers" in raw:
+        classes = _with_car_names(classes, CarWords(raw["makers"], raw["bodies"], raw["without_maker"]), path)
     return Taxonomy(
         dataset=dataset,
         noun=raw["noun"],
@@ -101,12 +104,20 @@ def load_taxonomy(dataset: str) -> Taxonomy:
         superordinate_choices=tuple(raw["superordinate_choices"]),
         coarse_choices=tuple(raw.get("coarse_choices", ())),
         superordinate_aliases={k: tuple(v) for k, v in raw.get("superordinate_aliases", {}).items()},
-        classes=classes,
+        classes={name: _with_spaces(concept) for name, concept in classes.items()},
         raw=raw,
     )
 
 
-def _iter_classes(raw: Mapping[str, Any], path: str) -> Iterator[tuple[str, Concept]]:
+def _read_yaml(name: str) -> Any:
+    text = resources.files(__package__).joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise TaxonomyError(f"taxonomy/{name}.yaml: not valid YAML: {error}") from error
+
+
+def _iter_classes(raw: Mapping[str, Any], synonyms: Mapping[str, list[str]], path: str) -> Iterator[tuple[str, Concept]]:
     for group in raw.get("groups", ()):
         where = f"{path}: group {group.get('coarse')}"
         _reject_unknown(group, _GROUP_KEYS, where)
@@ -127,10 +138,27 @@ def _iter_classes(raw: Mapping[str, Any], path: str) -> Iterator[tuple[str, Conc
                     coarse=tuple(group["coarse"]),
                     fine=fine,
                     coarse_aliases=tuple(group.get("aliases", ())),
-                    aliases=tuple(entry.get("aliases", ())),
+                    aliases=(*synonyms.get(slug(fine[0]), ()), *entry.get("aliases", ())),
                     general=tuple(entry.get("general", ())),
                 ),
             )
+
+
+def _with_car_names(classes: Mapping[str, Concept], words: CarWords, path: str) -> dict[str, Concept]:
+    try:
+        names = car_names({name: concept.aliases for name, concept in classes.items()}, words)
+    except ValueError as error:
+        raise TaxonomyError(f"{path}: {error}") from error
+    return {
+        name: replace(concept, aliases=names[name].aliases, general=names[name].general) for name, concept in classes.items()
+    }
+
+
+def _with_spaces(concept: Concept) -> Concept:
+    """The concept with every name also in the spelling with spaces for hyphens."""
+    aliases = dict.fromkeys(form for name in (*concept.fine, *concept.aliases) for form in (name, name.replace("-", " ")))
+    general = dict.fromkeys(form for name in concept.general for form in (name, name.replace("-", " ")))
+    return replace(concept, aliases=tuple(name for name in aliases if name not in concept.fine), general=tuple(general))
 
 
 def _reject_unknown(mapping: Mapping[str, Any], known: set[str], where: str) -> None:
