@@ -24,7 +24,7 @@ from finer_tasks.attributes.knowledge import ConceptAttributes, Provenance
 from finer_tasks.datasets.taxonomy import Concept
 from finer_tasks.errors import KnowledgeError
 from finer_tasks.metrics.attribute_lists import parse_lists
-from finer_tasks.metrics.attributes import analyse, contradicts
+from finer_tasks.metrics.attribute_phrases import analyse, contradicts
 
 PROMPT = """\
 You prepare a field guide for telling {coarse} kinds apart by sight.

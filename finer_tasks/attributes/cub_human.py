@@ -45,7 +45,7 @@ def read_cub_human(
 def phrase_of(attribute: str) -> str:
     """In words: "has_bill_shape::hooked_seabird" -> "hooked seabird bill"; "has_wing_color::blue" -> "blue wing"."""
     group, _, value = attribute.partition("::")
-    value = re.sub(r"\(.*?\)", "", value).replace("_", " ").strip()
+    value = re.sub(r"\([^()]*\)", "", value).replace("_", " ").strip()
     part = group.removeprefix("has_").replace("_", " ")
     if part == "shape":
         return value if value.endswith("like") else f"{value} shape"

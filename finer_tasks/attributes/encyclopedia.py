@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import threading
 import time
 from dataclasses import dataclass
@@ -110,9 +109,7 @@ class Encyclopedia:
 
 def looks(extract: str) -> str:
     """The section that describes looks with its subsections, else the introduction; bounded."""
-    pieces = re.split(r"^(={2,})\s*(.+?)\s*\1\s*$", extract, flags=re.MULTILINE)
-    introduction = pieces[0].strip()
-    sections = [(len(pieces[i]), pieces[i + 1].strip().lower(), pieces[i + 2]) for i in range(1, len(pieces) - 2, 3)]
+    introduction, *sections = _sections(extract)
     for wanted in SECTIONS:
         for index, (depth, heading, text) in enumerate(sections):
             if heading.startswith(wanted) or heading.endswith(wanted):
@@ -121,8 +118,22 @@ def looks(extract: str) -> str:
                     if deeper <= depth:
                         break
                     body.append(more)
-                return "\n".join(part.strip() for part in body if part.strip())[:MAX_CHARACTERS]
-    return introduction[:MAX_CHARACTERS]
+                return "\n".join(part for part in body if part)[:MAX_CHARACTERS]
+    return introduction[2][:MAX_CHARACTERS]
+
+
+def _sections(extract: str) -> list[tuple[int, str, str]]:
+    """(depth, heading in lower case, text) of each section, the introduction first; headings are "== Design ==" lines."""
+    sections: list[tuple[int, str, list[str]]] = [(0, "", [])]
+    for line in extract.split("\n"):
+        bare = line.strip()
+        title = bare.strip("=")
+        depth = (len(bare) - len(title)) // 2
+        if depth >= 2 and title.strip() and bare == "=" * depth + title + "=" * depth:
+            sections.append((depth, title.strip().lower(), []))
+        else:
+            sections[-1][2].append(line)
+    return [(depth, heading, "\n".join(lines).strip()) for depth, heading, lines in sections]
 
 
 def _is_disambiguation(page: dict[str, Any]) -> bool:

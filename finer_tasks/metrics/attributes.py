@@ -1,13 +1,12 @@
 """Scores of generated attributes against a knowledge base.
 
 A generated list is matched one-to-one to the reference list so that the summed similarity is
-greatest (Hungarian method). Contradictions, the same part in another colour or its denial, have
-similarity 0 and are counted apart, however many words they share.
+greatest (Hungarian method). Contradictions (metrics/attribute_phrases.py) have similarity 0 and are
+counted apart, however many words they share.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -19,19 +18,12 @@ from scipy.optimize import linear_sum_assignment
 from finer_tasks.attributes.knowledge import ConceptAttributes
 from finer_tasks.errors import KnowledgeError
 from finer_tasks.metrics.attribute_lists import AttributeLists
-from finer_tasks.metrics.classification import normalize
+from finer_tasks.metrics.attribute_phrases import analyse, contradicts, contradicts_list
 
 REQUIRED_WEIGHT = 1.0
 LIKELY_WEIGHT = 0.5
 # From this similarity on, two phrases are taken to say the same.
 SAME = 0.5
-COLORS = {
-    "red", "orange", "yellow", "green", "blue", "purple", "violet", "pink", "brown", "tan", "buff", "black",
-    "gray", "grey", "white", "cream", "golden", "gold", "silver", "rufous", "chestnut", "crimson", "scarlet",
-    "olive", "beige", "ivory", "maroon", "turquoise",
-}  # fmt: skip
-_DENIALS = frozenset({"no", "not", "without", "lacks", "lacking"})
-_IGNORED = frozenset({"with", "of", "on", "and", "its", "has", "have", "in", "is", "are", "or", "very", "colored", "coloured"})
 
 
 class Similarity(Protocol):
@@ -42,52 +34,11 @@ class Similarity(Protocol):
     def __call__(self, generated: Sequence[str], references: Sequence[str]) -> np.ndarray: ...
 
 
-@dataclass(frozen=True)
-class _Phrase:
-    """A phrase as stems, with its colours, denial, and what remains (the part)."""
-
-    stems: frozenset[str]
-    colors: frozenset[str]
-    denied: bool
-    part: frozenset[str]
-
-
-@cache
-def _stemmer() -> object:
-    from nltk.stem.porter import PorterStemmer
-
-    return PorterStemmer()
-
-
-@cache
-def _stem(word: str) -> str:
-    return str(_stemmer().stem(word))  # type: ignore[attr-defined]
-
-
-@cache
-def analyse(phrase: str) -> _Phrase:
-    """Stems without function words; colours and denials set apart. Cached by distinct phrase."""
-    words = [word for word in re.split(r"[\s-]+", normalize(phrase.replace("-", " "))) if word]
-    denied = any(word in _DENIALS for word in words)
-    content = [word for word in words if word not in _DENIALS and word not in _IGNORED]
-    colors = frozenset("gray" if word == "grey" else word for word in content if word in COLORS)
-    part = frozenset(_stem(word) for word in content if word not in COLORS)
-    return _Phrase(part | colors, colors, denied, part)
-
-
-def contradicts(one: str, other: str) -> bool:
-    """Whether two phrases speak of the same part with disjoint colours, or one denies what the other states."""
-    a, b = analyse(one), analyse(other)
-    if not a.part & b.part:
-        return False
-    if a.denied != b.denied:
-        return True
-    same_part = a.part <= b.part or b.part <= a.part
-    return bool(same_part and a.colors and b.colors and not a.colors & b.colors)
-
-
 class LexicalSimilarity:
-    """Token F1 of stems without function words: 2|A∩B| / (|A|+|B|), 0 for contradictions. No model."""
+    """Token F1 of stems without function words: 2|A∩B| / (|A|+|B|), 0 for contradictions. No model.
+
+    A denied word is another than the same word stated.
+    """
 
     name = "lexical"
 
@@ -178,7 +129,7 @@ class AttributeScore:
     references (required 1, likely 0.5):
         precision = sum(s) / |G|;  recall = sum(w s) / sum(w);  f1 their harmonic mean
         recall_required = sum of s over required references / number of required references
-        contradiction = share of generated phrases that contradict a reference
+        contradiction = share of generated phrases that contradict a reference and agree with none on that part
         hallucination = share of generated phrases that match no reference of the concept
             (similarity below 0.5) but match one of a sibling's
         discriminability = 1 if the list fits its own concept best among the siblings by f1,
@@ -203,13 +154,18 @@ def score_attributes(
 ) -> AttributeScore:
     """Score a list against its concept and the concept's siblings (those of the same coarse class, itself left out)."""
     generated = lists.all
-    precision, recall, f1, recall_required = _match(generated, truth, similarity)
     references = (*truth.required, *truth.likely)
-    own = similarity(generated, references).max(axis=1, initial=0.0) if generated else np.zeros(0)
-    contradicting = sum(any(contradicts(phrase, reference) for reference in references) for phrase in generated)
-    elsewhere = [p for s in siblings.values() for p in (*s.required, *s.likely)]
-    foreign = similarity(generated, elsewhere).max(axis=1, initial=0.0) if generated else np.zeros(0)
-    others = [_match(generated, sibling, similarity)[2] for sibling in siblings.values()]
+    columns = [*references, *(phrase for sibling in siblings.values() for phrase in (*sibling.required, *sibling.likely))]
+    matrix = similarity(generated, columns)
+    precision, recall, f1, recall_required = _match(matrix[:, : len(references)], truth)
+    contradicting = sum(contradicts_list(phrase, references) for phrase in generated)
+    own = matrix[:, : len(references)].max(axis=1, initial=0.0)
+    foreign = matrix[:, len(references) :].max(axis=1, initial=0.0)
+    others, start = [], len(references)
+    for sibling in siblings.values():
+        end = start + len(sibling.required) + len(sibling.likely)
+        others.append(_match(matrix[:, start:end], sibling)[2])
+        start = end
     better = sum(other > f1 for other in others)
     tied = sum(other == f1 for other in others)
     count = max(1, len(generated))
@@ -225,17 +181,16 @@ def score_attributes(
     )
 
 
-def _match(generated: Sequence[str], truth: ConceptAttributes, similarity: Similarity) -> tuple[float, float, float, float]:
-    """(precision, recall, f1, recall over required); empty against empty is a perfect match."""
-    references = (*truth.required, *truth.likely)
+def _match(matrix: np.ndarray, truth: ConceptAttributes) -> tuple[float, float, float, float]:
+    """(precision, recall, f1, recall over required) from similarities; empty against empty is a perfect match."""
+    generated, references = matrix.shape
     if not generated or not references:
         same = float(not generated and not references)
         return same, same, same, 1.0 if not truth.required else 0.0
-    matrix = similarity(generated, references)
     weights = np.array([REQUIRED_WEIGHT] * len(truth.required) + [LIKELY_WEIGHT] * len(truth.likely))
     rows, columns = linear_sum_assignment(matrix * weights, maximize=True)
     matched = matrix[rows, columns]
-    precision = float(matched.sum()) / len(generated)
+    precision = float(matched.sum()) / generated
     recall = float((matched * weights[columns]).sum() / weights.sum())
     f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
     in_required = columns < len(truth.required)

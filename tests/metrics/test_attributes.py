@@ -11,16 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import BertForSequenceClassification, BertModel
 
+from finer_tasks.attributes.cub_human import read_cub_human
 from finer_tasks.attributes.knowledge import ConceptAttributes
 from finer_tasks.errors import KnowledgeError
 from finer_tasks.metrics.attribute_lists import parse_lists
-from finer_tasks.metrics.attributes import (
-    LexicalSimilarity,
-    contradicts,
-    rouge,
-    score_attributes,
-    similarity_named,
-)
+from finer_tasks.metrics.attribute_phrases import contradicts, contradicts_list
+from finer_tasks.metrics.attributes import LexicalSimilarity, rouge, score_attributes, similarity_named
 from tests.tiny_bert import tiny_bert
 
 
@@ -48,7 +44,30 @@ def scored(text: str, truth: ConceptAttributes = RED, siblings: dict[str, Concep
         ("without a crest", "no crest", False),
         ("yellow bill", "yellow legs", False),
         ("long yellow bill", "black bill", True),
-        ("black wing tips", "white wing", True),
+        ("black wing tips", "white wing", False),
+        ("white wing bars", "black wings", False),
+        ("black wings without white bars", "black wings", False),
+        ("black wings without white bars", "white wing bars", True),
+        ("no white on the wings", "black wings", False),
+        ("no black on the wings", "black wings", True),
+        ("white on the wings", "black wings", False),
+        ("white wings", "black wings", True),
+        ("wings are not black", "black wings", True),
+        ("bill is not hooked", "hooked bill", True),
+        ("bill is not hooked", "black bill", False),
+        ("lacks a crest", "red crest", True),
+        ("crest absent", "red crest", True),
+        ("no black crest", "red crest", False),
+        ("no crest or collar", "white collar", True),
+        ("black cap and white cheeks", "white cap", True),
+        ("black cap, white cheeks", "white cheeks", False),
+        ("black bill with yellow tip", "black bill tip", True),
+        ("black bill with yellow tip", "white tail tip", False),
+        ("white belly with black spots", "black belly", True),
+        ("yellow to light orange coat", "orange coat", False),
+        ("red/orange crest", "orange crest", False),
+        ("white eye ring", "black eyes", False),
+        ("red-eyed", "black eyes", True),
         ("striped wing", "long wing", False),
     ],
 )
@@ -67,6 +86,8 @@ def test_contradictions(one: str, other: str, expected: bool) -> None:
         ("dark red body", "red body", 0.8),  # 2*2/(3+2)
         ("yellow bill", "black bill", 0.0),
         ("round windows", "long tail", 0.0),
+        ("no crest", "without a crest", 1.0),
+        ("no white on the wings", "white wing bars", 0.4),  # of "no white", "wing" only "wing" is in both
     ],
 )
 def test_lexical_similarity(one: str, other: str, value: float) -> None:
@@ -104,6 +125,18 @@ def test_a_siblings_list_contradicts_hallucinates_and_does_not_discriminate() ->
     assert found.hallucination == pytest.approx(1 / 2)  # it is true of the sibling
     assert found.discriminability == 0
     assert found.discriminability_rank == 2
+
+
+def test_a_part_of_two_colors_contradicts_neither() -> None:
+    truth = concept("pied", ["black wing", "white wing", "red bill"], [])
+    found = scored("Required:\n- white wing\n- black wing\n- black bill with white wing", truth, {})
+    assert found.contradiction == pytest.approx(1 / 3)  # the bill
+
+
+def test_no_human_list_of_cub_contradicts_itself(real: Path) -> None:
+    for entry in read_cub_human(real / "cub"):
+        phrases = (*entry.required, *entry.likely)
+        assert not any(contradicts_list(phrase, phrases) for phrase in phrases), entry.concept_id
 
 
 def test_what_all_siblings_share_leaves_a_tie() -> None:
