@@ -5,16 +5,24 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import reprlib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from finer_tasks.training.errors import RecipeError
+from finer_tasks.yaml_files import parse_yaml, read_yaml
 
+# What every part of a recipe is checked by: no unknown key, no number that is none or infinite.
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # the range of NumPy's generators, the narrowest of those seeded
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxstring = 2, 80
 T = TypeVar("T")
 
 
@@ -24,19 +32,14 @@ def read_recipe(kind: type[T], path: Path, overrides: Sequence[str] = ()) -> T:
     `overrides` are `key=value` with dots for nested keys, values in YAML ("lora.rank=64").
     """
     source = locate(path)
-    text = source.read_text(encoding="utf-8")
-    try:
-        root, raw = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{source}: not valid YAML: {error}") from error
+    root, raw = read_yaml(source, RecipeError)
     if not isinstance(raw, dict):
         raise RecipeError(f"{source}: expected keys and values, see the recipes that come with finer-tasks")
-    for override in overrides:
-        _override(raw, override)
+    given = dict(_override(raw, override) for override in overrides)
     try:
         return TypeAdapter(kind).validate_python(raw)
     except ValidationError as error:
-        raise RecipeError(_explain(kind, source, root, error)) from error
+        raise RecipeError(_explain(kind, source, root, given, error)) from error
 
 
 def locate(path: Path) -> Path:
@@ -56,33 +59,35 @@ def recipe_hash(values: Any) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
-def _override(raw: dict[str, Any], override: str) -> None:
+def _override(raw: dict[str, Any], override: str) -> tuple[tuple[str, ...], str]:
+    """Put a `key=value` into the values; returns where it went and how it was written."""
     name, equals, value = override.partition("=")
-    if not equals or not name:
+    keys = tuple(name.split("."))
+    if not equals or not all(keys):
         raise RecipeError(f"{override!r}: give key=value, for example learning_rate=1e-4")
-    *parents, last = name.split(".")
-    for parent in parents:
+    for parent in keys[:-1]:
         inner = raw.setdefault(parent, {})
         if not isinstance(inner, dict):
             raise RecipeError(f"{override!r}: {parent!r} has no keys below it")
         raw = inner
-    try:
-        raw[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{override!r}: the value is not valid YAML") from error
+    raw[keys[-1]] = parse_yaml(value, repr(override), RecipeError)[1]
+    return keys, override
 
 
-def _explain(kind: type, source: Path, root: Any, error: ValidationError) -> str:
+def _explain(kind: type, source: Path, root: Any, given: dict[tuple[str, ...], str], error: ValidationError) -> str:
     problems = []
     for item in error.errors():
         location = [str(part) for part in item["loc"]]
-        where = f"{source}:{_line(root, location)}" if _line(root, location) else f"{source}"
+        field, line = ".".join(location), _line(root, location)
+        told = next((text for keys, text in given.items() if keys == tuple(location[: len(keys)])), None)
+        where = repr(told) if told else f"{source}:{line}" if line else f"{source}"
         if item["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-            problems.append(f"{where}: unknown key {'.'.join(location)!r}.{_nearest(kind, location)}")
+            problems.append(f"{where}: unknown key {field!r}.{_nearest(kind, location)}")
         elif item["type"] in ("missing", "missing_argument"):
-            problems.append(f"{where}: key {'.'.join(location)!r} is missing.")
+            problems.append(f"{where}: key {field!r} is missing.")
         else:
-            problems.append(f"{where}: {'.'.join(location)}: {item['msg']} (found {item['input']!r}).")
+            message = item["msg"].removeprefix("Value error, ")
+            problems.append(f"{where}: {field}: {message} (found {_SHORT.repr(item['input'])}).")
     return "\n".join(problems)
 
 

@@ -24,6 +24,8 @@ import numpy as np
 import torch
 import transformers
 from PIL import Image
+from pydantic import Field
+from pydantic.dataclasses import dataclass as checked_dataclass
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.nn import functional
 from tqdm import tqdm
@@ -42,6 +44,7 @@ from finer_tasks.datasets import mini
 from finer_tasks.datasets.record import FinerRecord
 from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.prompts import Blanks, active_prompt_set, parent_level
+from finer_tasks.training.recipe import STRICT
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -62,13 +65,13 @@ NO_PARENT_SHARE = 0.3
 PATCH_SIZE = 8
 
 
-@dataclass(frozen=True)
+@checked_dataclass(frozen=True, config=STRICT)
 class Schedule:
     """Steps, images per step and peak learning rate of one stage (cosine decay, 5 % warm-up)."""
 
-    steps: int
-    batch_size: int
-    learning_rate: float
+    steps: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
 
 
 VISION = Schedule(steps=1500, batch_size=64, learning_rate=1e-3)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from finer_tasks.training.errors import RecipeError
+from finer_tasks.training.recipe import STRICT, Seed
 
-_STRICT = ConfigDict(extra="forbid")
 
-
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class DatasetShare:
     """How much of a prepared dataset's train split goes in: balanced over concepts, up to the caps.
 
@@ -26,7 +25,7 @@ class DatasetShare:
     cap_by: Literal["dataset", "superordinate"] = "dataset"
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class HeldOut:
     """What must not be seen: whole datasets, and superordinates of the datasets that are in.
 
@@ -39,7 +38,7 @@ class HeldOut:
     shared_names: Literal["drop", "keep"] = "drop"
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class GeneralSet:
     """A general instruction set in LLaVA format (JSON list or JSONL), against forgetting."""
 
@@ -49,7 +48,7 @@ class GeneralSet:
     missing_images: Literal["error", "drop"] = "error"
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class MixtureRecipe:
     """A mixture: style, datasets, what is held out, and the checks.
 
@@ -63,7 +62,7 @@ class MixtureRecipe:
     datasets: dict[str, DatasetShare | None]
     style: Literal["finer", "direct", "attributes"] = "finer"
     detail: Literal["few", "required", "required_and_likely"] = "required"
-    seed: int = 0
+    seed: Seed = 0
     held_out: HeldOut = Field(default_factory=HeldOut)
     near_duplicates: Literal["drop", "ignore"] = "drop"
     near_duplicate_bits: int = Field(default=6, ge=0, le=48)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from finer_tasks.training.recipe import STRICT, Seed
 from finer_tasks.training.tiny_llava import Schedule
 
-_STRICT = ConfigDict(extra="forbid")
 
-
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Plan:
     """What `finer reproduce mini` does.
 
@@ -27,13 +26,13 @@ class Plan:
     language: Schedule
     projector: Schedule
     held_out: Literal["Bird", "Airplane", "Car", "Dog"]
-    tuning_seeds: tuple[int, ...] = Field(min_length=1)
+    tuning_seeds: tuple[Seed, ...] = Field(min_length=1)
     tuning_steps: int = Field(ge=1)
-    seed: int = 0
+    seed: Seed = 0
     per_concept: int | None = Field(default=None, ge=1)
     detail: Literal["few", "required", "required_and_likely"] = "required"
     rank: int = Field(default=16, ge=1)
-    alpha: float = 32
+    alpha: float = Field(default=32, gt=0)
     learning_rate: float = Field(default=1e-3, gt=0)
     projector_learning_rate: float = Field(default=1e-3, gt=0)
     global_batch_size: int = Field(default=32, ge=1)

@@ -5,32 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field, field_validator
 from pydantic.dataclasses import dataclass
 
-_STRICT = ConfigDict(extra="forbid")
+from finer_tasks.training.recipe import STRICT, Seed
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Lora:
     """LoRA on every linear layer of the language model but the output layer."""
 
     rank: int = Field(default=128, ge=1)
-    alpha: float = 256
+    alpha: float = Field(default=256, gt=0)
     dropout: float = Field(default=0.05, ge=0, lt=1)
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class Evaluation:
     """FINER tasks to run on a part of their documents every so many steps, and at the end."""
 
-    tasks: tuple[str, ...]
+    tasks: tuple[str, ...] = Field(min_length=1)
     every: int = Field(default=500, ge=1)
     documents: int = Field(default=200, ge=1)
     batch_size: int = Field(default=16, ge=1)
 
 
-@dataclass(frozen=True, config=_STRICT)
+@dataclass(frozen=True, config=STRICT)
 class TrainRecipe:
     """One fine-tuning run.
 
@@ -40,17 +40,18 @@ class TrainRecipe:
     starts (error) or are left out and counted (drop), never cut.
     loss_on: answers computes the output layer only where an answer token is predicted, which is
     the same loss for less memory; all computes it everywhere.
+    dtype: of the frozen weights; what is trained is kept in float32 always.
     """
 
     model: str
     mixture: Path
     output: Path
-    seed: int = 0
+    seed: Seed = 0
     lora: Lora = Field(default_factory=Lora)
     projector: Literal["frozen", "train", "lora"] = "train"
     projector_learning_rate: float = Field(default=2e-5, gt=0)
     quantize: Literal["none", "4bit", "8bit"] = "none"
-    dtype: str = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     attention: Literal["sdpa", "eager", "flash_attention_2"] | None = None
     gradient_checkpointing: bool = False
     compile: bool = False
@@ -59,7 +60,7 @@ class TrainRecipe:
     global_batch_size: int = Field(default=64, ge=1)
     micro_batch_size: int = Field(default=8, ge=1)
     learning_rate: float = Field(default=2e-4, gt=0)
-    schedule: str = "cosine"
+    schedule: Literal["linear", "cosine", "polynomial", "constant", "constant_with_warmup", "inverse_sqrt"] = "cosine"
     warmup_ratio: float = Field(default=0.03, ge=0, lt=1)
     weight_decay: float = Field(default=0.0, ge=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
@@ -77,3 +78,20 @@ class TrainRecipe:
     fsdp: bool = False
     fsdp_config: dict[str, Any] | None = None
     deepspeed: Path | None = None
+
+    @field_validator("report_to")
+    @classmethod
+    def _can_be_reported_to(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if names:
+            from transformers.integrations import integration_utils
+
+            known, installed = (
+                integration_utils.INTEGRATION_TO_CALLBACK,
+                integration_utils.get_available_reporting_integrations(),
+            )
+            for name in names:
+                if name not in known:
+                    raise ValueError(f"{name!r} is none of {', '.join(sorted(known))}")
+                if name not in installed:
+                    raise ValueError(f"the package of {name!r} is not installed")
+        return names

@@ -1,0 +1,66 @@
+"""YAML that users write, read so that nothing in it is lost and nothing in it can exhaust the machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from finer_tasks.errors import FinerError, at_line
+
+# Far above any file that a person writes; aliases within aliases pass it in a dozen lines.
+_MOST_VALUES = 100_000
+
+
+def read_yaml(path: Path, error: type[FinerError]) -> tuple[yaml.Node | None, Any]:
+    """The nodes of a file, which know their lines, and its values; raises `error` with file and line.
+
+    Beside what is no YAML it refuses a key given twice, of which YAML would keep the last, nesting deeper than Python
+    can follow, and aliases that expand beyond all measure.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as problem:
+        line = path.read_bytes()[: problem.start].count(b"\n") + 1
+        raise error(at_line(path, line, "not UTF-8 text", "Save the file as UTF-8")) from problem
+    except OSError as problem:
+        raise error(f"{path} cannot be read: {problem.strerror}") from problem
+    return parse_yaml(text, str(path), error)
+
+
+def parse_yaml(text: str, source: str, error: type[FinerError]) -> tuple[yaml.Node | None, Any]:
+    """As read_yaml, of a text; `source` says in messages where it comes from."""
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        if root is not None and _values(root, {}, source, error) > _MOST_VALUES:
+            raise error(f"{source}: its aliases expand to more than {_MOST_VALUES:,} values. Write the values out")
+        return root, yaml.safe_load(text)
+    except RecursionError as problem:
+        raise error(f"{source}: nested too deeply") from problem
+    except yaml.MarkedYAMLError as problem:
+        mark = problem.problem_mark or problem.context_mark
+        what = problem.problem or problem.context or "not valid YAML"
+        raise error(at_line(source, mark.line + 1 if mark else 1, f"not valid YAML: {what}")) from problem
+    except (yaml.YAMLError, ValueError, OverflowError) as problem:  # a date such as 2024-13-01 is a ValueError
+        raise error(f"{source}: not valid YAML: {' '.join(str(problem).split())}") from problem
+
+
+def _values(node: yaml.Node, known: dict[int, float], source: str, error: type[FinerError]) -> float:
+    """How many values a node stands for with its aliases written out; infinitely many where it holds itself."""
+    if id(node) in known:
+        return known[id(node)]
+    known[id(node)] = float("inf")
+    inner: list[yaml.Node] = []
+    if isinstance(node, yaml.MappingNode):
+        seen: dict[str, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if isinstance(key, yaml.ScalarNode) and key.value in seen and key.tag != "tag:yaml.org,2002:merge":
+                raise error(at_line(source, line, f"key {key.value!r} is given twice, first in line {seen[key.value]}"))
+            seen[str(key.value)] = line
+            inner += [key, value]
+    elif isinstance(node, yaml.SequenceNode):
+        inner = node.value
+    known[id(node)] = 1 + sum(_values(part, known, source, error) for part in inner)
+    return known[id(node)]
