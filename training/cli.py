@@ -23,6 +23,9 @@ def _add_mixture(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     build.add_argument("overrides", nargs="*", metavar="key=value", help="values that replace the recipe's")
     build.add_argument("--output", type=Path, required=True, help="folder to write")
     build.add_argument("--overwrite", action="store_true", help="replace a mixture that is there")
+    build.add_argument(
+        "--drop-broken", action="store_true", help="leave out and count broken entries and images instead of refusing them"
+    )
     build.set_defaults(run=_build)
 
 
@@ -31,14 +34,17 @@ def _build(arguments: argparse.Namespace) -> None:
     from finer_tasks.training.mixture.recipe import MixtureRecipe
     from finer_tasks.training.recipe import read_recipe
 
-    recipe = read_recipe(MixtureRecipe, arguments.recipe, arguments.overrides)
+    overrides = [*arguments.overrides, *(["drop_broken=true"] if arguments.drop_broken else [])]
+    recipe = read_recipe(MixtureRecipe, arguments.recipe, overrides)
     card = build_mixture(recipe, arguments.output, arguments.overwrite)
     for source, count in card["counts"]["source"].items():
         say(f"{source:24} {count:>9,} conversations")
     for dataset, reasons in card["left_out"].items():
         for reason, count in reasons.items():
             if count:
-                say(f"{dataset:24} {count:>9,} images left out: {reason}")
+                say(f"{dataset:24} {count:>9,} left out: {reason}")
+    for dataset, reason in card["near_duplicates_not_checked"].items():
+        say(f"{dataset:24} its test images were not compared with: {reason}")
     for source, count in card["names_a_held_out_concept"].items():
         if source != "what":
             say(f"{source:24} {count:>9,} name a held-out concept: {card['names_a_held_out_concept']['what']}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import resource
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,11 @@ import pytest
 from datasets import load_from_disk
 from PIL import Image
 
+from finer_tasks.attributes.knowledge import ConceptAttributes, Provenance, knowledge_path, write_knowledge
+from finer_tasks.datasets.prepare import Request, prepare
+from finer_tasks.datasets.taxonomy import load_taxonomy
+from finer_tasks.errors import OutputError
+from finer_tasks.locking import locked
 from finer_tasks.training.errors import MixtureError, RecipeError
 from finer_tasks.training.mixture.build import build_mixture
 from finer_tasks.training.mixture.leakage import NameSearch, near_duplicates
@@ -18,6 +25,7 @@ from finer_tasks.training.mixture.recipe import DatasetShare, GeneralSet, HeldOu
 from finer_tasks.training.mixture.selection import Candidates, select
 from finer_tasks.training.mixture.templates import load_templates
 from finer_tasks.training.recipe import read_recipe
+from tests import official
 
 RECIPE = MixtureRecipe("t", {"mini": DatasetShare(per_concept=2)}, held_out=HeldOut(superordinates=("Dog",)))
 
@@ -44,33 +52,12 @@ def test_styles_take_the_same_images_and_hold_out_the_same(mini_data: Path, tmp_
 
 
 def test_general_entries_that_name_a_held_out_concept_are_left_out(mini_data: Path, tmp_path: Path) -> None:
-    from finer_tasks.datasets.taxonomy import load_taxonomy
-
     dog = next(c for c in load_taxonomy("mini").classes.values() if c.superordinate == "Dog").fine[0]
     said = [[{"from": "human", "value": "Hello"}, {"from": "gpt", "value": text}] for text in ("Hi", f"A {dog}!")]
     (tmp_path / "g.json").write_text(json.dumps([{"id": str(i), "conversations": turns} for i, turns in enumerate(said)]))
     card = build_mixture(replace(RECIPE, general=GeneralSet(tmp_path / "g.json", tmp_path)), tmp_path / "out")
     assert card["counts"]["source"]["general"] == 1
     assert card["names_a_held_out_concept"]["general"] == 1
-
-
-@pytest.mark.parametrize(
-    ("entry", "message"),
-    [
-        ({"id": "a"}, "expected an object with 'conversations'"),
-        ({"conversations": [{"from": "gpt", "value": "x"}]}, "turn 0 must be text of 'human'"),
-        ({"conversations": [{"from": "human", "value": "x"}]}, "the last turn must be of 'gpt'"),
-        (
-            {"image": "a.jpg", "conversations": [{"from": "human", "value": "x"}, {"from": "gpt", "value": "y"}]},
-            "exactly one <image>",
-        ),
-    ],
-)
-def test_broken_general_sets_are_refused(mini_data: Path, tmp_path: Path, entry: dict, message: str) -> None:
-    (tmp_path / "g.jsonl").write_text(json.dumps(entry) + "\n")
-    with pytest.raises(MixtureError, match=message):
-        build_mixture(replace(RECIPE, general=GeneralSet(tmp_path / "g.jsonl", tmp_path)), tmp_path / "out")
-    assert not list(tmp_path.glob("*out*"))
 
 
 def test_an_existing_folder_is_never_overwritten_unasked(mini_data: Path, tmp_path: Path) -> None:
@@ -128,3 +115,55 @@ def test_recipes_point_at_the_line_and_the_nearest_key(tmp_path: Path) -> None:
         read_recipe(MixtureRecipe, path)
     path.write_text("name: x\ndatasets: {mini: }\n")
     assert read_recipe(MixtureRecipe, path, ["seed=3", "held_out.superordinates=[Dog]"]).held_out.superordinates == ("Dog",)
+
+
+def test_the_card_counts_what_is_kept_and_names_what_could_not_be_compared(mini_data: Path, tmp_path: Path) -> None:
+    recipe = replace(RECIPE, held_out=HeldOut(datasets=("dogs",)))  # not prepared; its Basset is four concepts of mini
+    card = build_mixture(recipe, tmp_path / "out")
+    counts, kept = card["counts"], 60 * 2
+    assert card["names_a_held_out_concept"]["mini/finer"] == 4 * 2
+    assert card["conversations"] == len(rows_of(tmp_path / "out")) == kept
+    assert sum(counts["superordinate"].values()) == kept
+    assert counts["concepts"] == 60
+    assert sum(number for template, number in counts["template"].items() if template.startswith("fine_question")) == kept
+    assert card["near_duplicates_not_checked"] == {"dogs": "not prepared"}
+
+
+def test_images_that_are_near_to_any_test_set_or_cannot_be_decoded_are_left_out(tmp_path: Path) -> None:
+    roots = {"cub": official.cub(tmp_path / "cub"), "nabirds": official.nabirds(tmp_path / "nabirds")}
+    splits = {}
+    for name, root in roots.items():
+        splits[name] = load_from_disk(str(prepare(Request(name, root, allow_partial=True)).data))
+        concepts = set(splits[name]["train"]["concept_id"])
+        lists = [ConceptAttributes(key, key, ("red cap",), (), Provenance("made up")) for key in concepts]
+        write_knowledge(knowledge_path(name), lists)
+    near, other = (roots["cub"] / path for path in splits["cub"]["train"]["image"])
+    shutil.copy(roots["nabirds"] / splits["nabirds"]["test"]["image"][0], near)
+    recipe = MixtureRecipe("t", {"cub": None, "nabirds": None})
+    card = build_mixture(recipe, tmp_path / "out")
+    assert card["left_out"]["cub"]["near-duplicate of a test image"] == 1
+    assert [row["image"] for row in rows_of(tmp_path / "out") if row["image"].startswith("cub")] == [
+        f"cub/images/{other.parent.name}/{other.name}"
+    ]
+
+    near.write_bytes(near.read_bytes()[:60])
+    recipe = replace(recipe, near_duplicates="ignore")
+    with pytest.raises(MixtureError, match=rf"1 images of cub cannot be decoded, .*{near.name}.*--drop-broken"):
+        build_mixture(recipe, tmp_path / "again")
+    card = build_mixture(replace(recipe, drop_broken=True), tmp_path / "again")
+    assert card["left_out"]["cub"]["image that cannot be decoded"] == 1
+    assert card["counts"]["source"]["cub/finer"] == 1
+
+
+def test_two_builds_into_one_folder_are_refused_and_a_full_disk_leaves_nothing(mini_data: Path, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with locked(tmp_path / "a/out"), pytest.raises(OutputError, match="being written by another process"):
+        build_mixture(RECIPE, tmp_path / "a/out")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limit[1]))
+    try:
+        with pytest.raises(OutputError, match="out cannot be written: File too large"):
+            build_mixture(RECIPE, tmp_path / "a/out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert list((tmp_path / "a").iterdir()) == []

@@ -50,7 +50,7 @@ def test_a_broken_recipe_is_refused_at_its_line(tmp_path: Path, text: str, messa
 
 def test_a_recipe_that_is_no_utf8_names_its_line(tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_bytes(TRAIN.encode() + b"# gr\xfc\xdfe\n")
-    with pytest.raises(RecipeError, match="r.yaml:4: not UTF-8 text. Save the file as UTF-8"):
+    with pytest.raises(RecipeError, match=r"r.yaml:4: not UTF-8 text. Save the file as UTF-8"):
         read_recipe(TrainRecipe, tmp_path / "r.yaml")
 
 
@@ -77,7 +77,7 @@ def test_a_broken_override_is_named_as_it_was_written(tmp_path: Path, override: 
 
 def test_mixtures_and_plans_are_checked_alike(tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_text("name: x\ndatasets: {mini: }\nseed: -1\n")
-    with pytest.raises(RecipeError, match="m.yaml:3: seed"):
+    with pytest.raises(RecipeError, match=r"m.yaml:3: seed"):
         read_recipe(MixtureRecipe, tmp_path / "m.yaml")
     for wrong in ("seed=-1", "vision.steps=0", "projector.learning_rate=.nan", "tuning_seeds=[0, -1]", "alpha=.inf"):
         with pytest.raises(RecipeError, match=wrong.partition("=")[0]):

@@ -19,28 +19,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import Dataset, Features, Value, load_from_disk
+from datasets import Dataset, Features, Value
 from datasets import List as ListOf
+from datasets.exceptions import DatasetGenerationError
 from tqdm import tqdm
 
 import finer_tasks
-from finer_tasks.attributes.knowledge import Knowledge, load_knowledge
-from finer_tasks.datasets.prepare import ensure_mini
-from finer_tasks.datasets.prepared import Prepared, load_prepared
-from finer_tasks.datasets.taxonomy import DATASETS, Taxonomy, load_taxonomy
+from finer_tasks.datasets.taxonomy import DATASETS
+from finer_tasks.locking import locked
 from finer_tasks.training.errors import MixtureError
-from finer_tasks.training.mixture.conversations import make_entry
+from finer_tasks.training.mixture.conversations import Entry, make_entry
 from finer_tasks.training.mixture.general import FOLDER as GENERAL
 from finer_tasks.training.mixture.general import GeneralEntries
-from finer_tasks.training.mixture.leakage import (
-    NameSearch,
-    concept_names,
-    concepts_of,
-    near_duplicates,
-    perceptual_hashes,
-)
-from finer_tasks.training.mixture.recipe import DatasetShare, MixtureRecipe
-from finer_tasks.training.mixture.selection import Candidates, select, spread
+from finer_tasks.training.mixture.leakage import NameSearch, concept_names, concepts_of
+from finer_tasks.training.mixture.parts import Part, fetch, read_part
+from finer_tasks.training.mixture.recipe import MixtureRecipe
+from finer_tasks.training.mixture.selection import spread
 from finer_tasks.training.recipe import recipe_hash
 from finer_tasks.writing import replacing
 
@@ -56,15 +50,11 @@ _CHUNK = 4096
 
 
 @dataclass
-class _Part:
-    """One dataset of the mixture: its train table, the images chosen, and what was left out."""
+class _General:
+    """The general set and the numbers of the entries chosen."""
 
-    prepared: Prepared
-    table: Any
-    taxonomy: Taxonomy
-    knowledge: Knowledge
+    entries: GeneralEntries
     chosen: np.ndarray
-    left_out: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -78,135 +68,95 @@ class _Account:
     named: Counter[str] = field(default_factory=Counter)
     content: Any = field(default_factory=hashlib.sha256)
 
+    def count(self, row: Mapping[str, Any], entry: Entry | None) -> None:
+        """Add a conversation that is kept; `entry` where it is of a dataset, None where it is of the general set."""
+        self.by_source[row["source"]] += 1
+        if entry is not None:
+            self.by_template.update(entry.templates)
+            self.by_concept[entry.concept] += 1
+            self.by_superordinate[entry.superordinate] += 1
+
 
 def build_mixture(recipe: MixtureRecipe, output: Path, overwrite: bool = False) -> dict[str, Any]:
     """Build the mixture and return its card; raises MixtureError, and leaves what was there on any error."""
     recipe.check(DATASETS)
-    if output.exists() and not (overwrite and (output / "card.json").exists()):
-        raise MixtureError(f"{output} exists; give another --output, or --overwrite to replace a mixture")
-    with replacing(output) as temporary:
-        (temporary / "images").mkdir(parents=True)
-        parts = [_part(recipe, name) for name in recipe.datasets]
-        general = GeneralEntries(recipe.general) if recipe.general else None
-        account = _write_conversations(recipe, parts, general, temporary)
-        _write_arrow(temporary)
-        _link_images(recipe, parts, temporary / "images")
-        card = _card(recipe, parts, general, account)
-        (temporary / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    with locked(output):
+        if output.exists() and not (overwrite and (output / "card.json").exists()):
+            raise MixtureError(f"{output} exists; give another --output, or --overwrite to replace a mixture")
+        with replacing(output) as temporary:
+            (temporary / "images").mkdir(parents=True)
+            unchecked: dict[str, str] = {}
+            parts = [read_part(recipe, name, unchecked) for name in recipe.datasets]
+            general = _general(recipe, temporary)
+            account = _write_conversations(recipe, parts, general, temporary)
+            _write_arrow(temporary)
+            _link_images(recipe, parts, temporary / "images")
+            card = _card(recipe, parts, general, account) | {"near_duplicates_not_checked": unchecked}
+            (temporary / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     return card
 
 
-def _part(recipe: MixtureRecipe, name: str) -> _Part:
-    prepared = ensure_mini() if name == "mini" else load_prepared(name)
-    prepared.check("train")
-    knowledge = load_knowledge(name)
-    table = load_from_disk(str(prepared.data))["train"]
-    concepts = np.array(table["concept_id"][:], dtype=object)
-    superordinates = np.array(table["superordinate"][:], dtype=object)
-    told = {key for key, entry in knowledge.concepts.items() if entry.required}
-    reasons = {
-        "held-out superordinate": np.isin(superordinates, list(recipe.held_out.superordinates)),
-        "no attributes of the concept": ~np.isin(concepts, list(told)),
-        "near-duplicate of a test image": _near_duplicates(recipe, prepared, len(table)),
-    }
-    allowed = np.ones(len(table), dtype=bool)
-    left_out = {}
-    for reason, mask in reasons.items():
-        left_out[reason] = int((mask & allowed).sum())
-        allowed &= ~mask
-    _require_superordinates(recipe, superordinates, name)
-    codes, groups = (np.unique(column.astype(str), return_inverse=True)[1] for column in (concepts, superordinates))
-    order = sorted(DATASETS).index(name)
-    chosen = select(Candidates(codes, groups, allowed), recipe.datasets[name] or DatasetShare(), (recipe.seed, order))
-    left_out["over a cap"] = int(allowed.sum()) - len(chosen)
+def _general(recipe: MixtureRecipe, folder: Path) -> _General | None:
+    if recipe.general is None:
+        return None
+    entries = GeneralEntries(recipe.general, folder, recipe.drop_broken)
+    chosen = entries.choose(recipe.general.samples, np.random.default_rng((recipe.seed, 1)))
     if not len(chosen):
-        raise MixtureError(f"nothing is left of {name}: " + ", ".join(f"{n} {reason}" for reason, n in left_out.items() if n))
-    return _Part(prepared, table, load_taxonomy(name), knowledge, chosen, left_out)
+        why = ", ".join(f"{count} {reason}" for reason, count in entries.left_out.items()) or "it holds no entry"
+        raise MixtureError(f"nothing is left of general.file {recipe.general.file}: {why}")
+    return _General(entries, chosen)
 
 
-def _require_superordinates(recipe: MixtureRecipe, superordinates: np.ndarray, name: str) -> None:
-    there = set(superordinates)
-    if len(recipe.datasets) == 1 and not set(recipe.held_out.superordinates) <= there:
-        wrong = sorted(set(recipe.held_out.superordinates) - there)[0]
-        raise MixtureError(f"held-out superordinate {wrong!r} is none of {name}; it has {', '.join(sorted(there))}")
-
-
-def _near_duplicates(recipe: MixtureRecipe, prepared: Prepared, size: int) -> np.ndarray:
-    """Train images too close to a test image of the dataset itself or of a held-out one."""
-    found = np.zeros(size, dtype=bool)
-    if recipe.near_duplicates == "ignore":
-        return found
-    train = perceptual_hashes(prepared, "train")
-    for name in (prepared.manifest.dataset, *recipe.held_out.datasets):
-        other = prepared if name == prepared.manifest.dataset else load_prepared(name)
-        if "test" in other.manifest.splits:
-            found |= near_duplicates(train, perceptual_hashes(other, "test"), recipe.near_duplicate_bits)
-    return found
-
-
-def _write_conversations(recipe: MixtureRecipe, parts: list[_Part], general: GeneralEntries | None, folder: Path) -> _Account:
+def _write_conversations(recipe: MixtureRecipe, parts: list[Part], general: _General | None, folder: Path) -> _Account:
     account = _Account()
     held_out = [concept for name in recipe.held_out.datasets for concept in concepts_of(name)]
     search = NameSearch(concept_names(held_out) | _names_below(recipe, parts))
-    total = sum(len(part.chosen) for part in parts) + (len(general) if general else 0)
+    total = sum(len(part.chosen) for part in parts) + (len(general.chosen) if general else 0)
     with (folder / "conversations.jsonl").open("w", encoding="utf-8") as file:
-        for row in tqdm(_rows(recipe, parts, general, account), total=total, desc="conversations", mininterval=1):
+        for row, entry in tqdm(_rows(recipe, parts, general), total=total, desc="conversations", mininterval=1):
             if search.find("\n".join(turn["value"] for turn in row["conversations"])):
                 account.named[row["source"]] += 1
                 if recipe.held_out.shared_names == "drop":
                     continue
             line = json.dumps(row, ensure_ascii=False) + "\n"
             account.content.update(line.encode())
-            account.by_source[row["source"]] += 1
+            account.count(row, entry)
             file.write(line)
+    if not account.by_source:
+        raise MixtureError("nothing is left: every conversation names a held-out concept")
     return account
 
 
-def _names_below(recipe: MixtureRecipe, parts: list[_Part]) -> set[str]:
+def _names_below(recipe: MixtureRecipe, parts: list[Part]) -> set[str]:
     """Names of the fine concepts of the held-out superordinates."""
     held = set(recipe.held_out.superordinates)
     return concept_names(concept for part in parts for concept in part.prepared.concepts() if concept.superordinate in held)
 
 
-def _rows(
-    recipe: MixtureRecipe, parts: list[_Part], general: GeneralEntries | None, account: _Account
-) -> Iterator[dict[str, Any]]:
+def _rows(recipe: MixtureRecipe, parts: list[Part], general: _General | None) -> Iterator[tuple[dict[str, Any], Entry | None]]:
     """All conversations in one random order over all datasets; the order is the same for every style."""
-    places = [np.stack([np.full(len(part.chosen), number), part.chosen], 1) for number, part in enumerate(parts)]
-    if general is not None:
-        rng = np.random.default_rng((recipe.seed, 1))
-        wanted = min(len(general), recipe.general.samples or len(general)) if recipe.general else 0
-        places.append(np.stack([np.full(wanted, len(parts)), rng.permutation(len(general))[:wanted]], 1))
-    order = np.concatenate(places)
+    chosen = [part.chosen for part in parts] + ([general.chosen] if general else [])
+    order = np.concatenate([np.stack([np.full(len(taken), number), taken], 1) for number, taken in enumerate(chosen)])
     order = order[np.random.default_rng((recipe.seed, 0)).permutation(len(order))]
     for start in range(0, len(order), _CHUNK):
         chunk = order[start : start + _CHUNK]
-        docs = [_fetch(part, chunk[chunk[:, 0] == number, 1]) for number, part in enumerate(parts)]
+        docs = [fetch(part, chunk[chunk[:, 0] == number, 1]) for number, part in enumerate(parts)]
         for number, index in chunk.tolist():
-            if number == len(parts):
-                row = general[index]  # type: ignore[index]
-                yield row | {"image": f"{GENERAL}/{row['image']}" if row["image"] else ""}
+            if general is not None and number == len(parts):
+                row = general.entries[index]
+                yield row | {"image": f"{GENERAL}/{row['image']}" if row["image"] else ""}, None
                 continue
             part, doc = parts[number], next(docs[number])
             entry = make_entry(recipe, doc, part.taxonomy, part.knowledge[doc["concept_id"]])
-            account.by_template.update(entry.templates)
-            account.by_concept[f"{part.prepared.manifest.dataset}/{doc['concept_id']}"] += 1
-            account.by_superordinate[doc["superordinate"]] += 1
-            yield dict(entry.row)
-
-
-def _fetch(part: _Part, indices: np.ndarray) -> Iterator[Mapping[str, Any]]:
-    """Rows of a part's table in the order of the indices, read at once."""
-    if not len(indices):
-        return iter(())
-    columns = part.table[indices.tolist()]
-    names = ("id", "image", "superordinate", "coarse", "fine", "concept_id")
-    return (dict(zip(names, values, strict=True)) for values in zip(*(columns[name] for name in names), strict=True))
+            yield dict(entry.row), entry
 
 
 def _write_arrow(folder: Path) -> None:
     rows = partial(_lines, folder / "conversations.jsonl")
-    made = Dataset.from_generator(rows, features=FEATURES, cache_dir=str(folder / "cache"))
+    try:
+        made = Dataset.from_generator(rows, features=FEATURES, cache_dir=str(folder / "cache"))
+    except DatasetGenerationError as error:
+        raise error.__cause__ or error from None  # what the disk refused
     made.save_to_disk(str(folder / "arrow"))
     del made
     shutil.rmtree(folder / "cache", ignore_errors=True)
@@ -217,7 +167,7 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
         yield from (json.loads(line) for line in file)
 
 
-def _link_images(recipe: MixtureRecipe, parts: list[_Part], folder: Path) -> None:
+def _link_images(recipe: MixtureRecipe, parts: list[Part], folder: Path) -> None:
     for part in parts:
         target = folder / part.prepared.manifest.dataset
         if part.prepared.manifest.embedded:
@@ -232,7 +182,7 @@ def _link_images(recipe: MixtureRecipe, parts: list[_Part], folder: Path) -> Non
         (folder / GENERAL).symlink_to(recipe.general.images.resolve(), target_is_directory=True)
 
 
-def _card(recipe: MixtureRecipe, parts: list[_Part], general: GeneralEntries | None, account: _Account) -> dict[str, Any]:
+def _card(recipe: MixtureRecipe, parts: list[Part], general: _General | None, account: _Account) -> dict[str, Any]:
     values = asdict(recipe)
     return {
         "name": recipe.name,
@@ -246,7 +196,7 @@ def _card(recipe: MixtureRecipe, parts: list[_Part], general: GeneralEntries | N
             "template": dict(sorted(account.by_template.items())),
         },
         "left_out": {part.prepared.manifest.dataset: part.left_out for part in parts}
-        | ({GENERAL: {"missing image": general.missing}} if general is not None else {}),
+        | ({GENERAL: dict(general.entries.left_out)} if general is not None else {}),
         "names_a_held_out_concept": {"what": recipe.held_out.shared_names, **dict(account.named)},
         "data": {
             part.prepared.manifest.dataset: {

@@ -18,15 +18,12 @@ IMAGE = "<image>"
 
 @dataclass(frozen=True)
 class Entry:
-    """One conversation, and which template each turn took (slot/number)."""
+    """One conversation, which template each turn took (slot/number), and what it is about (concept: dataset/concept_id)."""
 
     row: Mapping[str, Any]
     templates: tuple[str, ...]
-
-    @property
-    def text(self) -> str:
-        """All turns, for the search for names."""
-        return "\n".join(turn["value"] for turn in self.row["conversations"])
+    concept: str
+    superordinate: str
 
 
 def make_entry(recipe: MixtureRecipe, doc: Mapping[str, Any], taxonomy: Taxonomy, lists: ConceptAttributes) -> Entry:
@@ -58,7 +55,7 @@ def make_entry(recipe: MixtureRecipe, doc: Mapping[str, Any], taxonomy: Taxonomy
             {"from": speaker, "value": value} for turn in turns for speaker, value in zip(("human", "gpt"), turn, strict=True)
         ],
     }
-    return Entry(row, tuple(used))
+    return Entry(row, tuple(used), f"{dataset}/{doc['concept_id']}", doc["superordinate"])
 
 
 def chosen_attributes(detail: str, lists: ConceptAttributes, rng: random.Random) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import imagehash
@@ -16,6 +17,7 @@ from finer_tasks.datasets.prepared import Prepared, data_dir, load_prepared
 from finer_tasks.datasets.taxonomy import Concept, load_taxonomy
 from finer_tasks.errors import DatasetContentError, NotPreparedError
 from finer_tasks.metrics.classification import normalize
+from finer_tasks.writing import replacing
 
 _HASHES = 3  # one 64-bit perceptual hash for each colour channel, since siblings may differ in colour alone
 _CHUNK = 256
@@ -26,10 +28,10 @@ def perceptual_hashes(prepared: Prepared, split: str) -> np.ndarray:
 
     Images that cannot be decoded get a hash of zeros and are found by nobody.
     """
-    folder = data_dir() / "hashes"
-    path = folder / f"{prepared.manifest.dataset}-{split}-{prepared.manifest.split_fingerprints[split][:16]}.npy"
+    path = data_dir() / "hashes" / f"{prepared.manifest.dataset}-{split}-{prepared.manifest.split_fingerprints[split][:16]}.npy"
     if path.exists():
-        return np.load(path)
+        with suppress(OSError, ValueError, EOFError):  # a damaged cache is made anew
+            return np.load(path)
     table = load_from_disk(str(prepared.data))[split]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         rows = list(
@@ -41,10 +43,8 @@ def perceptual_hashes(prepared: Prepared, split: str) -> np.ndarray:
             )
         )
     hashes = np.array(rows, dtype=np.uint64).reshape(-1, _HASHES)
-    folder.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{os.getpid()}.npy")
-    np.save(fresh, hashes)
-    os.replace(fresh, path)
+    with replacing(path) as fresh, fresh.open("wb") as file:
+        np.save(file, hashes)
     return hashes
 
 

@@ -55,7 +55,8 @@ class MixtureRecipe:
     style: finer (three turns: coarse label, attributes, fine label), direct (one turn, fine label) or
     attributes (the first two turns of finer). detail: which attributes are told: few (three of the
     required ones), required, or required_and_likely (the paper's second open question).
-    Recipes that differ in style or detail alone choose the same images.
+    Recipes that differ in style or detail alone choose the same images. drop_broken: leave out and count what cannot be
+    used (malformed entries of the general set, images that cannot be decoded) instead of refusing the whole.
     """
 
     name: str
@@ -67,6 +68,7 @@ class MixtureRecipe:
     near_duplicates: Literal["drop", "ignore"] = "drop"
     near_duplicate_bits: int = Field(default=6, ge=0, le=48)
     general: GeneralSet | None = None
+    drop_broken: bool = False
 
     def check(self, known: tuple[str, ...]) -> None:
         """Raise RecipeError if a dataset is unknown or both in and held out."""
