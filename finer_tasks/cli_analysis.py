@@ -20,6 +20,7 @@ def add_gap(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     gap.add_argument("--tasks", default="finer_mini_fine", help="direct coarse or fine tasks, joined by commas")
     gap.add_argument("--batch_size", default="1")
     gap.add_argument("--limit", help="documents a task")
+    gap.add_argument("--allow", default="", metavar="NAMES", help="what may differ between arms, joined by commas")
     gap.add_argument("--plots", type=Path, metavar="DIR", help="write PNG and SVG plots")
     gap.add_argument("--json", action="store_true")
     gap.set_defaults(run=_gap)
@@ -39,7 +40,8 @@ def _gap(arguments: argparse.Namespace) -> None:
         )
     if not folders:
         raise ResultsError("give result folders, or --model, --model_args and --tasks to run the evaluations first")
-    found = gaps([read_run(folder) for folder in folders])
+    allow = [name.strip() for name in arguments.allow.split(",") if name.strip()]
+    found = gaps([read_run(folder) for folder in folders], allow)
     if arguments.json:
         print(json.dumps(without_nan([dataclasses.asdict(gap) for gap in found]), indent=2))
     else:

@@ -8,8 +8,9 @@ which tells the ranks down to genus as the paper does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -19,8 +20,24 @@ from finer_tasks.results.reading import Run, Sample, TaskRun
 
 ARMS = {"direct": "image", "text": "text", "both": "both", "attrseek": "attrseek", "attrseek1": "attrseek1",
         "cot": "cot", "cot_fewshot": "cot_fewshot", "parent_only": "parent_only"}  # fmt: skip
-# What must agree for two arms to be comparable.
-_SAME = ("prompt_set", "prompt_hash", "data_fingerprint", "data_source")
+Side = tuple[Run, TaskRun]
+# Arms reason at different length: what they may say before they are cut off is part of the arm.
+_OF_THE_ARM = ("max_new_tokens", "until")
+
+
+def _identity(*keys: str) -> Callable[[Side], Any]:
+    return lambda side: tuple(side[1].identity.get(key) for key in keys)
+
+
+# What must agree for two arms to be comparable, by the name under which it may be allowed to differ.
+CONDITIONS: Mapping[str, Callable[[Side], Any]] = {
+    "model": lambda side: side[0].model,
+    "weights": _identity("weights"),
+    "prompts": _identity("prompt_set", "prompt_hash"),
+    "data": _identity("data_fingerprint", "data_source"),
+    "scoring": _identity("scoring"),
+    "decoding": lambda side: {key: value for key, value in side[1].generation.items() if key not in _OF_THE_ARM},
+}
 
 
 @dataclass(frozen=True)
@@ -59,26 +76,34 @@ class Gap:
     notes: tuple[str, ...]
 
 
-def gaps(runs: Sequence[Run], seed: int = 0) -> list[Gap]:
-    """One Gap for each dataset and level that has the image arm; raises ResultsError where arms are not comparable."""
-    tasks = [task for run in runs for task in run.tasks if task.samples and "em" in task.samples[0].items]
-    groups: dict[tuple[str, str], dict[str, TaskRun]] = {}
-    for task in tasks:
+def gaps(runs: Sequence[Run], allow: Collection[str] = (), seed: int = 0) -> list[Gap]:
+    """One Gap for each dataset and level that has the image arm; raises ResultsError where arms are not comparable.
+
+    `allow` names conditions of CONDITIONS that may differ between arms; a note says so.
+    """
+    if unknown := sorted(set(allow) - set(CONDITIONS)):
+        raise ResultsError(f"--allow {unknown[0]}: unknown; known are {', '.join(CONDITIONS)}")
+    groups: dict[tuple[str, str], dict[str, Side]] = {}
+    for side in [(run, task) for run in runs for task in run.tasks]:
+        task = side[1]
+        if not task.names_concepts:
+            continue
         identity = task.identity
         if identity["variant"] in ARMS and identity["parent"] == "gold" and identity["level"] in ("coarse", "fine"):
             arms = groups.setdefault((identity["dataset"], identity["level"]), {})
             name = ARMS[identity["variant"]]
             if name in arms:
                 raise ResultsError(f"{task.name} is in more than one of the results; give one run of each task")
-            arms[name] = task
-    found = [_gap(dataset, level, arms, seed) for (dataset, level), arms in sorted(groups.items()) if "image" in arms]
+            arms[name] = side
+    found = [_gap(dataset, level, arms, allow, seed) for (dataset, level), arms in sorted(groups.items()) if "image" in arms]
     if not found:
         raise ResultsError("no direct coarse or fine task among the results; the gap is measured against the image arm")
     return found
 
 
-def _gap(dataset: str, level: str, arms: Mapping[str, TaskRun], seed: int) -> Gap:
-    _require_comparable(arms)
+def _gap(dataset: str, level: str, sides: Mapping[str, Side], allow: Collection[str], seed: int) -> Gap:
+    differing = _require_comparable(sides, allow)
+    arms = {name: task for name, (_, task) in sides.items()}
     samples = {name: {s.record["id"]: s for s in task.samples} for name, task in arms.items()}
     ids = list(samples["image"])
     concept_of = [str(samples["image"][i].record["concept_id"]) for i in ids]
@@ -104,21 +129,26 @@ def _gap(dataset: str, level: str, arms: Mapping[str, TaskRun], seed: int) -> Ga
         by_coarse=_differences(coarse_of, em["text"], em["image"]) if has_text else {},
         by_concept=by_concept,
         widest=tuple(sorted(((k, t - i) for k, (t, i) in by_concept.items()), key=lambda item: (-item[1], item[0]))),
-        notes=_notes(dataset, arms),
+        notes=_notes(dataset, arms, differing),
     )
 
 
-def _require_comparable(arms: Mapping[str, TaskRun]) -> None:
-    """All arms on the same documents, prompts and data."""
-    image = arms["image"]
+def _require_comparable(sides: Mapping[str, Side], allow: Collection[str]) -> list[str]:
+    """All arms from the same model, on the same documents, prompts and data; returns what is allowed to differ and does."""
+    image = sides["image"][1]
     wanted = {sample.record["id"] for sample in image.samples}
-    for task in arms.values():
-        for key in _SAME:
-            if task.identity[key] != image.identity[key]:
+    differing = set()
+    for side in sides.values():
+        task = side[1]
+        for name, read in CONDITIONS.items():
+            one, other = read(side), read(sides["image"])
+            if one != other and name not in allow:
                 raise ResultsError(
-                    f"{task.name} and {image.name} cannot be compared: {key} is {task.identity[key]!r} in one "
-                    f"and {image.identity[key]!r} in the other"
+                    f"{task.name} and {image.name} cannot be compared: {name} differs: {one!r} and {other!r}. "
+                    f"Evaluate both alike, or compare all the same with --allow {name}"
                 )
+            if one != other:
+                differing.add(name)
         found = {sample.record["id"] for sample in task.samples}
         if found != wanted:
             example = sorted(found ^ wanted)[0]
@@ -126,6 +156,7 @@ def _require_comparable(arms: Mapping[str, TaskRun]) -> None:
                 f"{task.name} and {image.name} cannot be compared: they have {len(found)} and {len(wanted)} documents, "
                 f"{len(found ^ wanted)} of them in one only, for example {example}. Run both with the same --limit"
             )
+    return sorted(differing)
 
 
 def _knows_sees(text: np.ndarray, image: np.ndarray, resample: Clusters) -> dict[str, Estimate]:
@@ -139,19 +170,17 @@ def _knows_sees(text: np.ndarray, image: np.ndarray, resample: Clusters) -> dict
 
 
 def _means(keys: Sequence[str], text: np.ndarray, image: np.ndarray) -> dict[str, tuple[float, float]]:
-    found = {}
-    for key in sorted(set(keys)):
-        mask = np.array([own == key for own in keys])
-        found[key] = (float(text[mask].mean()), float(image[mask].mean()))
-    return found
+    names, index, counts = np.unique(np.array(keys), return_inverse=True, return_counts=True)
+    of_text, of_image = (np.bincount(index, weights=scores) / counts for scores in (text, image))
+    return {str(name): (float(t), float(i)) for name, t, i in zip(names, of_text, of_image, strict=True)}
 
 
 def _differences(keys: Sequence[str], text: np.ndarray, image: np.ndarray) -> dict[str, float]:
     return {key: of_text - of_image for key, (of_text, of_image) in _means(keys, text, image).items()}
 
 
-def _notes(dataset: str, arms: Mapping[str, TaskRun]) -> tuple[str, ...]:
-    notes = []
+def _notes(dataset: str, arms: Mapping[str, TaskRun], differing: Sequence[str]) -> tuple[str, ...]:
+    notes = [f"compared although {', '.join(differing)} differ between the arms"] if differing else []
     if dataset == "inat" and "text" in arms:
         notes.append("the text arm tells the ranks down to genus, the image arm does not: part of the difference is theirs")
     if "text" in arms and "parent_only" not in arms:

@@ -65,10 +65,26 @@ def test_intervals_hold_the_value_and_are_the_same_every_time() -> None:
     assert "parent_only" in one[0].notes[0]
 
 
-@pytest.mark.parametrize("key", ["prompt_hash", "data_fingerprint"])
-def test_other_prompts_or_data_are_refused(key: str) -> None:
-    with pytest.raises(ResultsError, match=f"cannot be compared: {key} is 'other' in one"):
-        gaps([run(IMAGE, task("text", [], **{key: "other"}))])
+@pytest.mark.parametrize(
+    ("key", "allow"), [("prompt_hash", "prompts"), ("data_fingerprint", "data"), ("scoring", "scoring"), ("weights", "weights")]
+)
+def test_other_prompts_data_scoring_or_weights_are_refused_unless_allowed(key: str, allow: str) -> None:
+    runs = [run(IMAGE, task("text", [], **{key: "other"}))]
+    with pytest.raises(ResultsError, match=f"cannot be compared: {allow} differs: .*'other'.* --allow {allow}"):
+        gaps(runs)
+    assert gaps(runs, [allow])[0].notes[0] == f"compared although {allow} differ between the arms"
+
+
+def test_arms_of_two_models_or_decodings_are_refused() -> None:
+    with pytest.raises(ResultsError, match=r"model differs: 'other \(7b\)' and 'm'"):
+        gaps([run(IMAGE), replace(run(TEXT), model="other (7b)")])
+    sampled = replace(TEXT, generation={"do_sample": True})
+    with pytest.raises(ResultsError, match=r"decoding differs: {'do_sample': True} and {}"):
+        gaps([run(IMAGE, sampled)])
+    longer = replace(TEXT, generation={"max_new_tokens": 256})
+    assert gaps([run(IMAGE, longer)])[0].notes == gaps([run(IMAGE, TEXT)])[0].notes
+    with pytest.raises(ResultsError, match="--allow weather: unknown"):
+        gaps([run(IMAGE, TEXT)], ["weather"])
 
 
 def test_other_documents_are_refused_and_named() -> None:

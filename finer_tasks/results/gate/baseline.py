@@ -50,7 +50,17 @@ def read_baseline(path: Path) -> Measured:
             raw = _UPGRADES[schema](raw)
         tasks = {name: _task(name, columns) for name, columns in raw["tasks"].items()}
         return Measured(str(path), raw["model"], raw["settings"], tasks)
-    except (OSError, EOFError, zlib.error, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (
+        OSError,
+        EOFError,
+        zlib.error,
+        ArithmeticError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise ResultsError(f"{path} is damaged ({error!r}). Restore it, or make it again with `finer baseline make`") from error
 
 
@@ -66,7 +76,7 @@ def _columns(task: MeasuredTask) -> dict[str, Any]:
 
 
 def _short(score: float) -> float | int:
-    return int(score) if score == int(score) else round(score, 6)
+    return int(score) if score == int(score) else score
 
 
 def _task(name: str, columns: Mapping[str, Any]) -> MeasuredTask:

@@ -33,8 +33,8 @@ def print_gate(gate: Gate, console: Console) -> None:
     confidence = 100 * (1 - 2 * gate.policy.alpha)
     console.print(
         f"interval: {confidence:.0f} %, its lower end one-sided at {gate.policy.alpha:g}. p: the larger of the exact McNemar "
-        "test (0/1 scores) and a sign-flip test over concepts, adjusted over tasks. detectable: smallest true drop found with "
-        f"power {gate.policy.power:g}.",
+        "test (0/1 scores) and a sign-flip test over concepts, adjusted over tasks. detectable: smallest true drop of one task "
+        f"that would be found with power {gate.policy.power:g}.",
         style="dim",
         soft_wrap=True,
     )
@@ -52,7 +52,7 @@ def _cells(verdict: Verdict) -> tuple[str, ...]:
         f"{found.difference:+.4f}",
         f"{found.low:+.4f} to {found.high:+.4f}",
         f"{verdict.p_holm:.2g}",
-        f"{found.detectable:.4f}",
+        "none" if found.detectable is None else f"{found.detectable:.4f}",
         verdict.outcome,
     )
 
@@ -117,13 +117,15 @@ def as_junit(gate: Gate) -> str:
     failing = [v for v in gate.verdicts if _fails(gate, v)]
     suite = ElementTree.Element("testsuite", name="finer regress", tests=str(len(gate.verdicts)), failures=str(len(failing)))
     for verdict in gate.verdicts:
-        case = ElementTree.SubElement(suite, "testcase", classname=f"finer.{verdict.metric}", name=verdict.task)
-        text = f"{verdict.outcome}: {verdict.reason}"
+        name = harmless(verdict.task)  # XML has no control characters at all
+        case = ElementTree.SubElement(suite, "testcase", classname=f"finer.{verdict.metric}", name=name)
+        text = harmless(f"{verdict.outcome}: {verdict.reason}")
+        row = harmless(" | ".join(_cells(verdict)))
         if verdict in failing:
-            ElementTree.SubElement(case, "failure", message=text, type=verdict.outcome).text = " | ".join(_cells(verdict))
+            ElementTree.SubElement(case, "failure", message=text, type=verdict.outcome).text = row
         elif verdict.outcome != "passed":
             ElementTree.SubElement(case, "skipped", message=text)
-        ElementTree.SubElement(case, "system-out").text = " | ".join(_cells(verdict))
+        ElementTree.SubElement(case, "system-out").text = row
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 
 
@@ -151,10 +153,11 @@ def as_annotations(gate: Gate) -> str:
     """Lines that GitHub Actions shows beside the job."""
     kinds: dict[Outcome, str] = {"passed": "notice", "regressed": "error", "inconclusive": "warning"}
     return "".join(
-        f"::{kinds[v.outcome]} title=finer regress {v.task}::{v.outcome}: {v.reason}\n" for v in gate.verdicts
+        f"::{kinds[v.outcome]} title=finer regress {harmless(v.task)}::{v.outcome}: {harmless(v.reason)}\n"
+        for v in gate.verdicts
     )  # fmt: skip
 
 
 def _plain(text: str) -> str:
     """Text that Markdown shows as it is."""
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "\\`")
+    return harmless(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "\\`")

@@ -11,9 +11,11 @@ from finer_tasks.errors import ResultsError
 from finer_tasks.results.gate.measured import Measured
 from finer_tasks.results.gate.pairing import CONDITIONS, DOCUMENTS, Pairs, pair
 from finer_tasks.results.gate.policy import Policy, Rule
-from finer_tasks.results.gate.statistics import Comparison, compare, holm
+from finer_tasks.results.gate.statistics import Comparison, Demand, compare, holm
 
 Outcome = Literal["passed", "regressed", "inconclusive"]
+# The widest difference that two scores of a metric can have; 1 of all others.
+_RANGES = {"depth": 3.0, "attr_discriminability_rank": float("inf")}
 EXIT_CODES: dict[Outcome, int] = {"passed": 0, "regressed": 1, "inconclusive": 3}
 
 
@@ -59,6 +61,7 @@ def run_gate(baseline: Measured, candidate: Measured, policy: Policy) -> Gate:
     unknown = set(policy.allow) - {*CONDITIONS, DOCUMENTS}
     if unknown:
         raise ResultsError(f"--allow {sorted(unknown)[0]}: unknown; known are {', '.join((*CONDITIONS, DOCUMENTS))}")
+    policy.check({*baseline.tasks, *candidate.tasks})
     wanted = [name for name in baseline.tasks if not policy.rule(name).skip]
     absent = [name for name in wanted if name not in candidate.tasks]
     if absent and policy.missing_tasks == "refuse":
@@ -69,16 +72,17 @@ def run_gate(baseline: Measured, candidate: Measured, policy: Policy) -> Gate:
     common = [name for name in wanted if name in candidate.tasks]
     if not common:
         raise ResultsError("the two runs have no task in common")
-    first = [_judge(pair(baseline, candidate, name, policy.allow), policy) for name in common]
+    first = [_judge(pair(baseline, candidate, name, policy.allow), policy, len(common)) for name in common]
     adjusted = holm([verdict.comparison.p for verdict in first], policy.alpha)
     verdicts = tuple(_decide(replace(v, p_holm=p), policy) for v, p in zip(first, adjusted, strict=True))
     rest = tuple(sorted({*absent, *(name for name in candidate.tasks if name not in common)}))
     return Gate(baseline, candidate, policy, verdicts, rest)
 
 
-def _judge(pairs: Pairs, policy: Policy) -> Verdict:
+def _judge(pairs: Pairs, policy: Policy, tests: int) -> Verdict:
     rule = policy.rule(pairs.task)
     metric = rule.metric or ("em" if "em" in pairs.baseline[0].scores else "attr_f1")
+    _check_units(rule, metric, pairs.task)
     try:
         before, after = (np.array([d.scores[metric] for d in side]) for side in (pairs.baseline, pairs.candidate))
     except KeyError:
@@ -86,10 +90,22 @@ def _judge(pairs: Pairs, policy: Policy) -> Verdict:
         raise ResultsError(f"{pairs.task} has no metric {metric!r} on every document; it has {known}") from None
     sign = 1.0 if rule.direction == "higher" else -1.0
     concepts = [document.concept for document in pairs.baseline]
-    found = compare(sign * before, sign * after, concepts, policy.alpha, policy.power, policy.seed)
+    beyond = rule.max_drop if rule.test == "significance" else 0.0
+    found = compare(sign * before, sign * after, concepts, Demand(policy.alpha, policy.power, tests, beyond), policy.seed)
     if sign < 0:
         found = replace(found, baseline=-found.baseline, candidate=-found.candidate)
     return Verdict(pairs.task, metric, rule, pairs, found, found.p, "inconclusive", "")
+
+
+def _check_units(rule: Rule, metric: str, task: str) -> None:
+    """Raise ResultsError for a drop that no score of the metric can have, such as points where shares are meant."""
+    for name, value in (("max_drop", rule.max_drop), ("detectable", rule.detectable)):
+        widest = _RANGES.get(metric, 1.0)
+        if value >= widest:
+            raise ResultsError(
+                f"policy: {name} {value:g} for {task} is no drop that {metric} can have, whose scores differ by {widest:g} "
+                "at most. Give it in units of the metric: of a score between 0 and 1, 0.02 is two points"
+            )
 
 
 def _decide(verdict: Verdict, policy: Policy) -> Verdict:
@@ -111,10 +127,11 @@ def _significance(verdict: Verdict, alpha: float) -> tuple[Outcome, str]:
     found, rule = verdict.comparison, verdict.rule
     if verdict.p_holm <= alpha and -found.difference > rule.max_drop:
         return "regressed", f"worse by {-found.difference:.3g} (p {verdict.p_holm:.2g})"
-    if found.detectable > rule.detectable:
+    if found.detectable is None or found.detectable > rule.detectable:
         return "inconclusive", _too_few(found, f"drops of {rule.detectable:.3g} would not be found reliably")
     return "passed", f"no drop above {rule.max_drop:.3g} is significant; drops from {found.detectable:.3g} on would be found"
 
 
 def _too_few(found: Comparison, what: str) -> str:
-    return f"cannot tell: {what}; {found.documents} documents show drops from {found.detectable:.3g} on"
+    shown = "no drop at all" if found.detectable is None else f"drops from {found.detectable:.3g} on"
+    return f"cannot tell: {what}; {found.documents} documents of {found.concepts} concepts show {shown}"

@@ -14,6 +14,8 @@ from finer_tasks.results.reading import Run, Sample, TaskRun, read_run
 # Figures that are no score of the answer, or the same score once more for another average.
 _NOT_COMPARED = ("_macro", "corrupt_images", "lca_distance", "seek_", "attr_unparsed")
 _LONGEST_ANSWER = 200
+# Scores of both sides are compared to so many digits, as baseline files keep them.
+_DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def document(sample: Sample) -> Document:
     """A sample as the gate sees it."""
     record = sample.record
     scores = {
-        name: float(item["score"])
+        name: round(float(item["score"]), _DIGITS)
         for name, item in sample.items.items()
         if item.get("score") is not None and not any(part in name for part in _NOT_COMPARED)
     }

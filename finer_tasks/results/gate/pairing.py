@@ -72,7 +72,8 @@ def pair(baseline: Measured, candidate: Measured, task: str, allow: Collection[s
             f"{len(changed)} have other labels or another question, for example {example}. "
             f"Evaluate both on the same documents, or compare the rest with --allow {DOCUMENTS}"
         )
-    ids = tuple(i for i in both if i not in set(changed))
+    left_out = set(changed)
+    ids = tuple(i for i in both if i not in left_out)
     if not ids:
         raise ResultsError(f"{task}: the two runs have no document in common")
     return Pairs(

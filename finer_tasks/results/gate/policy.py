@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Collection
 from dataclasses import field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -20,7 +22,7 @@ _STRICT = ConfigDict(extra="forbid")
 class Rule:
     """For tasks whose name matches `tasks` (shell pattern).
 
-    max_drop: the largest drop that is tolerated, in units of the metric (0.02 = two points).
+    max_drop: the largest drop that is tolerated, in units of the metric: of a score between 0 and 1, 0.02 is two points.
     test: non_inferiority passes if the interval's lower end is above -max_drop; significance
     passes unless the candidate is significantly worse by more than max_drop points, if the
     documents would have shown a drop of `detectable`.
@@ -28,9 +30,9 @@ class Rule:
 
     tasks: str = "*"
     metric: str | None = None
-    max_drop: float = Field(default=0.02, ge=0)
+    max_drop: float = Field(default=0.02, ge=0, allow_inf_nan=False)
     test: Literal["non_inferiority", "significance"] = "non_inferiority"
-    detectable: float = Field(default=0.03, gt=0)
+    detectable: float = Field(default=0.03, gt=0, allow_inf_nan=False)
     direction: Literal["higher", "lower"] = "higher"
     skip: bool = False
 
@@ -48,7 +50,7 @@ class Policy:
     power: float = Field(default=0.8, gt=0.5, lt=1)
     inconclusive: Literal["fail", "pass"] = "fail"
     missing_tasks: Literal["refuse", "ignore"] = "refuse"
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     allow: tuple[str, ...] = field(default=())
 
     def rule(self, task: str) -> Rule:
@@ -58,6 +60,21 @@ class Policy:
                 return rule
         raise ResultsError(f"no rule of the policy fits {task}; add one with tasks: '*'")
 
+    def check(self, tasks: Collection[str]) -> None:
+        """Raise ResultsError for a rule that fits none of the tasks, or that stands behind a wider one and so never decides."""
+        for number, rule in enumerate(self.rules):
+            wider = next((i for i, r in enumerate(self.rules[:number]) if fnmatchcase(rule.tasks, r.tasks)), None)
+            if wider is not None:
+                why = (
+                    f"rules.{wider} (tasks: {self.rules[wider].tasks!r}) decides all that it fits; put the narrower rule first"
+                )
+            elif any(fnmatchcase(task, rule.tasks) for task in tasks):
+                continue
+            else:
+                near = difflib.get_close_matches(rule.tasks, tasks, n=1)
+                why = f"it fits no task of these runs{f'; did you mean {near[0]!r}?' if near else ''}"
+            raise ResultsError(f"policy: rules.{number} (tasks: {rule.tasks!r}) does nothing: {why}")
+
 
 def read_policy(path: Path | None) -> Policy:
     """The policy of a file, or the default one; raises ResultsError with file and field."""
@@ -66,7 +83,7 @@ def read_policy(path: Path | None) -> Policy:
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
         return TypeAdapter(Policy).validate_python(raw if raw is not None else {})
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
         raise ResultsError(f"{path} cannot be read as a policy: {error}") from error
     except ValidationError as error:
         problems = "; ".join(

@@ -15,6 +15,8 @@ import numpy as np
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
+from finer_tasks.results.gate.detectable import detectable_drop, noise_of
+
 RESAMPLES = 9999
 
 
@@ -24,7 +26,7 @@ class Comparison:
 
     low, high: interval of the mean difference at confidence 1 - 2 alpha, so that its lower end is a
     one-sided bound at alpha. p_mcnemar: None unless all scores are 0 or 1. p: the larger of the tests'
-    one-sided p values. detectable: the smallest true drop that would be found at this alpha and power.
+    one-sided p values. detectable: the smallest true drop that would be found, None if these documents show none.
     """
 
     documents: int
@@ -39,20 +41,37 @@ class Comparison:
     p_mcnemar: float | None
     p_sign_flip: float
     p: float
-    detectable: float
+    detectable: float | None
 
 
-def compare(
-    baseline: np.ndarray, candidate: np.ndarray, concepts: Sequence[str], alpha: float, power: float, seed: int
-) -> Comparison:
-    """Compare scores of shape (documents,) of the same documents; higher is better."""
+@dataclass(frozen=True)
+class Demand:
+    """What is asked of a comparison.
+
+    alpha: error rate over all `tests` tasks compared together. power: with which the detectable drop is found.
+    beyond: a drop counts only if it is larger.
+    """
+
+    alpha: float
+    power: float
+    tests: int = 1
+    beyond: float = 0.0
+
+
+def compare(baseline: np.ndarray, candidate: np.ndarray, concepts: Sequence[str], demand: Demand, seed: int) -> Comparison:
+    """Compare scores of shape (documents,) of the same documents; higher is better.
+
+    The detectable drop is that of a task whose p must be at most alpha / tests, the first step of Holm's procedure.
+    """
     differences = candidate - baseline
     worse, better = int((differences < 0).sum()), int((differences > 0).sum())
-    binary = bool(np.isin(baseline, (0, 1)).all() and np.isin(candidate, (0, 1)).all())
-    sums, sizes = by_concept(differences, concepts)
+    binary = bool(np.isin(np.abs(baseline), (0, 1)).all() and np.isin(np.abs(candidate), (0, 1)).all())
+    _, index = np.unique(np.asarray(concepts), return_inverse=True)
+    sums, sizes = np.bincount(index, weights=differences), np.bincount(index)
     p_mcnemar = mcnemar(worse, better) if binary else None
     p_sign_flip = sign_flip(sums, seed)
-    low, high = interval(differences, sums, sizes, alpha, seed)
+    low, high = interval(differences, sums, sizes, demand.alpha, seed)
+    noise = noise_of(baseline, candidate, index, binary)
     return Comparison(
         documents=len(differences),
         concepts=len(sums),
@@ -66,14 +85,8 @@ def compare(
         p_mcnemar=p_mcnemar,
         p_sign_flip=p_sign_flip,
         p=max(p_sign_flip, p_mcnemar if p_mcnemar is not None else 0.0),
-        detectable=detectable_drop(differences, sums, alpha, power),
+        detectable=detectable_drop(noise, demand.alpha / demand.tests, demand.power, demand.beyond, seed),
     )
-
-
-def by_concept(differences: np.ndarray, concepts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Sum of the differences, and number of documents, of each concept."""
-    _, index = np.unique(np.asarray(concepts), return_inverse=True)
-    return np.bincount(index, weights=differences), np.bincount(index)
 
 
 def mcnemar(worse: int, better: int) -> float:
@@ -105,45 +118,37 @@ def sign_flip(sums: np.ndarray, seed: int, alternative: Literal["less", "two-sid
     return float(found.pvalue)
 
 
-def standard_error(differences: np.ndarray, sums: np.ndarray) -> float:
-    """Of the mean difference: the larger of the ones clustered by concept and by document.
+def standard_error(differences: np.ndarray, sums: np.ndarray, sizes: np.ndarray) -> float:
+    """Of the mean difference, for two concepts or more: the larger of the ones clustered by concept and by document.
 
-    The one by document counts one more document that changed, so that it is not zero where
-    nothing changed, as Agresti & Min (2005) add to each cell of a paired table.
+    Clustered: the jackknife over concepts, sqrt((k-1)/k sum((r_c / (1 - n_c/n))^2)) / n with r_c the sum of a concept's
+    residuals (Bell & McCaffrey 2002, CR3), which does not understate where one concept holds many of the documents.
+    The one by document counts one more document that changed, so that it is not zero where nothing changed, as
+    Agresti & Min (2005) add to each cell of a paired table.
     """
     n, k, mean = len(differences), len(sums), float(differences.mean())
-    sizes = n / k
-    clustered = math.sqrt(k / max(1, k - 1) * float(((sums - mean * sizes) ** 2).sum())) / n
+    residuals = (sums - mean * sizes) / (1 - sizes / n)
+    clustered = math.sqrt((k - 1) / k * float((residuals**2).sum())) / n
     adjusted = math.sqrt(float((differences**2).sum()) + 1 - n * mean**2) / n
     return max(clustered, adjusted)
 
 
 def interval(differences: np.ndarray, sums: np.ndarray, sizes: np.ndarray, alpha: float, seed: int) -> tuple[float, float]:
-    """Bounds of the mean difference at one-sided alpha each: the wider of a bootstrap over concepts and a t interval."""
-    rng = np.random.default_rng(seed)
-    k = len(sums)
-    counts = rng.multinomial(k, np.full(k, 1 / k), size=2000)
-    means = (counts @ sums) / (counts @ sizes)
-    low, high = np.quantile(means, [alpha, 1 - alpha])
-    mean = float(differences.mean())
-    half = float(stats.t.ppf(1 - alpha, max(1, k - 1))) * standard_error(differences, sums)
-    return min(float(low), mean - half), max(float(high), mean + half)
+    """Bounds of the mean difference at one-sided alpha each: the wider of a bootstrap over concepts and a t interval.
 
-
-def detectable_drop(differences: np.ndarray, sums: np.ndarray, alpha: float, power: float) -> float:
-    """The smallest true drop d found with this power at one-sided alpha.
-
-    d = t(alpha) sqrt(SE^2 + d^2 / k) + t(power) SE for k concepts: random signs spread the mean by the
-    drop itself as well. At least what the exact test needs: log2(1 / alpha) documents that all turn wrong.
+    The t interval has k - 1 degrees of freedom for k equal concepts, n^2 / sum(n_c^2) - 1 for unequal ones: as many as
+    equal concepts would give. Bounds lie within what differences of these scores can be; with one concept that is all.
     """
+    mean, most = float(differences.mean()), max(1.0, float(np.abs(differences).max()))
     k = len(sums)
-    error, freedom = standard_error(differences, sums), max(1, k - 1)
-    critical, reach = (float(stats.t.ppf(share, freedom)) for share in (1 - alpha, power))
-    drop = 0.0
-    for _ in range(50):  # converges by a factor of critical / sqrt(k) a step; diverges where no drop can be found
-        drop = min(1.0, critical * math.hypot(error, drop / math.sqrt(k)) + reach * error)
-    fewest = math.ceil(math.log2(1 / alpha)) / len(differences)
-    return max(drop, fewest)
+    if k < 2:
+        return -most, most
+    rng = np.random.default_rng(seed)
+    counts = rng.multinomial(k, np.full(k, 1 / k), size=2000)
+    low, high = np.quantile((counts @ sums) / (counts @ sizes), [alpha, 1 - alpha])
+    freedom = float(sizes.sum() ** 2 / (sizes.astype(float) ** 2).sum()) - 1
+    half = min(float(stats.t.ppf(1 - alpha, freedom)) * standard_error(differences, sums, sizes), 2 * most)
+    return max(-most, min(float(low), mean - half)), min(most, max(float(high), mean + half))
 
 
 def holm(values: Sequence[float], alpha: float) -> list[float]:

@@ -18,21 +18,31 @@ IDENTITY = {
 }  # fmt: skip
 
 
+def sizes_of(kind: str, concepts: int, documents: int) -> np.ndarray:
+    """Documents of each concept: equal, by Zipf's law, or one concept as large as all others together."""
+    weights = {
+        "equal": np.ones(concepts),
+        "zipf": 1 / np.arange(1, concepts + 1),
+        "one big": np.r_[float(concepts), np.ones(concepts - 1)],
+    }[kind]
+    return np.maximum(1, np.round(weights / weights.sum() * documents)).astype(int)
+
+
 def scores(
-    rng: np.random.Generator, concepts: int, per_concept: int, drop: float, spread: float = 0.1
+    rng: np.random.Generator, sizes: np.ndarray, drop: float, spread: float = 0.1
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """0/1 scores of baseline and candidate and each document's concept.
+    """0/1 scores of baseline and candidate and each document's concept, for concepts of these sizes.
 
     A concept's accuracy is drawn, and the candidate's differs from it by a drawn shift of this spread
     with mean -drop: documents of a concept get better or worse together. Nine answers of ten are
     decided by one draw for both, as between two checkpoints of one model.
     """
-    level = rng.uniform(0.3, 0.7, concepts)
-    shift = rng.uniform(-spread, spread, concepts) - drop
-    before, after = np.repeat(level, per_concept), np.repeat(level + shift, per_concept)
-    draws = rng.random((2, concepts * per_concept))
+    level = rng.uniform(0.3, 0.7, len(sizes))
+    shift = rng.uniform(-spread, spread, len(sizes)) - drop
+    before, after = np.repeat(level, sizes), np.repeat(level + shift, sizes)
+    draws = rng.random((2, int(sizes.sum())))
     draws[1] = np.where(rng.random(draws.shape[1]) < 0.9, draws[0], draws[1])
-    names = [str(number) for number in range(concepts) for _ in range(per_concept)]
+    names = [str(number) for number in np.repeat(np.arange(len(sizes)), sizes)]
     return (draws[0] < before).astype(float), (draws[1] < after).astype(float), names
 
 

@@ -18,9 +18,9 @@ from finer_tasks.results.gate.baseline import read_baseline, write_baseline
 from finer_tasks.results.gate.gate import run_gate
 from finer_tasks.results.gate.measured import Document, Measured, MeasuredTask, read_measured
 from finer_tasks.results.gate.policy import Policy, Rule
-from tests.results.gate.simulated import IDENTITY, scores, write_run
+from tests.results.gate.simulated import IDENTITY, scores, sizes_of, write_run
 
-RUNS = 80
+RUNS = 40
 NAMES = [str(number // 20) for number in range(2000)]
 
 
@@ -39,16 +39,17 @@ def in_memory(values: np.ndarray, names: list[str]) -> Measured:
 @pytest.mark.slow
 def test_a_planted_drop_of_three_points_on_2000_documents_is_caught_with_the_stated_power() -> None:
     rng, policy = np.random.default_rng(5), Policy(rules=(Rule(test="significance", max_drop=0.0),))
+    sizes = sizes_of("equal", 100, 2000)
     planted, equal, stated = Counter[str](), Counter[str](), []
     for _ in range(RUNS):
-        before, after, names = scores(rng, 100, 20, 0.03, spread=0.05)
+        before, after, names = scores(rng, sizes, 0.03, spread=0.05)
         verdict = run_gate(in_memory(before, names), in_memory(after, names), policy).verdicts[0]
         planted[verdict.outcome] += 1
         stated.append(verdict.comparison.detectable)
-        before, after, names = scores(rng, 100, 20, 0.0, spread=0.05)
+        before, after, names = scores(rng, sizes, 0.0, spread=0.05)
         equal[run_gate(in_memory(before, names), in_memory(after, names), policy).outcome] += 1
     assert np.mean(stated) < 0.03  # so it is to be found with a power above 0.8
-    assert planted["regressed"] / RUNS >= 0.8
+    assert planted["regressed"] / RUNS >= 0.8 - 2 * (0.8 * 0.2 / RUNS) ** 0.5
     assert equal["regressed"] / RUNS <= 0.05 + 3 * (0.05 * 0.95 / RUNS) ** 0.5
     assert equal["passed"] / RUNS >= 0.8
 
@@ -176,3 +177,60 @@ def test_a_policy_with_a_mistake_names_the_field(tmp_path: Path, capsys: pytest.
     assert "has no metric 'bleu'" in capsys.readouterr().err
     assert regress(run, run, "--allow", "weather") == 2
     assert "--allow weather: unknown" in capsys.readouterr().err
+
+
+def test_max_drop_is_in_units_of_the_metric_and_finite(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    right = np.tile([1.0, 1.0, 0.0], 667)[:2000]
+    before, after = write_run(tmp_path / "a", right, NAMES), write_run(tmp_path / "b", np.zeros(2000), NAMES)
+    policy = tmp_path / "p.yaml"
+    for rule, said in (
+        ("{max_drop: 2}", "max_drop 2 for finer_cub_fine is no drop that em can have"),
+        ("{max_drop: .inf}", "rules.0.max_drop"),
+        ("{test: significance, max_drop: 0, detectable: 3}", "detectable 3 for finer_cub_fine"),
+    ):
+        policy.write_text(f"rules: [{rule}]\n")
+        assert regress(before, after, "--policy", str(policy)) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_a_rule_that_decides_nothing_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, policy = write_run(tmp_path / "a", np.ones(2000), NAMES), tmp_path / "p.yaml"
+    policy.write_text("rules: [{tasks: finer_cubs_fine, max_drop: 0.01}, {tasks: '*'}]\n")
+    assert regress(run, run, "--policy", str(policy)) == 2
+    assert "rules.0 (tasks: 'finer_cubs_fine') does nothing: it fits no task of these runs; did you mean 'finer_cub_fine'" in (
+        capsys.readouterr().err
+    )
+    policy.write_text("rules: [{tasks: '*'}, {tasks: finer_cub_fine, max_drop: 0.01}]\n")
+    assert regress(run, run, "--policy", str(policy)) == 2
+    assert (
+        "rules.1 (tasks: 'finer_cub_fine') does nothing: rules.0 (tasks: '*') decides all that it fits"
+        in capsys.readouterr().err
+    )
+    policy.write_text("rules: [{tasks: finer_cub_fine}, {tasks: 'finer_*', max_drop: 0.1}]\n")
+    assert regress(run, run, "--policy", str(policy)) == 0
+
+
+def test_a_policy_that_is_no_text_or_too_deep_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, policy = write_run(tmp_path / "a", [1.0], ["x"]), tmp_path / "p.yaml"
+    for content in (b"alpha: 0.05 # \xff\xfe", b"rules: " + b"[" * 5000, b"seed: -1\n"):
+        policy.write_bytes(content)
+        assert regress(run, run, "--policy", str(policy)) == 2
+        assert str(policy) in capsys.readouterr().err
+
+
+def test_a_run_is_equal_to_its_own_baseline_to_the_last_digit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Token F1 has digits without end, which a file does not keep."""
+    values = np.tile([2 / 3, 1 / 7, 0.1234567891234], 667)[:2000]
+    run, baseline, policy = write_run(tmp_path / "a", values, NAMES), tmp_path / "b.json.gz", tmp_path / "p.yaml"
+    policy.write_text("rules: [{metric: f1, test: significance, max_drop: 0, detectable: 0.3}]\n")
+    assert main(["baseline", "make", str(run), "--output", str(baseline)]) == 0
+    capsys.readouterr()
+    assert regress(baseline, run, "--policy", str(policy)) == 0
+    assert "0 got worse, 0 better" in capsys.readouterr().out
+
+
+def test_one_concept_alone_shows_nothing() -> None:
+    verdict = run_gate(in_memory(np.ones(500), ["one"] * 500), in_memory(np.zeros(500), ["one"] * 500), Policy()).verdicts[0]
+    assert (verdict.comparison.low, verdict.comparison.high) == (-1.0, 1.0)
+    assert verdict.outcome == "inconclusive"
+    assert "500 documents of 1 concepts show no drop at all" in verdict.reason
