@@ -40,8 +40,7 @@ def _regress(arguments: argparse.Namespace) -> int:
     from finer_tasks.writing import write_text, writing
 
     policy = read_policy(arguments.policy)
-    allowed = tuple(name.strip() for name in arguments.allow.split(",") if name.strip())
-    policy = dataclasses.replace(policy, allow=(*policy.allow, *allowed))
+    policy = dataclasses.replace(policy, allow=(*policy.allow, *_names(arguments.allow)))
     gate = run_gate(read_measured(arguments.baseline), read_measured(arguments.candidate), policy)
     display.print_gate(gate, out)
     for path, text in ((arguments.json, display.as_json), (arguments.junit, display.as_junit)):
@@ -55,6 +54,10 @@ def _regress(arguments: argparse.Namespace) -> int:
     if arguments.annotations or os.environ.get("GITHUB_ACTIONS") == "true":
         print(display.as_annotations(gate), end="")
     return gate.exit_code
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _make_baseline(arguments: argparse.Namespace) -> None:
@@ -77,6 +80,9 @@ def add_submit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     packing.add_argument("results", type=Path, nargs="+", help="the --output_path of each run")
     packing.add_argument("--card", type=Path, required=True, metavar="FILE", help="YAML: name, revision, parameters, …")
     packing.add_argument("--output", type=Path, required=True, metavar="FILE", help="for example my-model.zip")
+    packing.add_argument(
+        "--allow", default="", metavar="REASONS", help="why documents may lack an answer, joined by commas: request_failed, …"
+    )
     packing.set_defaults(run=_pack)
     verifying = actions.add_parser("verify", help="recompute every score from the answers; needs the datasets prepared")
     verifying.add_argument("archive", type=Path)
@@ -88,7 +94,8 @@ def _pack(arguments: argparse.Namespace) -> None:
     from finer_tasks.results.reading import read_run
     from finer_tasks.results.submission.pack import pack, read_card
 
-    digest = pack([read_run(folder) for folder in arguments.results], read_card(arguments.card), arguments.output)
+    runs, card = [read_run(folder) for folder in arguments.results], read_card(arguments.card)
+    digest = pack(runs, card, arguments.output, _names(arguments.allow))
     say(f"written {arguments.output}")
     say(f"digest {digest}")
 
@@ -98,9 +105,10 @@ def _verify(arguments: argparse.Namespace) -> int:
 
     found = verify(arguments.archive, arguments.digest)
     card = found.submission.card
-    say(f"{card.name} {card.revision}, digest {found.digest}")
+    say(f"submission of {card.name!r}, revision {card.revision!r}, digest {found.digest}")
     for name, entry in found.submission.tasks.items():
-        say(f"{name}: {entry.documents} documents, " + ", ".join(f"{key} {value:.4f}" for key, value in entry.scores.items()))
+        counts = [f"{count} x {reason}" for reason, count in entry.unanswered.items()]
+        say(f"{name}: {entry.documents} documents, " + ", ".join([*(f"{k} {v:.4f}" for k, v in entry.scores.items()), *counts]))
     for problem in found.problems:
         say(f"does not hold: {problem}")
     say("verified: every score follows from its answer" if found.holds else "not verified")

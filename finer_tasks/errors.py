@@ -101,11 +101,12 @@ def exit_code_of(error: Exception) -> int:
     if isinstance(error, OSError) and error.filename is not None:
         print(harmless(f"finer: {error.filename}: {os_error_text(error)}"), file=sys.stderr)
         return USAGE_EXIT_CODE
-    print(harmless(f"finer: unexpected {type(error).__name__}: {error}. {_logged(error)}", keep="\n"), file=sys.stderr)
+    print(harmless(f"finer: unexpected {type(error).__name__}: {error}. {logged(error)}", keep="\n"), file=sys.stderr)
     return UNEXPECTED_EXIT_CODE
 
 
-def _logged(error: Exception) -> str:
+def logged(error: Exception) -> str:
+    """Write the traceback to a log file; returns a sentence that says where it is."""
     text = "".join(traceback.format_exception(error))
     try:
         handle, path = tempfile.mkstemp(prefix="finer-", suffix=".log")

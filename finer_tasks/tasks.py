@@ -27,13 +27,14 @@ _Loader.add_constructor("!function", _function_name)
 
 @dataclass(frozen=True)
 class TaskInfo:
-    """One task as its YAML states it."""
+    """One task as its YAML states it; `attributes` if it needs the knowledge base."""
 
     name: str
     dataset: str
     level: str
     variant: str
     parent: str
+    attributes: bool
 
 
 def task_files() -> list[Path]:
@@ -80,4 +81,5 @@ def data_state(dataset: str) -> str:
 
 def _info(config: Mapping[str, Any]) -> TaskInfo:
     kwargs = config["lmms_eval_specific_kwargs"]
-    return TaskInfo(config["task"], config["dataset_path"], kwargs["level"], kwargs.get("variant", "direct"), kwargs["parent"])
+    variant, attributes = kwargs.get("variant", "direct"), bool(kwargs.get("attributes"))
+    return TaskInfo(config["task"], config["dataset_path"], kwargs["level"], variant, kwargs["parent"], attributes)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from finer_tasks.cli import main
+from finer_tasks.errors import ResultsError
+from finer_tasks.results.leaderboard.published import read_published
 from finer_tasks.results.leaderboard.standings import boards
 from finer_tasks.results.reading import read_run
 from finer_tasks.results.submission.archive import read_archive, write_archive
 from finer_tasks.results.submission.pack import pack, read_card
 from finer_tasks.results.submission.verify import verify
 from tests.results.browser import chromium
+from tests.results.submission.edits import changed, in_lines, in_submission
 from tests.results.submission.made import write_card, write_submission, write_whole_run
 
 EVIL = "<img src=x onerror=alert(1)>\"'&"
@@ -94,11 +100,85 @@ def test_a_changed_submission_is_named_and_not_shown(
     assert "forged.zip: finer_mini_fine: the means are not those of the documents" in page
 
 
+def test_attributes_other_than_the_official_ones_do_not_verify(tmp_path: Path) -> None:
+    run = write_whole_run(tmp_path / "run", 0.5, tasks=("finer_mini_attributes_text",))
+    pack([read_run(run)], read_card(write_card(tmp_path / "card.yaml")), tmp_path / "a.zip")
+    assert verify(tmp_path / "a.zip").holds
+    edit = in_submission(lambda raw: raw["tasks"]["finer_mini_attributes_text"]["identity"].update(attributes_fingerprint="x"))
+    (problem,) = verify(changed(tmp_path / "a.zip", tmp_path / "b.zip", edit)).problems
+    assert "attributes_fingerprint is 'x', official is" in problem
+
+
+def test_one_set_of_answers_is_shown_once_whatever_it_is_called(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, card = tmp_path / "a", tmp_path / "card.yaml"
+    run = read_run(write_whole_run(tmp_path / "run", 0.6, corrupt=2))
+    fine = dataclasses.replace(run, tasks=tuple(task for task in run.tasks if task.name == "finer_mini_fine"))
+    for name, some in (("1", fine), ("2", run), ("3", run)):
+        pack([some], read_card(write_card(card, f"Model {name}")), folder / f"{name}.zip", ["corrupt_image"])
+
+    def louder(lines: list[dict[str, Any]]) -> None:
+        for line in lines:
+            line["outputs"] = [f" {text.replace('something', 'SOMETHING')} " for text in line["outputs"]]
+
+    changed(folder / "1.zip", folder / "4.zip", in_lines(louder))
+    assert verify(folder / "4.zip").holds
+    write_submission(tmp_path, "Other", 0.6, 1)
+    (tmp_path / "archives/1-0.6.zip").rename(folder / "5.zip")
+    assert main(["leaderboard", "build", str(folder), "--output", str(tmp_path / "site")]) == 1
+    assert "2 submissions, 3 refused" in capsys.readouterr().out
+    page = (tmp_path / "site/index.html").read_text()
+    assert "4.zip: the same answers are there as 2.zip" in page
+    assert "Model 2</bdi>" in page
+    assert "Model 1</bdi>" not in page
+    assert "6 documents without an answer, counted as wrong: corrupt_image" in page
+
+
+def test_one_hostile_archive_is_refused_alone(archives: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    folder.mkdir()
+    (folder / "good.zip").write_bytes(sorted(archives.glob("*.zip"))[0].read_bytes())
+    with zipfile.ZipFile(folder / "evil\x1b\u202e.zip", "w", zipfile.ZIP_LZMA) as made:
+        made.writestr("manifest.json", "{}")
+    (folder / "folder.zip").mkdir()
+    assert main(["leaderboard", "build", str(folder), "--output", str(tmp_path / "site")]) == 1
+    page = (tmp_path / "site/index.html").read_text()
+    assert "1 verified submissions" in page
+    assert r"evil\x1b\u202e.zip: " in page
+    assert "folder.zip is no file" in page
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "- {name: A, source: b, scores: {overal: 0.5}}",
+            "A: 'overal' is no board; give a task of `finer tasks`, or one of overall",
+        ),
+        ("- {name: A, source: b, scores: {finer_cub_fien: 0.5}}", "'finer_cub_fien' is no board"),
+        ("- {name: A, source: b, scores: {overall: 50}}", "A, overall: 50.0 is not between 0 and 1"),
+        ("- {name: A, source: b, scores: {overall: .nan}}", "is not between 0 and 1"),
+        ("- {name: A, scores: {overall: 0.5}}", "0.source: Field required"),
+        ("", "the whole: Input should be a valid list"),
+        ("[", "cannot be read as YAML"),
+    ],
+)
+def test_a_mistake_in_published_rows_is_named(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(text)
+    with pytest.raises(ResultsError, match=re.escape(message)):
+        read_published(tmp_path / "p.yaml")
+
+
+def test_boards_that_nobody_has_entered_are_known_to_published_rows(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text("- {name: A, source: b, scores: {'dataset: inat': 0.5, finer_cub_fine_cot: 0.1}}")
+    assert len(read_published(tmp_path / "p.yaml")) == 1
+
+
 def test_a_folder_that_is_no_site_is_left_alone(archives: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.tex").write_text("x")
     assert main(["leaderboard", "build", str(archives), "--output", str(tmp_path / "mine")]) == 2
-    assert "is no leaderboard of ours" in capsys.readouterr().err
+    assert "that is no leaderboard of ours" in capsys.readouterr().err
+    assert main(["leaderboard", "build", str(archives), "--output", str(tmp_path / "mine/thesis.tex")]) == 2
     assert (tmp_path / "mine/thesis.tex").read_text() == "x"
     assert main(["leaderboard", "build", str(tmp_path), "--output", str(tmp_path / "new")]) == 2
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-import jinja2
-
 from finer_tasks.results.gate.gate import Gate, Verdict
+from finer_tasks.results.pages import page_environment
 from finer_tasks.results.thumbnails import thumbnail
 from finer_tasks.writing import write_text
 
@@ -30,12 +29,11 @@ class Flip:
 def write_flips(gate: Gate, path: Path) -> None:
     """Write the page; at most 400 documents a task and direction have a picture and a row, the rest are counted."""
     source = (resources.files("finer_tasks.results.gate") / "flips.html.j2").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     tasks = [
         {"verdict": v, "worse": _flips(v, -1), "better": _flips(v, 1), "counts": (v.comparison.worse, v.comparison.better)}
         for v in gate.verdicts
     ]
-    text = environment.from_string(source).render(gate=gate, tasks=tasks, most=MOST)
+    text = page_environment().from_string(source).render(gate=gate, tasks=tasks, most=MOST)
     write_text(path, text)
 
 

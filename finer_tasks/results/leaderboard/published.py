@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from finer_tasks.errors import ResultsError
+from finer_tasks.results.files import explain, read_yaml
+from finer_tasks.results.leaderboard.standings import board_tasks
+from finer_tasks.results.submission.scoring import tasks_by_name
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -24,14 +26,17 @@ class Published:
 def read_published(path: Path) -> list[Published]:
     """The rows of a YAML list; raises ResultsError naming the field."""
     try:
-        rows = TypeAdapter(list[Published]).validate_python(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, yaml.YAMLError) as error:
-        raise ResultsError(f"{path} cannot be read ({error})") from error
+        rows = TypeAdapter(list[Published]).validate_python(read_yaml(path))
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ResultsError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise ResultsError(f"{path}: {explain(error)}") from error
+    known = board_tasks(tasks_by_name())
     for row in rows:
         for board, value in row.scores.items():
+            if board not in known:
+                raise ResultsError(
+                    f"{path}: {row.name}: {board!r} is no board; give a task of `finer tasks`, or one of "
+                    f"{', '.join(name for name in known if not name.startswith('finer_'))}"
+                )
             if not 0 <= value <= 1:
                 raise ResultsError(f"{path}: {row.name}, {board}: {value} is not between 0 and 1; give em as a share")
     return rows

@@ -11,10 +11,12 @@ from loguru import logger
 from tqdm import tqdm
 
 import finer_tasks
-from finer_tasks.errors import FinerError, ResultsError
+from finer_tasks.errors import FinerError, ResultsError, logged
 from finer_tasks.results.leaderboard.published import Published
 from finer_tasks.results.leaderboard.standings import boards
+from finer_tasks.results.pages import page_environment
 from finer_tasks.results.submission.verify import Verified, verify
+from finer_tasks.text import harmless
 from finer_tasks.writing import replacing
 
 _MARK = ".finer-leaderboard"
@@ -23,13 +25,13 @@ _MARK = ".finer-leaderboard"
 def build_site(submissions: Path, output: Path, published: Sequence[Published]) -> tuple[list[Verified], list[str]]:
     """Verify all archives of a folder and write the site; returns those shown, and why others are not.
 
-    Replaces an earlier site of this command; raises ResultsError for any other folder in its place.
+    Replaces an earlier site of this command; raises ResultsError for anything else in its place.
     """
     paths = sorted(submissions.glob("*.zip"))
     if not paths:
         raise ResultsError(f"{submissions} holds no *.zip; make submissions with `finer submit pack`")
-    if output.exists() and any(output.iterdir()) and not (output / _MARK).exists():
-        raise ResultsError(f"{output} holds something that is no leaderboard of ours; give another --output")
+    if output.exists() and not (output.is_dir() and ((output / _MARK).exists() or not any(output.iterdir()))):
+        raise ResultsError(f"{output} is, or holds, something that is no leaderboard of ours; give another --output")
     shown, refused = _verified(paths)
     if not shown:
         raise ResultsError("no submission verifies: " + "; ".join(refused))
@@ -46,31 +48,45 @@ def page_of(found: Verified) -> str:
 
 
 def _verified(paths: Sequence[Path]) -> tuple[list[Verified], list[str]]:
-    shown: list[Verified] = []
+    """The submissions to show, and why the others are not shown; whatever one of them does, it is alone in that."""
+    held: list[Verified] = []
     refused = []
     for path in tqdm(paths, desc="submissions", disable=None):
         try:
             found = verify(path)
         except FinerError as error:
-            refused.append(f"{path.name}: {error}")
-            continue
-        if not found.holds:
-            refused.append(f"{path.name}: {found.problems[0]}" + (" and more" if len(found.problems) > 1 else ""))
-        elif any(found.digest == other.digest for other in shown):
-            refused.append(f"{path.name}: the same submission is there under another name")
+            refused.append(harmless(f"{path.name}: {error}"))
+        except Exception as error:
+            refused.append(harmless(f"{path.name}: unexpected {type(error).__name__}. {logged(error)}"))
         else:
+            if found.holds:
+                held.append(found)
+            else:
+                more = " and more" if len(found.problems) > 1 else ""
+                refused.append(harmless(f"{path.name}: {found.problems[0]}{more}"))
+    shown: list[Verified] = []
+    for found in sorted(held, key=lambda one: (-len(one.submission.tasks), one.path.name)):
+        other = next((other for other in shown if _same_answers(found, other)), None)
+        if other is None:
             shown.append(found)
+        else:
+            refused.append(harmless(f"{found.path.name}: the same answers are there as {other.path.name}"))
     for reason in refused:
         logger.warning(f"not shown: {reason}")
     return shown, refused
 
 
+def _same_answers(found: Verified, other: Verified) -> bool:
+    """Whether a submission's answers are all among another's: one model's under another name or revision."""
+    return found.digest == other.digest or (
+        bool(found.same) and all(other.same.get(task) == digest for task, digest in found.same.items())
+    )
+
+
 def _write(folder: Path, shown: Sequence[Verified], refused: Sequence[str], published: Sequence[Published]) -> None:
     templates = resources.files("finer_tasks.results.leaderboard") / "templates"
     with resources.as_file(templates) as path:
-        environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(path), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
-        )
+        environment = page_environment(jinja2.FileSystemLoader(path))
         common = {"version": finer_tasks.__version__, "page_of": page_of}
         index = environment.get_template("index.html.j2")
         text = index.render(**common, boards=boards(shown), refused=refused, published=published, count=len(shown))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -21,13 +22,14 @@ METRICS = ("em", "em_strict", "f1")
 
 @dataclass(frozen=True)
 class Standing:
-    """One submission on one board; best and worst are the ranks it may have."""
+    """One submission on one board; best and worst are the ranks it may have, `unanswered` counts documents by reason."""
 
     submission: Verified
     scores: Mapping[str, float]
     interval: Estimate
     best: int
     worst: int
+    unanswered: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -43,16 +45,22 @@ class Board:
 
 def boards(submissions: Sequence[Verified]) -> list[Board]:
     """Overall, by dataset and by level over the direct tasks; then every task alone."""
-    names = sorted({name for found in submissions for name in found.submission.tasks})
-    direct = [name for name in names if _is_direct(official_task(name))]
+    groups = board_tasks({name for found in submissions for name in found.submission.tasks})
+    made = {tasks: _board(tasks, submissions) for tasks in set(groups.values())}
+    return [replace(made[tasks], name=name) for name, tasks in groups.items()]
+
+
+def board_tasks(names: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """The boards that these tasks make, by name, with the tasks of each."""
+    ordered = sorted(names)
+    direct = [name for name in ordered if _is_direct(official_task(name))]
     groups: dict[str, list[str]] = {"overall": direct}
     for dataset in dict.fromkeys(official_task(name).dataset for name in direct):
         groups[f"dataset: {dataset}"] = [name for name in direct if official_task(name).dataset == dataset]
     for level in LEVELS:
         groups[f"level: {level}"] = [name for name in direct if official_task(name).level == level]
-    groups |= {name: [name] for name in names}
-    made = {tuple(tasks): _board(tuple(tasks), submissions) for tasks in groups.values() if tasks}
-    return [replace(made[tuple(tasks)], name=name) for name, tasks in groups.items() if tasks]
+    groups |= {name: [name] for name in ordered}
+    return {name: tuple(tasks) for name, tasks in groups.items() if tasks}
 
 
 def _is_direct(task: TaskInfo) -> bool:
@@ -77,7 +85,10 @@ def _board(tasks: tuple[str, ...], submissions: Sequence[Verified]) -> Board:
         estimate = Clusters(list(clusters), SEED).mean(values)
         size = len(values)  # the sum of weighted scores is the board's score; the bootstrap gives means
         interval = Estimate(estimate.value * size, estimate.low * size, estimate.high * size)
-        standings.append(Standing(found, means, interval, 1 + above, len(whole) - below))
+        counts = Counter[str]()
+        for name in tasks:
+            counts.update(found.submission.tasks[name].unanswered)
+        standings.append(Standing(found, means, interval, 1 + above, len(whole) - below, dict(sorted(counts.items()))))
     return Board("", tasks, metric, tuple(standings), some)
 
 
@@ -85,9 +96,9 @@ def weighted_scores(found: Verified, tasks: Sequence[str], metric: str) -> np.nd
     """Scores of all documents of the tasks in official order, divided so that they sum to the mean over tasks."""
     parts = []
     for name in tasks:
-        by_id = {answer.id: answer.scores[metric] for answer in found.answers[name]}
         documents = documents_of(official_task(name).dataset)
-        parts.append(np.array([by_id[identity] for identity in documents]) / (len(documents) * len(tasks)))
+        scores = np.array([found.scores[name][identity][metric] for identity in documents])
+        parts.append(scores / (len(documents) * len(tasks)))
     return np.concatenate(parts)
 
 

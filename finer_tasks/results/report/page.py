@@ -13,11 +13,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 import finer_tasks
 from finer_tasks.analysis.gap import Gap, gaps
 from finer_tasks.errors import FinerError, ResultsError
+from finer_tasks.results.pages import page_environment
 from finer_tasks.results.reading import Run, Sample, TaskRun
 from finer_tasks.results.report.figures import METRICS, Confusion, DatasetReport, dataset_reports
 from finer_tasks.results.summary import AttributeRow, attribute_rows
@@ -61,14 +60,17 @@ def write_report(runs: Sequence[Run], output: Path) -> None:
         )
     reports = [_report(run, label) for run, label in zip(runs, labels(runs), strict=True)]
     folder = resources.files("finer_tasks.results.report")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    text = environment.from_string((folder / "report.html.j2").read_text(encoding="utf-8")).render(
-        reports=reports,
-        metrics=METRICS,
-        script=(folder / "report.js").read_text(encoding="utf-8"),
-        heat_map=heat_map,
-        packed=packed,
-        version=finer_tasks.__version__,
+    text = (
+        page_environment()
+        .from_string((folder / "report.html.j2").read_text(encoding="utf-8"))
+        .render(
+            reports=reports,
+            metrics=METRICS,
+            script=(folder / "report.js").read_text(encoding="utf-8"),
+            heat_map=heat_map,
+            packed=packed,
+            version=finer_tasks.__version__,
+        )
     )
     write_text(output, text)
 

@@ -8,10 +8,29 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, StringConstraints
 
-SCHEMA_VERSION = 1
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
+from finer_tasks.text import harmless
+
+SCHEMA_VERSION = 2
+# Why a document, which then counts as wrong, has no answer of the model.
+Unanswered = Literal["corrupt_image", "request_failed", "unfinished_thought"]
+
+
+def _shown(text: str) -> str:
+    if harmless(text, keep="\n") != text:
+        raise ValueError("it holds control characters, or marks that reorder or hide text")
+    return text
+
+
+def _one_line(text: str) -> str:
+    if "\n" in text:
+        raise ValueError("it holds a line break")
+    return _shown(text)
+
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300), AfterValidator(_one_line)]
+LongText = Annotated[str, StringConstraints(min_length=1, max_length=5000), AfterValidator(_one_line)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 TaskName = Annotated[str, StringConstraints(pattern=r"^finer_[a-z0-9_]{1,80}$")]
 
@@ -31,8 +50,8 @@ class Card(_Strict):
     base_model: Text | None = None
     adapter: Text | None = Field(default=None, description="name or address of a LoRA adapter")
     training_mixture: Text | None = Field(default=None, description="name and hash of what it was tuned on")
-    url: Annotated[str, StringConstraints(pattern=r"^https://\S{1,300}$")] | None = None
-    notes: Annotated[str, StringConstraints(max_length=2000)] = ""
+    url: Annotated[str, StringConstraints(pattern=r"^https://\S{1,300}$"), AfterValidator(_one_line)] | None = None
+    notes: Annotated[str, StringConstraints(max_length=2000), AfterValidator(_shown)] = ""
 
 
 class Answer(_Strict):
@@ -46,23 +65,24 @@ class Answer(_Strict):
 
 
 class TaskEntry(_Strict):
-    """One task: how it was run, and its means."""
+    """One task: how it was run, its means, and how many documents have no answer of the model, by reason."""
 
     identity: dict[str, Any]
     generation: dict[str, Any]
     documents: int = Field(ge=1)
     scores: dict[str, float]
+    unanswered: dict[Unanswered, PositiveInt] = {}
 
 
 class Submission(_Strict):
     """submission.json."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     card: Card
     finer_version: Text
     lmms_eval_version: Text
-    model: Text = Field(description="model and model_args of lmms-eval")
-    date: str = ""
+    model: LongText = Field(description="model and model_args of lmms-eval")
+    date: Annotated[str, StringConstraints(max_length=100), AfterValidator(_one_line)] = ""
     tasks: dict[TaskName, TaskEntry] = Field(min_length=1)
 
 

@@ -2,92 +2,131 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import get_args
 
-import yaml
 from pydantic import ValidationError
 
 import finer_tasks
+from finer_tasks.metrics import SCORING_VERSION
+from finer_tasks.results.files import explain, read_yaml
 from finer_tasks.results.reading import Run, Sample, TaskRun
-from finer_tasks.results.submission.archive import SUBMISSION, SubmissionError, explain, write_archive
-from finer_tasks.results.submission.models import Answer, Card, Submission, TaskEntry
-from finer_tasks.results.submission.scoring import ATTRIBUTE_SCORES, NAMING_SCORES, official_task, question_hash
+from finer_tasks.results.rescore import rescore
+from finer_tasks.results.submission.archive import SUBMISSION, SubmissionError, write_archive
+from finer_tasks.results.submission.models import Answer, Card, Submission, TaskEntry, Unanswered
+from finer_tasks.results.submission.scoring import (
+    ATTRIBUTE_SCORES,
+    NAMING_SCORES,
+    Scored,
+    means,
+    official_task,
+    question_hash,
+    unanswered,
+)
+
+UNANSWERED: tuple[Unanswered, ...] = get_args(Unanswered)
+_COUNTED_AS: dict[str, Unanswered] = {
+    "corrupt_images": "corrupt_image",
+    "failed_requests": "request_failed",
+    "unfinished_thoughts": "unfinished_thought",
+}
 
 
 def read_card(path: Path) -> Card:
-    """The card in a YAML file; raises SubmissionError naming the field."""
+    """The card in a YAML file; raises SubmissionError naming the field, and ResultsError if it cannot be read."""
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return Card.model_validate(raw)
-    except (OSError, yaml.YAMLError) as error:
-        raise SubmissionError(f"{path} cannot be read ({error})") from error
+        return Card.model_validate(read_yaml(path))
     except ValidationError as error:
         fields = ", ".join(f"{name}{'' if field.is_required() else ' (optional)'}" for name, field in Card.model_fields.items())
         raise SubmissionError(f"{path}: {explain(error)}. A card has the fields {fields}") from error
 
 
-def pack(runs: Sequence[Run], card: Card, output: Path) -> str:
-    """Write the archive; returns its digest. Raises SubmissionError for runs that could never verify."""
-    versions = {str(run.settings.get("lmms_eval_version")) for run in runs}
-    if len(versions) > 1:
-        raise SubmissionError(f"the runs are of different versions of lmms-eval ({', '.join(sorted(versions))}); use one")
-    models = {run.model for run in runs}
-    if len(models) > 1:
-        raise SubmissionError(f"the runs are of different models ({'; '.join(sorted(models))}); pack one model at a time")
+def pack(runs: Sequence[Run], card: Card, output: Path, allow: Collection[str] = ()) -> str:
+    """Write the archive; returns its digest. Raises SubmissionError for runs that could never verify.
+
+    Runs scored by an older version are scored anew. Documents that the model did not answer, which count as
+    wrong, are refused unless `allow` names the reason.
+    """
+    if unknown := sorted(set(allow) - set(UNANSWERED)):
+        raise SubmissionError(f"--allow {unknown[0]}: unknown; known are {', '.join(UNANSWERED)}")
+    version = _only("versions of lmms-eval", {str(run.settings.get("lmms_eval_version")) for run in runs}, "use one")
+    model = _only("models", {run.model for run in runs}, "pack one model at a time")
     entries: dict[str, TaskEntry] = {}
     members: dict[str, bytes] = {}
     for run in runs:
-        for task in run.tasks:
+        for task in _scored_by_this_version(run).tasks:
             if task.name in entries:
                 raise SubmissionError(f"{task.name} is in more than one of the runs; give one run of each task")
-            _require_whole(run, task)
+            _require_whole(task)
             answers = [_answer(task, sample) for sample in task.samples]
             members[f"tasks/{task.name}.jsonl"] = "".join(answer.model_dump_json() + "\n" for answer in answers).encode()
-            entries[task.name] = TaskEntry(
-                identity=dict(task.identity),
-                generation=dict(task.generation),
-                documents=len(answers),
-                scores=means(answers),
-            )
-    whole = Submission(
-        card=card,
-        finer_version=finer_tasks.__version__,
-        lmms_eval_version=versions.pop(),
-        model=models.pop(),
-        date=max(str(run.settings.get("date") or "") for run in runs),
-        tasks=entries,
-    )
+            entries[task.name] = _entry(task, answers, allow)
+    date = max(str(run.settings.get("date") or "") for run in runs)
+    try:
+        whole = Submission(
+            card=card, finer_version=finer_tasks.__version__, lmms_eval_version=version, model=model, date=date, tasks=entries
+        )
+    except ValidationError as error:
+        raise SubmissionError(f"the runs cannot be packed: {explain(error)}") from error
     return write_archive(output, members | {SUBMISSION: whole.model_dump_json(indent=2).encode()})
 
 
-def means(answers: Sequence[Answer]) -> dict[str, float]:
-    """Mean of each score over the documents."""
-    return {name: sum(answer.scores[name] for answer in answers) / len(answers) for name in answers[0].scores}
+def _only(what: str, found: set[str], fix: str) -> str:
+    if len(found) > 1:
+        raise SubmissionError(f"the runs are of different {what} ({'; '.join(sorted(found))}); {fix}")
+    return next(iter(found))
 
 
-def _require_whole(run: Run, task: TaskRun) -> None:
+def _scored_by_this_version(run: Run) -> Run:
+    scorings = {task.identity["scoring"] for task in run.tasks}
+    newer = [version for version in scorings if not version.isdecimal() or int(version) > int(SCORING_VERSION)]
+    if newer:
+        raise SubmissionError(f"{run.path} was scored by version {newer[0]}, this is {SCORING_VERSION}: update finer-tasks")
+    return run if scorings == {SCORING_VERSION} else rescore(run)
+
+
+def _require_whole(task: TaskRun) -> None:
     official_task(task.name)
-    if run.settings.get("limit") or task.identity.get("data_partial"):
-        raise SubmissionError(
-            f"{task.name} was run on a part of its documents; run it without --limit and on the whole dataset"
-        )
+    if task.part:
+        raise SubmissionError(f"{task.name} was run on {task.part}; run it without --limit and on the whole dataset")
     if any(not sample.question for sample in task.samples):
         raise SubmissionError(
             f"{task.name}: the samples file does not tell the questions; run lmms-eval with --log_samples again"
         )
 
 
+def _entry(task: TaskRun, answers: Sequence[Answer], allow: Collection[str]) -> TaskEntry:
+    scored = [Scored(answer.scores, _unanswered(sample)) for answer, sample in zip(answers, task.samples, strict=True)]
+    counts = unanswered(scored)
+    if refused := {reason: count for reason, count in counts.items() if reason not in allow}:
+        told = ", ".join(f"{count} x {reason}" for reason, count in refused.items())
+        raise SubmissionError(
+            f"{task.name}: the model did not answer all documents: {told}. Run it again, or count them as wrong with "
+            f"--allow {','.join(refused)}, which the leaderboard shows"
+        )
+    return TaskEntry(
+        identity=dict(task.identity),
+        generation=dict(task.generation),
+        documents=len(answers),
+        scores=means(scored),
+        unanswered=counts,
+    )
+
+
+def _unanswered(sample: Sample) -> Unanswered | None:
+    return next((why for name, why in _COUNTED_AS.items() if sample.items.get(name, {}).get("value")), None)
+
+
 def _answer(task: TaskRun, sample: Sample) -> Answer:
     wanted = NAMING_SCORES if task.names_concepts else ATTRIBUTE_SCORES
     try:
         return Answer(
-            id=str(sample.record["id"]),
+            id=sample.record["id"],
             question=question_hash(sample.question),
             outputs=sample.outputs,
-            corrupt_image=bool(sample.items["corrupt_images"].get("value")),
+            corrupt_image=bool(sample.items["corrupt_images"]["value"]),
             scores={name: float(sample.items[name]["score"]) for name in wanted},
         )
-    except (ValidationError, KeyError, TypeError) as error:
-        why = explain(error) if isinstance(error, ValidationError) else repr(error)
-        raise SubmissionError(f"{task.name}, {sample.record['id']}: {why}") from error
+    except ValidationError as error:
+        raise SubmissionError(f"{task.name}, {sample.record['id']}: {explain(error)}") from error

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -15,6 +17,7 @@ from finer_tasks.datasets.prepare import ensure_mini
 from finer_tasks.datasets.prepared import Prepared, load_prepared
 from finer_tasks.hooks import judge, score_attribute_lists_text
 from finer_tasks.results.submission.archive import SubmissionError
+from finer_tasks.results.submission.models import Unanswered
 from finer_tasks.tasks import TaskInfo, list_tasks
 
 NAMING_SCORES = ("em", "f1", "em_strict")
@@ -55,13 +58,31 @@ def question_of(task: TaskInfo, document: Mapping[str, Any]) -> str:
     return questions.ask(document, task.variant, task.level, task.parent)
 
 
-def recompute(task: TaskInfo, document: Mapping[str, Any], outputs: Sequence[str], corrupt: bool) -> dict[str, float]:
-    """The scores of an answer by this version's rules."""
+@dataclass(frozen=True)
+class Scored:
+    """The scores of a document, and why it has no answer of the model, if it has none."""
+
+    scores: Mapping[str, float]
+    unanswered: Unanswered | None
+
+
+def recompute(task: TaskInfo, document: Mapping[str, Any], outputs: Sequence[str], corrupt: bool) -> Scored:
+    """What an answer gets by this version's rules."""
     if task.variant.startswith("attributes"):
         items = score_attribute_lists_text(document, ["" if corrupt else outputs[-1]])
-        return {name: float(items[name]["score"]) for name in ATTRIBUTE_SCORES if items[name]["score"] is not None}
+        return Scored({name: float(items[name]["score"]) for name in ATTRIBUTE_SCORES}, "corrupt_image" if corrupt else None)
     em, f1, strict = judge(document, extract_answer(outputs[-1]), task.level, readable=not corrupt)
-    return {"em": em, "f1": f1, "em_strict": float(strict.right)}
+    return Scored({"em": em, "f1": f1, "em_strict": float(strict.right)}, "corrupt_image" if corrupt else None)
+
+
+def means(scored: Sequence[Scored]) -> dict[str, float]:
+    """Mean of each score over the documents."""
+    return {name: sum(one.scores[name] for one in scored) / len(scored) for name in scored[0].scores}
+
+
+def unanswered(scored: Sequence[Scored]) -> dict[Unanswered, int]:
+    """How many documents have no answer of the model, by reason."""
+    return dict(sorted(Counter(one.unanswered for one in scored if one.unanswered).items()))
 
 
 def official_task(name: str) -> TaskInfo:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -21,9 +22,18 @@ TASKS = ("finer_mini_superordinate", "finer_mini_coarse", "finer_mini_fine")
 
 
 def write_whole_run(
-    folder: Path, share_right: float, seed: int = 0, model: str = "rule", tasks: tuple[str, ...] = TASKS
+    folder: Path,
+    share_right: float,
+    seed: int = 0,
+    model: str = "rule",
+    tasks: tuple[str, ...] = TASKS,
+    corrupt: int = 0,
+    replies: Sequence[str] = (),
 ) -> Path:
-    """All documents of the tasks, this share of them answered rightly."""
+    """All documents of the tasks, this share of them answered rightly.
+
+    The images of the first `corrupt` documents could not be read; `replies` are those to the first documents.
+    """
     folder.mkdir(parents=True)
     documents = documents_of("mini")
     configs = {}
@@ -44,7 +54,11 @@ def write_whole_run(
             else:
                 label = document[task.level] if task.level == "superordinate" else document[task.level][0]
                 reply = f"Answer: {label if right else 'something else'}"
+                reply = replies[number] if number < len(replies) else reply
                 items = hooks.score(document, [reply], task.level, has_image=False)
+                if number < corrupt:
+                    judged = hooks.score_items(*hooks.judge(document, "", task.level, False), document["concept_id"])
+                    items = {name: item | judged.get(name, {}) for name, item in items.items()}
             question = question_of(task, document)
             lines.append(
                 {"doc_id": number, "filtered_resps": reply, "input": question, "input_media": [document["image"]], **items}

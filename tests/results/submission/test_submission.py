@@ -1,17 +1,14 @@
-"""Submissions through the command: what was packed verifies, what was edited never does, hostile archives are refused."""
+"""Submissions through the command: what was packed verifies, what was edited never does."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-import json
 import random
 import re
-import stat
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,32 +16,12 @@ import pytest
 
 from finer_tasks.cli import main
 from finer_tasks.errors import FinerError
-from finer_tasks.results.reading import read_run
-from finer_tasks.results.submission.archive import SubmissionError, read_archive, write_archive
 from finer_tasks.results.submission.models import json_schema
-from finer_tasks.results.submission.pack import pack, read_card
 from finer_tasks.results.submission.verify import verify
-from tests.results.submission.made import write_card, write_submission, write_whole_run
+from tests.results.submission.edits import changed, in_lines, in_submission, lines_of, put
+from tests.results.submission.made import write_card, write_whole_run
 
 EDITS = 1000
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _data(shared_data: Path) -> Any:
-    patch = pytest.MonkeyPatch()
-    patch.setenv("FINER_DATA_DIR", str(shared_data))
-    yield
-    patch.undo()
-
-
-@pytest.fixture(autouse=True)
-def _same_data(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FINER_DATA_DIR", str(shared_data))
-
-
-@pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_submission(tmp_path_factory.mktemp("submission"), "Model", 0.7)
 
 
 def test_a_packed_run_verifies_and_packs_to_the_same_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -58,40 +35,6 @@ def test_a_packed_run_verifies_and_packs_to_the_same_bytes(tmp_path: Path, capsy
     assert main(["submit", "verify", str(tmp_path / "a.zip"), "--digest", "0" * 64]) == 1
 
 
-def changed(archive: Path, path: Path, edit: Callable[[dict[str, bytes]], None]) -> Path:
-    """A copy whose members were edited and whose sums were made to fit again."""
-    members, _ = read_archive(archive)
-    edit(members)
-    write_archive(path, members)
-    return path
-
-
-def lines_of(members: Mapping[str, bytes], task: str = "finer_mini_fine") -> list[dict[str, Any]]:
-    return [json.loads(line) for line in members[f"tasks/{task}.jsonl"].splitlines()]
-
-
-def put(members: dict[str, bytes], lines: list[dict[str, Any]], task: str = "finer_mini_fine") -> None:
-    members[f"tasks/{task}.jsonl"] = "".join(json.dumps(line) + "\n" for line in lines).encode()
-
-
-def in_submission(change: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, bytes]], None]:
-    def edit(members: dict[str, bytes]) -> None:
-        raw = json.loads(members["submission.json"])
-        change(raw)
-        members["submission.json"] = json.dumps(raw).encode()
-
-    return edit
-
-
-def in_lines(change: Callable[[list[dict[str, Any]]], object]) -> Callable[[dict[str, bytes]], None]:
-    def edit(members: dict[str, bytes]) -> None:
-        lines = lines_of(members)
-        change(lines)
-        put(members, lines)
-
-    return edit
-
-
 def first_wrong(lines: list[dict[str, Any]]) -> int:
     return next(number for number, line in enumerate(lines) if line["scores"]["em"] == 0)
 
@@ -102,7 +45,7 @@ FORGERIES = {
     "a right answer": (
         in_lines(lambda ls: ls[first_wrong(ls)].update(outputs=["Answer: Alder Finch, Bor Heron"])), "scores|means"),
     "a dropped document": (in_lines(lambda ls: ls.pop(first_wrong(ls))), "document is missing"),
-    "a duplicate": (in_lines(lambda ls: ls.append(ls[0])), "there more than once"),
+    "a duplicate": (in_lines(lambda ls: ls.__setitem__(1, ls[0])), "there more than once"),
     "an invented document": (in_lines(lambda ls: ls[0].update(id="mini/test/x/0")), "no official one"),
     "another question": (in_lines(lambda ls: ls[0].update(question="0" * 16)), "asked another question"),
     "a mean": (
@@ -181,84 +124,6 @@ def test_of_random_scores_with_fitting_sums_none_verifies(archive: Path, tmp_pat
             put(members, lines)
 
         assert not verify(changed(archive, tmp_path / "x.zip", edit)).holds
-
-
-def hostile(path: Path, entries: list[tuple[zipfile.ZipInfo, bytes]]) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
-        for entry, content in entries:
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            made.writestr(entry, content)
-    return path
-
-
-def link() -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo("submission.json")
-    entry.external_attr = (stat.S_IFLNK | 0o777) << 16
-    return entry
-
-
-HOSTILE: dict[str, tuple[list[tuple[zipfile.ZipInfo, bytes]], str]] = {
-    "path traversal": ([(zipfile.ZipInfo("../../etc/x"), b"x")], "has no place"),
-    "absolute path": ([(zipfile.ZipInfo("/tmp/x"), b"x")], "has no place"),
-    "link": ([(link(), b"/etc/passwd")], "a link or a device"),
-    "bomb": ([(zipfile.ZipInfo("submission.json"), b"\0" * (64 << 20))], "more than a submission may"),
-    "twice": ([(zipfile.ZipInfo("manifest.json"), b"{}"), (zipfile.ZipInfo("manifest.json"), b"{}")], "there twice"),
-    "many": ([(zipfile.ZipInfo(f"tasks/finer_{n}.jsonl"), b"") for n in range(600)], "has 600 members"),
-    "no manifest": ([(zipfile.ZipInfo("submission.json"), b"{}")], "holds no manifest.json"),
-}
-
-
-@pytest.mark.filterwarnings("ignore:Duplicate name")
-@pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_archive_is_refused_and_nothing_is_written(
-    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    entries, message = HOSTILE[name]
-    path = hostile(tmp_path / "x.zip", entries)
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    assert main(["submit", "verify", str(path)]) == 2
-    said = capsys.readouterr().err
-    assert message in said
-    assert "Traceback" not in said
-    assert sorted(item.name for item in tmp_path.rglob("*")) == ["here", "x.zip"]
-
-
-def test_a_member_that_lies_about_its_size_is_refused(archive: Path, tmp_path: Path) -> None:
-    content = bytearray(archive.read_bytes())
-    at = content.rfind(b"PK\x01\x02")  # the last entry of the directory; its unpacked size stands 24 bytes on
-    content[at + 24 : at + 28] = (10).to_bytes(4, "little")
-    (tmp_path / "x.zip").write_bytes(bytes(content))
-    with pytest.raises(SubmissionError):
-        read_archive(tmp_path / "x.zip")
-
-
-@pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', '{"a": NaN}', "[" * 100_000, "\xff"])
-def test_odd_json_is_refused(text: str, tmp_path: Path) -> None:
-    members = {"submission.json": text.encode("latin-1")}
-    write_archive(tmp_path / "x.zip", members)
-    with pytest.raises(SubmissionError):
-        verify(tmp_path / "x.zip")
-
-
-def test_runs_that_could_never_verify_are_not_packed(tmp_path: Path) -> None:
-    run, card = write_whole_run(tmp_path / "run", 0.5), read_card(write_card(tmp_path / "card.yaml"))
-    (results,) = run.glob("*_results.json")
-    raw = json.loads(results.read_text())
-    raw["config"]["limit"] = 8.0
-    results.write_text(json.dumps(raw))
-    with pytest.raises(SubmissionError, match="on a part of its documents"):
-        pack([read_run(run)], card, tmp_path / "x.zip")
-    other = write_whole_run(tmp_path / "other", 0.5, model="another")
-    whole = write_whole_run(tmp_path / "whole", 0.5)
-    with pytest.raises(SubmissionError, match="of different models"):
-        pack([read_run(whole), read_run(other)], card, tmp_path / "x.zip")
-    with pytest.raises(SubmissionError, match="in more than one of the runs"):
-        pack([read_run(whole), read_run(whole)], card, tmp_path / "x.zip")
-    assert not (tmp_path / "x.zip").exists()
-    (tmp_path / "card.yaml").write_text("name: x\n")
-    with pytest.raises(SubmissionError, match="revision: Field required"):
-        read_card(tmp_path / "card.yaml")
 
 
 def test_the_published_schema_is_that_of_the_models() -> None:
