@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
@@ -13,6 +15,16 @@ from finer_tasks.cli_output import out, say
 from finer_tasks.datasets.taxonomy import DATASETS, Concept
 from finer_tasks.errors import USAGE_EXIT_CODE, KnowledgeError
 from finer_tasks.text import harmless
+from finer_tasks.writing import write_text
+
+if TYPE_CHECKING:
+    from finer_tasks.attributes.knowledge import ConceptAttributes
+    from finer_tasks.attributes.updating import Update
+
+# Those of mini are exact by construction.
+_WRITABLE = [name for name in DATASETS if name != "mini"]
+_OVERWRITE = "replace the knowledge base as a whole, reviewed entries too, instead of merging"
+_SHOWN = 10
 
 
 def add_attributes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -21,25 +33,27 @@ def add_attributes(commands: argparse._SubParsersAction[argparse.ArgumentParser]
         required=True, metavar="ACTION"
     )
     bring = attributes.add_parser("import", help="from a JSONL knowledge base, the authors' files, or CUB's human attributes")
-    bring.add_argument("dataset", choices=DATASETS)
+    bring.add_argument("dataset", choices=_WRITABLE)
     bring.add_argument("source", type=Path, help="a .jsonl or .json file; for cub also the folder CUB_200_2011")
     bring.add_argument(
         "--required_from", type=float, default=60, help="CUB: percentage of images that makes an attribute required"
     )
     bring.add_argument("--likely_from", type=float, default=30, help="CUB: percentage that makes it likely")
+    bring.add_argument("--overwrite", action="store_true", help=_OVERWRITE)
     bring.set_defaults(run=_attributes_import)
     build = attributes.add_parser("build", help="with an encyclopedia and an OpenAI-compatible language model")
-    build.add_argument("dataset", choices=DATASETS)
+    build.add_argument("dataset", choices=_WRITABLE)
     build.add_argument("--endpoint", required=True, help="base address of the API, ending in /v1")
     build.add_argument("--model", required=True)
     build.add_argument(
         "--encyclopedia", default="https://en.wikipedia.org/w/api.php", help="MediaWiki API; '' to do without articles"
     )
     build.add_argument("--key_variable", default="OPENAI_API_KEY", help="environment variable that holds the key")
-    build.add_argument("--workers", type=int, default=4, help="requests at a time")
-    build.add_argument("--limit", type=int, help="only so many concepts")
+    build.add_argument("--workers", type=_positive, default=4, help="requests at a time")
+    build.add_argument("--limit", type=_positive, help="only so many concepts")
     build.add_argument("--price_in", type=float, default=0.0, help="price of a million prompt tokens")
     build.add_argument("--price_out", type=float, default=0.0, help="price of a million reply tokens")
+    build.add_argument("--overwrite", action="store_true", help=_OVERWRITE)
     build.set_defaults(run=_attributes_build)
     show = attributes.add_parser("show", help="a concept beside its siblings")
     show.add_argument("dataset", choices=DATASETS)
@@ -55,24 +69,49 @@ def add_attributes(commands: argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def _attributes_import(arguments: argparse.Namespace) -> None:
+    from finer_tasks.attributes.knowledge import knowledge_path
+    from finer_tasks.attributes.updating import update_knowledge
+
+    name, path = arguments.dataset, knowledge_path(arguments.dataset)
+    entries, notes = _read_source(arguments)
+    for note in notes:
+        say(note)
+    if not entries:
+        raise KnowledgeError(f"{arguments.source} has attributes for no concept of {name}; {path} is unchanged")
+    _say_update(update_knowledge(path, name, entries, arguments.overwrite), path)
+
+
+def _read_source(arguments: argparse.Namespace) -> tuple[list[ConceptAttributes], list[str]]:
+    """Entries for concepts of the dataset, and what else the source held, in words."""
     from finer_tasks.attributes.authors import read_authors
     from finer_tasks.attributes.cub_human import read_cub_human
-    from finer_tasks.attributes.knowledge import knowledge_path, read_knowledge, write_knowledge
+    from finer_tasks.attributes.knowledge import read_knowledge
 
     name, source = arguments.dataset, arguments.source
-    unknown: list[str] = []
     if source.is_dir():
         if name != "cub":
             raise KnowledgeError(f"{source} is a folder; only the human attributes of cub are read from one")
-        entries = read_cub_human(source, arguments.required_from, arguments.likely_from)
-    elif source.suffix == ".jsonl":
-        entries = list(read_knowledge(name, source).concepts.values())
-    else:
-        entries, unknown = read_authors(source, dataset_concepts(name))
-    write_knowledge(knowledge_path(name), entries)
-    say(f"{len(entries)} concepts written to {knowledge_path(name)}")
-    if unknown:
-        say(f"{len(unknown)} names match no concept of {name}: {', '.join(unknown[:10])}")
+        return read_cub_human(source, arguments.required_from, arguments.likely_from), []
+    concepts = dataset_concepts(name)
+    if source.suffix == ".jsonl":
+        known = {concept.concept_id for concept in concepts}
+        entries = read_knowledge(name, source).concepts
+        unknown = [concept_id for concept_id in entries if concept_id not in known]
+        return [entry for entry in entries.values() if entry.concept_id in known], _noted("are no concepts of " + name, unknown)
+    found = read_authors(source, concepts)
+    shared = [f"{name} ({', '.join(ids)})" for name, ids in found.ambiguous.items()]
+    notes = _noted(f"match no concept of {name}", found.unknown) + _noted("have no attributes and are left out", found.empty)
+    return list(found.entries), notes + _noted("are borne by several concepts and given to each", shared)
+
+
+def _noted(what: str, names: Sequence[str]) -> list[str]:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return [f"{what} ({len(names)} names): {', '.join(names[:_SHOWN])}{more}"] if names else []
+
+
+def _say_update(update: Update, path: Path) -> None:
+    reviewed = f", {update.reviewed} of them reviewed ones not replaced by unreviewed" if update.reviewed else ""
+    say(f"{path}: {update.total} concepts: {update.added} new, {update.replaced} replaced, {update.kept} kept{reviewed}")
 
 
 def _attributes_build(arguments: argparse.Namespace) -> int:
@@ -81,33 +120,37 @@ def _attributes_build(arguments: argparse.Namespace) -> int:
     from finer_tasks.attributes.build import ChatEndpoint, build
     from finer_tasks.attributes.compare import shared_attributes, sibling_groups
     from finer_tasks.attributes.encyclopedia import Encyclopedia
-    from finer_tasks.attributes.knowledge import knowledge_path, write_knowledge
+    from finer_tasks.attributes.knowledge import knowledge_path
+    from finer_tasks.attributes.updating import update_knowledge
     from finer_tasks.datasets.prepared import data_dir
 
     concepts = dataset_concepts(arguments.dataset)[: arguments.limit]
     cache = data_dir() / "attributes" / "cache"
-    key = os.environ.get(arguments.key_variable, "")
+    key = os.environ.get(arguments.key_variable, "").strip()
     endpoint = ChatEndpoint(arguments.endpoint, arguments.model, cache / "replies", key)
     encyclopedia = Encyclopedia(arguments.encyclopedia, cache / "articles") if arguments.encyclopedia else None
     built = build(concepts, endpoint, encyclopedia, arguments.workers)
-    path = knowledge_path(arguments.dataset)
-    write_knowledge(path, built.entries)
-    usage = built.usage
+    path, usage = knowledge_path(arguments.dataset), built.usage
     say(
-        f"{len(built.entries)} of {len(concepts)} concepts written to {path}; "
-        f"{usage.asked} asked, {usage.cached} from the cache, "
+        f"{len(built.entries)} of {len(concepts)} concepts made; {usage.asked} asked, {usage.cached} from the cache, "
         f"{usage.prompt_tokens} + {usage.completion_tokens} tokens, "
         f"cost {usage.cost(arguments.price_in, arguments.price_out):.4f}"
     )
+    _keep_failures(built.failures, path.with_suffix(".failures.json"))
+    _say_update(update_knowledge(path, arguments.dataset, built.entries, arguments.overwrite), path)
     shared = shared_attributes({entry.concept_id: entry for entry in built.entries}, sibling_groups(concepts))
     for coarse, phrases in shared.items():
         say(f"not discriminative, all of {coarse}: {', '.join(phrases)}")
-    if built.failures:
-        kept = path.with_suffix(".failures.json")
-        kept.write_text(json.dumps(built.failures, indent=2, ensure_ascii=False), encoding="utf-8")
-        say(f"{len(built.failures)} replies were no lists; they are kept in {kept}")
-        return 1
-    return 0
+    return USAGE_EXIT_CODE if built.failures else 0
+
+
+def _keep_failures(failures: Mapping[str, str], path: Path) -> None:
+    """Write the replies that gave no attributes for a look at them; without any, those of an earlier run go."""
+    if failures:
+        write_text(path, json.dumps(failures, indent=2, ensure_ascii=False))
+        say(f"{len(failures)} replies gave no attributes; they are kept in {path}. The next run asks again")
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _attributes_show(arguments: argparse.Namespace) -> None:
@@ -155,6 +198,12 @@ def _attributes_diff(arguments: argparse.Namespace) -> None:
             for phrase in phrases:
                 say(f"  {sign} {phrase}")
     say(f"{len(found)} concepts differ")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
 
 
 def dataset_concepts(name: str) -> list[Concept]:

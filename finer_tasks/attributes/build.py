@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import json
-import os
 import threading
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,10 +18,12 @@ from tqdm import tqdm
 from finer_tasks.attributes.authors import tidy
 from finer_tasks.attributes.encyclopedia import Article, Encyclopedia
 from finer_tasks.attributes.knowledge import ConceptAttributes, Provenance
+from finer_tasks.attributes.requesting import JsonCache, Passing, fetch_json
 from finer_tasks.datasets.taxonomy import Concept
 from finer_tasks.errors import KnowledgeError
 from finer_tasks.metrics.attribute_lists import parse_lists
 from finer_tasks.metrics.attribute_phrases import analyse, contradicts
+from finer_tasks.text import well_formed
 
 PROMPT = """\
 You prepare a field guide for telling {coarse} kinds apart by sight.
@@ -44,7 +43,6 @@ Leave out size, weight, age, sound, behaviour, habitat, history and comparisons 
 Write "none" under a heading without phrases. Write nothing else."""
 NO_ARTICLE = "No article is at hand: write from what you know."
 PROMPT_HASH = hashlib.sha256(PROMPT.encode()).hexdigest()[:12]
-ATTEMPTS = 5
 # Phrases of one concept whose words overlap so much are taken for one.
 SYNONYM = 0.8
 
@@ -65,66 +63,84 @@ class Usage:
 
 @dataclass
 class Built:
-    """Entries made, concepts whose reply could not be read (with the reply), and what it took."""
+    """Entries made, concepts whose reply was of no use (with the reply), and what it took."""
 
     entries: list[ConceptAttributes] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
 
 
+@dataclass(frozen=True)
+class Reply:
+    """A reply's text without thoughts; `problem` says why it cannot be used, whatever it says."""
+
+    text: str
+    problem: str = ""
+
+
 class ChatEndpoint:
     """An OpenAI-compatible chat endpoint with replies cached on disk by model and prompt."""
 
     def __init__(self, url: str, model: str, cache: Path, key: str = "", wait: float = 1.0, timeout: float = 120) -> None:
-        self.url, self.model, self.cache, self.wait, self.timeout = url.rstrip("/"), model, cache, wait, timeout
+        self.url, self.model, self.wait, self.timeout = url.rstrip("/"), model, wait, timeout
+        if not (key.isascii() and key.isprintable()):
+            raise KnowledgeError("the key holds characters that no HTTP header may have. Check --key_variable")
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._cache = JsonCache(cache)
         self._lock = threading.Lock()
         self.usage = Usage()
 
-    def ask(self, prompt: str) -> str:
-        """The reply; raises KnowledgeError after repeated failures (what was answered before stays cached)."""
-        name = hashlib.sha256(json.dumps([self.model, prompt]).encode()).hexdigest()
-        path = self.cache / f"{name}.json"
-        if path.exists():
+    def ask(self, prompt: str, is_usable: Callable[[str], bool] = bool) -> Reply:
+        """The reply; one that is of no use is given but not kept, so that the next run asks again.
+
+        Raises KnowledgeError after repeated failures (what was answered before stays cached).
+        """
+        key = [self.model, prompt]
+        known = self._cache.get(key) or {}
+        if isinstance(known.get("reply"), str) and is_usable(known["reply"]):
             with self._lock:
                 self.usage.cached += 1
-            return str(json.loads(path.read_text(encoding="utf-8"))["reply"])
-        reply, usage = self._request(prompt)
-        self.cache.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_suffix(f".{threading.get_ident()}.new")
-        fresh.write_text(json.dumps({"reply": reply, "usage": usage}, ensure_ascii=False), encoding="utf-8")
-        os.replace(fresh, path)
+            return Reply(known["reply"])
+        reply, usage = fetch_json(
+            lambda: self._send(prompt), _read, self.url, "Check --endpoint, --model and the key", self.wait
+        )
         with self._lock:
             self.usage.asked += 1
-            self.usage.prompt_tokens += int(usage.get("prompt_tokens") or 0)
-            self.usage.completion_tokens += int(usage.get("completion_tokens") or 0)
+            self.usage.prompt_tokens += _count(usage.get("prompt_tokens"))
+            self.usage.completion_tokens += _count(usage.get("completion_tokens"))
+        if not reply.problem and is_usable(reply.text):
+            self._cache.put(key, {"reply": reply.text, "usage": usage})
         return reply
 
-    def _request(self, prompt: str) -> tuple[str, dict[str, Any]]:
+    def _send(self, prompt: str) -> requests.Response:
         body = {"model": self.model, "temperature": 0, "messages": [{"role": "user", "content": prompt}]}
-        problem = ""
-        for attempt in range(ATTEMPTS):
-            try:
-                response = requests.post(
-                    f"{self.url}/chat/completions", json=body, headers=self._headers, timeout=(10, self.timeout)
-                )
-                if response.status_code in (401, 403, 404):
-                    raise KnowledgeError(f"{self.url}: status {response.status_code}. Check --endpoint, --model and the key")
-                response.raise_for_status()
-                answer = response.json()
-                return str(answer["choices"][0]["message"]["content"] or ""), dict(answer.get("usage") or {})
-            except (requests.RequestException, ValueError, KeyError, IndexError, TypeError) as error:
-                problem = str(error)
-                time.sleep(self.wait * 2**attempt)
-        raise KnowledgeError(
-            f"{self.url}: {ATTEMPTS} attempts failed ({problem}). Run the same command again: it goes on from here"
-        )
+        address = f"{self.url}/chat/completions"
+        return requests.post(address, json=body, headers=self._headers, timeout=(10, self.timeout))
+
+
+def _read(answer: Any) -> tuple[Reply, dict[str, Any]]:
+    """(reply, usage) of a chat completion; text in parts is joined, a reply without text is empty."""
+    try:
+        choice = answer["choices"][0]
+        content = choice["message"]["content"] or ""
+        texts = [content] if isinstance(content, str) else [part["text"] for part in content if "text" in part]
+        text = well_formed("".join(texts))
+    except (LookupError, TypeError):
+        raise Passing("the answer is no chat completion") from None
+    usage = answer.get("usage")
+    is_cut = choice.get("finish_reason") == "length"
+    return Reply(text, "cut off at the token limit" if is_cut else ""), usage if isinstance(usage, dict) else {}
+
+
+def _count(value: Any) -> int:
+    """A number of tokens, 0 where the server gives none."""
+    return value if isinstance(value, int) and value > 0 else 0
 
 
 def build(concepts: Sequence[Concept], endpoint: ChatEndpoint, encyclopedia: Encyclopedia | None, workers: int = 4) -> Built:
     """Entries for all concepts, several at a time; interrupted runs go on from the caches.
 
-    A reply that is no list is kept aside in `failures`, not guessed at. Raises KnowledgeError if an
+    A reply that holds no list, or was cut off, is kept aside in `failures`, not guessed at. Raises KnowledgeError if an
     endpoint stays out of reach.
     """
     built = Built(usage=endpoint.usage)
@@ -132,11 +148,11 @@ def build(concepts: Sequence[Concept], endpoint: ChatEndpoint, encyclopedia: Enc
         futures = {pool.submit(_one, concept, endpoint, encyclopedia): concept for concept in concepts}
         try:
             for future in tqdm(as_completed(futures), total=len(futures), desc="attributes", unit=" concepts"):
-                entry, reply = future.result()
-                if entry is None:
-                    built.failures[futures[future].concept_id] = reply
+                made = future.result()
+                if isinstance(made, ConceptAttributes):
+                    built.entries.append(made)
                 else:
-                    built.entries.append(entry)
+                    built.failures[futures[future].concept_id] = made
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -144,18 +160,23 @@ def build(concepts: Sequence[Concept], endpoint: ChatEndpoint, encyclopedia: Enc
     return built
 
 
-def _one(concept: Concept, endpoint: ChatEndpoint, encyclopedia: Encyclopedia | None) -> tuple[ConceptAttributes | None, str]:
+def _one(concept: Concept, endpoint: ChatEndpoint, encyclopedia: Encyclopedia | None) -> ConceptAttributes | str:
+    """The entry of a concept, or the reply that gave none with the reason."""
     titles = (concept.fine[0], *concept.aliases[:2])
     article = encyclopedia.article(*titles) if encyclopedia else None
-    reply = endpoint.ask(prompt_for(concept, article))
-    lists = parse_lists(reply)
-    if not lists.parsed:
-        return None, reply
+    reply = endpoint.ask(prompt_for(concept, article), _is_list)
+    if reply.problem or not _is_list(reply.text):
+        return f"[{reply.problem or 'no attributes found'}] {reply.text}"
+    lists = parse_lists(reply.text)
     source = f"{article.title} <{article.url}>" if article and article.text else "the model's own knowledge"
     provenance = Provenance(source, endpoint.model, f"{datetime.now(UTC):%Y-%m-%d}", PROMPT_HASH)
     required = merge_synonyms(lists.required)
     likely = [phrase for phrase in merge_synonyms((*required, *lists.likely)) if phrase not in required]
-    return tidy(concept.concept_id, concept.fine[0], required, likely, provenance), reply
+    return tidy(concept.concept_id, concept.fine[0], required, likely, provenance)
+
+
+def _is_list(reply: str) -> bool:
+    return bool(parse_lists(reply).all)
 
 
 def prompt_for(concept: Concept, article: Article | None) -> str:

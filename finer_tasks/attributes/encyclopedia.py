@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import threading
 import time
 from dataclasses import dataclass
@@ -14,13 +11,15 @@ from typing import Any
 import requests
 
 import finer_tasks
-from finer_tasks.errors import KnowledgeError
+from finer_tasks.attributes.requesting import JsonCache, Passing, Refused, fetch_json
+from finer_tasks.text import well_formed
 
 USER_AGENT = f"finer-tasks/{finer_tasks.__version__} (research on fine-grained recognition)"
 # Sections that describe looks, the most telling first.
 SECTIONS = ("description", "design", "appearance", "identification", "characteristics", "exterior", "styling", "plumage")
 MAX_CHARACTERS = 6000
-ATTEMPTS = 5
+# Error codes of a server that is busy or locked for a while.
+_BUSY = {"maxlag", "ratelimited", "readonly"}
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,8 @@ class Encyclopedia:
     """A MediaWiki API endpoint with a cache folder and a least pause between requests (seconds)."""
 
     def __init__(self, api: str, cache: Path, pause: float = 0.5, wait: float = 1.0) -> None:
-        self.api, self.cache, self.pause, self.wait = api, cache, pause, wait
+        self.api, self.pause, self.wait = api, pause, wait
+        self._cache = JsonCache(cache)
         self._session = requests.Session()
         self._session.headers["User-Agent"] = USER_AGENT
         self._lock, self._last = threading.Lock(), 0.0
@@ -46,7 +46,11 @@ class Encyclopedia:
         for title in titles:
             page = self._page(title)
             if page is not None and not _is_disambiguation(page):
-                return Article(page["title"], f"{self.api}?curid={page['pageid']}", looks(page.get("extract", "")))
+                return Article(
+                    well_formed(page["title"]),
+                    f"{self.api}?curid={page['pageid']}",
+                    looks(well_formed(page.get("extract", ""))),
+                )
         return None
 
     def _page(self, title: str) -> dict[str, Any] | None:
@@ -60,44 +64,16 @@ class Encyclopedia:
             "exsectionformat": "wiki",
             "titles": title,
         }
-        pages = self._get(query).get("query", {}).get("pages", [])
-        return pages[0] if pages and not pages[0].get("missing") and not pages[0].get("invalid") else None
+        answer = self._cache.get([self.api, query])
+        if answer is None or not _is_answer(answer):
+            answer = fetch_json(lambda: self._send(query), _checked, self.api, "Check --encyclopedia", self.wait)
+            self._cache.put([self.api, query], answer)
+        page = next(iter(answer["query"]["pages"]), None)
+        return None if page is None or page.get("missing") or page.get("invalid") else page
 
-    def _get(self, query: dict[str, str]) -> dict[str, Any]:
-        key = hashlib.sha256(json.dumps([self.api, query], sort_keys=True).encode()).hexdigest()
-        path = self.cache / f"{key}.json"
-        if path.exists():
-            return dict(json.loads(path.read_text(encoding="utf-8")))
-        answer = self._fetch(query)
-        self.cache.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_suffix(f".{threading.get_ident()}.new")
-        fresh.write_text(json.dumps(answer), encoding="utf-8")
-        os.replace(fresh, path)
-        return answer
-
-    def _fetch(self, query: dict[str, str]) -> dict[str, Any]:
-        problem = ""
-        for attempt in range(ATTEMPTS):
-            self._be_polite()
-            try:
-                response = self._session.get(self.api, params=query, timeout=(10, 30))
-                if response.status_code == 429 or response.status_code >= 500:
-                    problem = f"status {response.status_code}"
-                    time.sleep(_retry_after(response) or self.wait * 2**attempt)
-                    continue
-                response.raise_for_status()
-                answer = response.json()
-                if isinstance(answer, dict):
-                    return answer
-                problem = "no JSON object"
-            except requests.HTTPError as error:
-                raise KnowledgeError(f"{self.api}: {error}. Check --encyclopedia") from error
-            except (requests.RequestException, ValueError) as error:
-                problem = str(error)
-                time.sleep(self.wait * 2**attempt)
-        raise KnowledgeError(
-            f"{self.api}: {ATTEMPTS} attempts failed ({problem}). Run the same command again: it goes on from here"
-        )
+    def _send(self, query: dict[str, str]) -> requests.Response:
+        self._be_polite()
+        return self._session.get(self.api, params=query, timeout=(10, 30))
 
     def _be_polite(self) -> None:
         with self._lock:
@@ -136,12 +112,28 @@ def _sections(extract: str) -> list[tuple[int, str, str]]:
     return [(depth, heading, "\n".join(lines).strip()) for depth, heading, lines in sections]
 
 
+def _checked(answer: Any) -> dict[str, Any]:
+    """An answer in MediaWiki's form. Errors come with status 200; those of a busy server pass."""
+    error = answer.get("error") if isinstance(answer, dict) else None
+    if isinstance(error, dict):
+        text = f"{error.get('code')}, {error.get('info')}"
+        raise Passing(text) if error.get("code") in _BUSY else Refused(text)
+    if not _is_answer(answer):
+        raise Passing("no answer in MediaWiki's form")
+    return dict(answer)
+
+
+def _is_answer(answer: Any) -> bool:
+    found = answer.get("query") if isinstance(answer, dict) else None
+    pages = found.get("pages") if isinstance(found, dict) else None
+    return isinstance(pages, list) and all(isinstance(page, dict) and _is_page(page) for page in pages)
+
+
+def _is_page(page: dict[str, Any]) -> bool:
+    if page.get("missing") or page.get("invalid"):
+        return True
+    return isinstance(page.get("title"), str) and "pageid" in page and isinstance(page.get("extract", ""), str)
+
+
 def _is_disambiguation(page: dict[str, Any]) -> bool:
-    return "disambiguation" in page.get("pageprops", {}) or "may refer to:" in page.get("extract", "")[:300]
-
-
-def _retry_after(response: requests.Response) -> float:
-    try:
-        return min(60.0, float(response.headers.get("Retry-After", "0")))
-    except ValueError:
-        return 0.0
+    return "disambiguation" in (page.get("pageprops") or {}) or "may refer to:" in page.get("extract", "")[:300]

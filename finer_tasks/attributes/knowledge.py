@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -19,14 +20,20 @@ from typing import Any
 from finer_tasks.datasets.files import read_lines
 from finer_tasks.datasets.prepared import data_dir
 from finer_tasks.errors import KnowledgeError, at_line
+from finer_tasks.results.files import parse_json
 from finer_tasks.writing import write_text
 
 _KEYS = {"concept_id", "name", "required", "likely", "provenance"}
+# Words for what a picture cannot show. A word that also names something visible counts only in the other sense:
+# the bark of a tree, a nest-like cap, an aggressive front grille and "lighter than the back" can be seen.
 _INVISIBLE = re.compile(
-    r"\b(larger|smaller|bigger|heavier|lighter than|weigh\w*|kilograms?|grams?|pounds?|centimet\w*|millimet\w*|inch\w*"
-    r"|song|call|sings?|voice|bark\w*|behaviou?r\w*|habitat|diet|eats|feeds|migrat\w*|nests?|friendly|loyal|aggressive)\b",
+    r"\b(larger|smaller|bigger|heavier|lighter than an?|weigh\w*|kilograms?|grams?|pounds?|kg|lbs?"
+    r"|centimet\w*|millimet\w*|inch(es)?|songs?|calls?|sings?|voice|barking|(loud|shrill|frequent|excessive) barks?"
+    r"|behaviou?r\w*|habitat|diet|eats|feeds|migrat\w*|nests|nesting|temperaments?"
+    r"|(friendly|loyal|aggressive)(?= (temper|nature|character|disposition|personality|companion|towards?|with|to)\b|$))\b",
     re.IGNORECASE,
 )
+_PROVENANCE = {"source": str, "model": str, "date": str, "prompt_hash": str, "reviewed": bool}
 
 
 @dataclass(frozen=True)
@@ -57,8 +64,8 @@ class ConceptAttributes:
             raise KnowledgeError(f"{self.concept_id or self.name or 'a concept'}: concept_id and name must not be empty")
         if any(not isinstance(phrase, str) or not phrase.strip() for phrase in phrases):
             raise KnowledgeError(f"{self.concept_id}: an attribute is empty or no text")
-        folded = [phrase.casefold().strip() for phrase in phrases]
-        twice = next((phrase for phrase in folded if folded.count(phrase) > 1), None)
+        folded = Counter(phrase.casefold().strip() for phrase in phrases)
+        twice = next((phrase for phrase, count in folded.items() if count > 1), None)
         if twice:
             raise KnowledgeError(f"{self.concept_id}: attribute {twice!r} is listed twice")
         invisible = next((phrase for phrase in self.required if not is_visible(phrase)), None)
@@ -118,8 +125,8 @@ def read_knowledge(dataset: str, path: Path) -> Knowledge:
     entries: dict[str, ConceptAttributes] = {}
     for number, line in read_lines(path):
         try:
-            entry = _entry(json.loads(line))
-        except (json.JSONDecodeError, KnowledgeError, TypeError) as error:
+            entry = _entry(parse_json(line))
+        except (ValueError, KnowledgeError) as error:
             raise KnowledgeError(at_line(path, number, str(error))) from error
         if entry.concept_id in entries:
             raise KnowledgeError(at_line(path, number, f"concept {entry.concept_id!r} is listed twice"))
@@ -146,11 +153,25 @@ def _entry(raw: Any) -> ConceptAttributes:
     if unknown or missing:
         problem = f"unknown field {sorted(unknown)[0]!r}" if unknown else f"field {sorted(missing)[0]!r} is missing"
         raise KnowledgeError(f"{problem}; fields are {', '.join(sorted(_KEYS))}")
+    for key in ("concept_id", "name"):
+        if not isinstance(raw[key], str):
+            raise KnowledgeError(f"field {key!r} must be text")
     for key in ("required", "likely"):
         if not isinstance(raw[key], list):
             raise KnowledgeError(f"field {key!r} must be a list of phrases")
-    provenance = Provenance(**raw.get("provenance") or {"source": "unknown"})
-    return ConceptAttributes(str(raw["concept_id"]), str(raw["name"]), tuple(raw["required"]), tuple(raw["likely"]), provenance)
+    provenance = _provenance(raw.get("provenance") or {"source": "unknown"})
+    return ConceptAttributes(raw["concept_id"], raw["name"], tuple(raw["required"]), tuple(raw["likely"]), provenance)
+
+
+def _provenance(raw: Any) -> Provenance:
+    if not isinstance(raw, dict) or "source" not in raw:
+        raise KnowledgeError("field 'provenance' must be an object with a source")
+    for key, value in raw.items():
+        if key not in _PROVENANCE:
+            raise KnowledgeError(f"unknown field 'provenance.{key}'; known are {', '.join(_PROVENANCE)}")
+        if not isinstance(value, _PROVENANCE[key]):
+            raise KnowledgeError(f"field 'provenance.{key}' must be {'text' if _PROVENANCE[key] is str else 'true or false'}")
+    return Provenance(**raw)
 
 
 @cache
