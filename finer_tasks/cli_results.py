@@ -56,6 +56,11 @@ def _regress(arguments: argparse.Namespace) -> int:
     return gate.exit_code
 
 
+def _add_allow(command: argparse.ArgumentParser) -> None:
+    help_text = "reasons for which documents may lack an answer, joined by commas: corrupt_image, request_failed, …"
+    command.add_argument("--allow", default="", metavar="REASONS", help=help_text)
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
@@ -80,9 +85,7 @@ def add_submit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     packing.add_argument("results", type=Path, nargs="+", help="the --output_path of each run")
     packing.add_argument("--card", type=Path, required=True, metavar="FILE", help="YAML: name, revision, parameters, …")
     packing.add_argument("--output", type=Path, required=True, metavar="FILE", help="for example my-model.zip")
-    packing.add_argument(
-        "--allow", default="", metavar="REASONS", help="why documents may lack an answer, joined by commas: request_failed, …"
-    )
+    _add_allow(packing)
     packing.set_defaults(run=_pack)
     verifying = actions.add_parser("verify", help="recompute every score from the answers; needs the datasets prepared")
     verifying.add_argument("archive", type=Path)
@@ -159,6 +162,7 @@ def add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     export.add_argument("--form", required=True, choices=("model-index", "every-eval-ever", "evalai"))
     export.add_argument("--card", type=Path, required=True, metavar="FILE", help="the card of `finer submit pack`")
     export.add_argument("--output", type=Path, required=True, metavar="DIR")
+    _add_allow(export)
     export.set_defaults(run=_export)
 
 
@@ -167,5 +171,6 @@ def _export(arguments: argparse.Namespace) -> None:
     from finer_tasks.results.reading import read_run
     from finer_tasks.results.submission.pack import read_card
 
-    for path in export(read_run(arguments.results), read_card(arguments.card), arguments.form, arguments.output):
+    run, card, allow = read_run(arguments.results), read_card(arguments.card), _names(arguments.allow)
+    for path in export(run, card, arguments.form, arguments.output, allow):
         say(f"written {path}")

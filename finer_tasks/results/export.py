@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +23,30 @@ from huggingface_hub.repocard_data import eval_results_to_model_index
 import finer_tasks
 from finer_tasks.analysis.bootstrap import RESAMPLES, Clusters
 from finer_tasks.datasets.sources import load_sources
-from finer_tasks.results.reading import Run, Sample, TaskRun
+from finer_tasks.errors import ResultsError
+from finer_tasks.results.reading import Run, Sample, TaskRun, require_answered
 from finer_tasks.results.submission.models import Card
 from finer_tasks.writing import write_text
 
 EEE_SCHEMA, EEE_INSTANCES = "0.2.1", "instance_level_eval_0.2.1"
+_TELLS_PARTS = ("every-eval-ever",)
 _NAMING, _LISTS = ("em", "em_strict", "f1"), ("attr_f1",)
-_SEED = 0
+_SEED, _LONGEST_STEM = 0, 100
 
 
-def export(run: Run, card: Card, form: str, output: Path) -> list[Path]:
-    """Write a run in one of the forms below a folder; returns the files."""
+def export(run: Run, card: Card, form: str, output: Path, allow: Collection[str] = ()) -> list[Path]:
+    """Write a run in one of the forms below a folder; returns the files.
+
+    Raises ResultsError for a part of a split in a form that cannot say so, and for documents that the
+    model did not answer unless `allow` names the reason.
+    """
+    for task in run.tasks:
+        require_answered(task, allow)
+        if task.part and form not in _TELLS_PARTS:
+            raise ResultsError(
+                f"{task.name} was run on {task.part}; in {form} it would be read as the whole split. Run it without --limit "
+                f"and on the whole dataset, or export it as {' or '.join(_TELLS_PARTS)}"
+            )
     files = FORMS[form](run, card)
     written = []
     for name, text in files.items():
@@ -56,7 +70,7 @@ def model_index(run: Run, card: Card) -> dict[str, str]:
             metric_type="exact_match" if metric == "em" else metric,
             metric_name=metric,
             metric_value=round(_mean(task, metric), 6),
-            metric_args={"prompt_set": task.identity["prompt_set"], "prompt_hash": task.identity["prompt_hash"]},
+            metric_args={key: task.identity[key] for key in ("prompt_set", "prompt_hash", "scoring")},
         )
         for task in run.tasks
         for metric in metrics_of(task)
@@ -88,7 +102,7 @@ def every_eval_ever(run: Run, card: Card) -> dict[str, str]:
         for task in run.tasks
         for sample in task.samples
     )
-    stem = "".join(c if c.isalnum() or c in "-._" else "_" for c in card.name)
+    stem = re.sub(r"[^A-Za-z0-9._-]", "_", card.name)[:_LONGEST_STEM].lstrip(".") or "model"
     details = {"revision": card.revision, "parameters_billion": f"{card.parameters:g}", "weights": card.weights}
     details |= {key: value for key in ("base_model", "adapter", "training_mixture") if (value := getattr(card, key))}
     document = {
@@ -149,7 +163,8 @@ def _result(task: TaskRun, metric: str) -> dict[str, Any]:
             "additional_details": {"source": str(identity["data_source"]), "fingerprint": str(identity["data_fingerprint"])},
         },
         "metric_config": {
-            "evaluation_description": f"{metric} at {identity['level']} level, variant {identity['variant']}",
+            "evaluation_description": f"{metric} at {identity['level']} level, variant {identity['variant']}"
+            + (f", on {task.part} only" if task.part else ""),
             "lower_is_better": False,
             "score_type": "continuous",
             "min_score": 0,
@@ -157,6 +172,8 @@ def _result(task: TaskRun, metric: str) -> dict[str, Any]:
         },
         "score_details": {
             "score": found.value,
+            "details": {"documents": task.part or "the whole split", "scoring": str(identity["scoring"])}
+            | {reason: str(count) for reason, count in task.unanswered.items()},
             "uncertainty": {
                 "confidence_interval": {
                     "lower": found.low,

@@ -7,10 +7,11 @@ identifies them, that every document has all figures of its task, and that these
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from loguru import logger
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -18,10 +19,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from finer_tasks.datasets.taxonomy import DATASETS
 from finer_tasks.errors import ResultsError
 from finer_tasks.results.files import explain, parse_json
-from finer_tasks.results.samples import Sample, read_samples
+from finer_tasks.results.samples import Sample, Unanswered, read_samples
 from finer_tasks.text import harmless
 
-__all__ = ["Run", "Sample", "TaskRun", "read_run"]
+__all__ = ["Run", "Sample", "TaskRun", "Unanswered", "read_run", "require_answered"]
 
 _ENDING = "_results.json"
 _DATE = re.compile(r"\d{8}_\d{6}")
@@ -44,6 +45,11 @@ class TaskRun:
     @property
     def names_concepts(self) -> bool:
         return bool(self.samples) and "em" in self.samples[0].items
+
+    @property
+    def unanswered(self) -> dict[Unanswered, int]:
+        """How many documents have no answer of the model, by reason."""
+        return dict(sorted(Counter(sample.unanswered for sample in self.samples if sample.unanswered).items()))
 
     @property
     def part(self) -> str:
@@ -138,6 +144,18 @@ def read_run(path: Path) -> Run:
     # Installed from a wheel, lmms-eval states its own version as unknown; ours is in the tasks.
     version = tasks[0].identity.get("versions", {}).get("lmms_eval") or raw.lmms_eval_version
     return Run(file, model, tasks, settings | {"lmms_eval_version": version, "date": raw.date})
+
+
+def require_answered(task: TaskRun, allow: Collection[str]) -> None:
+    """Raise ResultsError if documents have no answer of the model for a reason that `allow` does not name."""
+    if unknown := sorted(set(allow) - set(get_args(Unanswered))):
+        raise ResultsError(f"--allow {unknown[0]}: unknown; known are {', '.join(get_args(Unanswered))}")
+    if refused := {reason: count for reason, count in task.unanswered.items() if reason not in allow}:
+        told = ", ".join(f"{count} x {reason}" for reason, count in refused.items())
+        raise ResultsError(
+            f"{task.name}: not all documents have an answer of the model: {told}. Run it again, or count them as wrong with "
+            f"--allow {','.join(refused)}"
+        )
 
 
 def _results_file(path: Path) -> Path:

@@ -6,12 +6,19 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from finer_tasks.answers import extract_answer
 from finer_tasks.errors import ResultsError, at_line
 from finer_tasks.text import well_formed
 
+# Why a document, which then counts as wrong, has no answer of the model; and the figures that count them.
+Unanswered = Literal["corrupt_image", "request_failed", "unfinished_thought"]
+_UNANSWERED: Mapping[str, Unanswered] = {
+    "corrupt_images": "corrupt_image",
+    "failed_requests": "request_failed",
+    "unfinished_thoughts": "unfinished_thought",
+}
 RECORD_FIELDS = ("id", "superordinate", "coarse", "fine", "concept_id", "class_id")
 _NAMING = {"em", "em_macro", "f1", "em_strict", "depth", "lca_distance", "named", "corrupt_images"}
 _LISTS = {"attr_f1", "attr_precision", "attr_recall", "attr_unparsed", "corrupt_images"}
@@ -34,6 +41,11 @@ class Sample:
     items: Mapping[str, Mapping[str, Any]]
     outputs: tuple[str, ...] = ()
     question: str = ""
+
+    @property
+    def unanswered(self) -> Unanswered | None:
+        """Why the document has no answer of the model, which then counts as wrong; None if it has one."""
+        return next((why for name, why in _UNANSWERED.items() if self.items.get(name, {}).get("value")), None)
 
     @property
     def reason(self) -> str:

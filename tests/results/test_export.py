@@ -12,7 +12,9 @@ from huggingface_hub import ModelCard, ModelCardData
 
 from finer_tasks.cli import main
 from finer_tasks.results.reading import read_run
-from tests.results.submission.made import write_card, write_whole_run
+from tests.results.submission.made import limited, write_card, write_whole_run
+
+TASK = ("finer_mini_fine",)
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +70,38 @@ def test_every_eval_ever_keeps_the_rules_of_its_schema(tmp_path: Path) -> None:
         assert line["messages"] is None
         assert set(line["answer_attribution"][0]) == {
             "turn_idx", "source", "extracted_value", "extraction_method", "is_terminal"}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["model-index", "evalai", "every-eval-ever"])
+def test_a_part_of_a_split_is_told_or_refused(form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, card = limited(write_whole_run(tmp_path / "run", 0.6, tasks=TASK), 8), write_card(tmp_path / "card.yaml", "../x" * 75)
+    command = ["export", str(run), "--form", form, "--card", str(card), "--output", str(tmp_path / "out")]
+    if form != "every-eval-ever":
+        assert main(command) == 2
+        assert f"finer_mini_fine was run on 8 of 640 documents; in {form} it would be read as" in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
+        return
+    assert main(command) == 0
+    record = json.loads(next(path for path in (tmp_path / "out").glob("*.json")).read_text())
+    for result in record["evaluation_results"]:
+        assert result["score_details"]["details"]["documents"] == "8 of 640 documents"
+        assert result["metric_config"]["evaluation_description"].endswith("on 8 of 640 documents only")
+
+
+def test_documents_without_an_answer_are_exported_by_name_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, card = write_whole_run(tmp_path / "run", 0.6, tasks=TASK, corrupt=3), write_card(tmp_path / "card.yaml")
+    command = ["export", str(run), "--form", "every-eval-ever", "--card", str(card), "--output", str(tmp_path / "out")]
+    assert main(command) == 2
+    assert "3 x corrupt_image" in capsys.readouterr().err
+    assert main([*command, "--allow", "corrupt_image"]) == 0
+    record = json.loads((tmp_path / "out/Model.json").read_text())
+    assert record["evaluation_results"][0]["score_details"]["details"]["corrupt_image"] == "3"
+
+
+def test_an_output_that_is_a_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, card = write_whole_run(tmp_path / "run", 0.6, tasks=TASK), write_card(tmp_path / "card.yaml")
+    assert main(["export", str(run), "--form", "evalai", "--card", str(card), "--output", str(card)]) == 2
+    assert "a file stands where a folder should be" in capsys.readouterr().err
 
 
 def test_evalai_has_a_figure_for_each_task(tmp_path: Path) -> None:

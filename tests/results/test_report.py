@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from finer_tasks.cli import main
 from finer_tasks.results.reading import Sample, read_run
 from finer_tasks.results.report.figures import confusion, dataset_reports
+from finer_tasks.results.report.page import heat_map
 from tests.results.browser import chromium
 from tests.results.gate.simulated import write_run
-from tests.results.submission.made import write_whole_run
+from tests.results.submission.made import limited, write_whole_run
 
 
 @pytest.fixture(autouse=True)
@@ -21,24 +25,27 @@ def _same_data(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FINER_DATA_DIR", str(shared_data))
 
 
-def mistake(true: str, named: str, reason: str = "wrong_sibling") -> Sample:
-    record = {"id": f"cub/{true}", "fine": [true], "coarse": ["Gull"], "concept_id": true}
-    return Sample(record, named, {"em": {"score": 0.0}, "em_strict": {"score": 0.0, "reason": reason, "named": [named]}})
+def mistake(true: str, named: str, reason: str = "wrong_sibling", phrase: str = "") -> Sample:
+    record = {"id": f"cub/{true}", "fine": [true.upper()], "coarse": ["Gull"], "concept_id": true}
+    strict = {"score": 0.0, "reason": reason, "named": [phrase or named], "concept": named if reason == "wrong_sibling" else ""}
+    return Sample(record, named, {"em": {"score": 0.0}, "em_strict": strict})
 
 
 def test_confusions_count_single_named_mistakes_and_put_the_confused_side_by_side() -> None:
-    samples = [mistake("A", "b")] * 5 + [mistake("B", "a")] * 4 + [mistake("C", "d")] * 3 + [mistake("A", "d")]
-    samples += [mistake("A", "c", "several"), mistake("A", "a", "right")]
+    samples = [mistake("a", "b")] * 3 + [mistake("a", "b", phrase="black footed b")] * 2 + [mistake("b", "a")] * 4
+    samples += [mistake("c", "d", phrase="the $x^{ d")] * 3 + [mistake("a", "d")]
+    samples += [mistake("a", "c", "several"), mistake("a", "a", "right")]
     found = confusion(samples, 10)
     assert found is not None
     assert found.counts.sum() == 13
-    assert found.pairs[0] == ("a", "b", 5)
-    assert abs(found.names.index("a") - found.names.index("b")) == 1
-    assert abs(found.names.index("c") - found.names.index("d")) == 1
+    assert found.pairs[0] == ("A", "B", 5)
+    assert abs(found.names.index("A") - found.names.index("B")) == 1
+    assert abs(found.names.index("C") - found.names.index("the $x^{ d")) == 1
+    assert heat_map(found)
     few = confusion(samples, 2)
     assert few is not None
-    assert (set(few.names), few.left_out) == ({"a", "b"}, 4)
-    assert confusion([mistake("A", "a", "right")], 5) is None
+    assert (set(few.names), few.left_out) == ({"A", "B"}, 4)
+    assert confusion([mistake("a", "a", "right")], 5) is None
 
 
 def test_the_drop_is_over_the_same_documents(tmp_path: Path) -> None:
@@ -48,6 +55,39 @@ def test_the_drop_is_over_the_same_documents(tmp_path: Path) -> None:
     assert report.drop.value == pytest.approx(means["superordinate"] - means["fine"])
     assert sum(row.documents for row in report.groups) == 640
     assert [row.em for row in report.concepts] == sorted(row.em for row in report.concepts)
+
+
+def test_a_part_of_a_split_and_documents_without_an_answer_are_told(tmp_path: Path) -> None:
+    run = limited(write_whole_run(tmp_path / "run", 0.5, tasks=("finer_mini_fine",), corrupt=2), 8)
+    assert main(["report", str(run), "--output", str(tmp_path / "r.html")]) == 0
+    page = (tmp_path / "r.html").read_text()
+    assert "finer_mini_fine: on 8 of 640 documents only" in page
+    assert "counted as wrong: 2 x corrupt_image" in page
+
+
+def test_a_samples_file_cannot_name_a_picture_of_this_machine(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.png"
+    Image.new("RGB", (96, 96), (255, 0, 0)).save(secret)
+    run = write_whole_run(tmp_path / "run", 0.5, tasks=("finer_mini_fine",))
+    pages = []
+    for media in (None, str(secret)):
+        if media:
+            (samples,) = run.glob("*.jsonl")
+            lines = [json.loads(line) | {"input_media": [media]} for line in samples.read_text().splitlines()]
+            samples.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        assert main(["report", str(run), "--output", str(tmp_path / "r.html")]) == 0
+        pages.append(re.findall(r"data:image/jpeg[^\"]+", (tmp_path / "r.html").read_text()))
+    assert pages[0] == pages[1]
+    assert len(pages[0]) == 24
+
+
+def test_text_of_models_is_shown_as_text(tmp_path: Path) -> None:
+    evil = "<script>alert(1)</script>\x1b[2J\u202e'\"</script>"
+    run = write_whole_run(tmp_path / "run", 0.5, tasks=("finer_mini_fine",), model=evil, replies=[f"Answer: {evil}"] * 400)
+    assert main(["report", str(run), "--output", str(tmp_path / "r.html")]) == 0
+    page = (tmp_path / "r.html").read_text()
+    assert "<script>alert" not in page
+    assert not set("\x1b\u202e") & set(page)
 
 
 def test_the_page_opens_shows_pictures_and_unpacks_documents_on_demand(tmp_path: Path) -> None:

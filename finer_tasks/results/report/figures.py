@@ -130,24 +130,32 @@ def _groups(task: TaskRun, key: Callable[[Sample], tuple[str, str]]) -> tuple[Gr
     found: dict[tuple[str, str], list[Sample]] = defaultdict(list)
     for sample in task.samples:
         found[key(sample)].append(sample)
-    rows = []
+    rows, labels = [], _labels(task.samples) | {"": ""}
     for (name, group), samples in found.items():
-        named = Counter(other for sample in samples for other in mistaken_for(sample))
-        instead, times = named.most_common(1)[0] if named else ("", 0)
+        named = Counter(other for sample in samples if (other := mistaken_for(sample)))
+        concept, times = named.most_common(1)[0] if named else ("", 0)
+        instead = labels[concept]
         rows.append(GroupRow(name, group, len(samples), float(_values(samples, "em").mean()), instead, times))
     return tuple(sorted(rows, key=lambda row: (row.em, row.name)))
 
 
-def mistaken_for(sample: Sample) -> list[str]:
-    """The names a wrong answer gave instead, where it named one concept."""
-    named = sample.items["em_strict"].get("named") or []
-    return [str(named[0])] if sample.reason in _MISTAKEN and len(named) == 1 else []
+def mistaken_for(sample: Sample) -> str | None:
+    """The id of the concept that a wrong answer named instead, where it named one."""
+    return sample.items["em_strict"].get("concept") or None if sample.reason in _MISTAKEN else None
+
+
+def _labels(samples: Sequence[Sample]) -> dict[str, str]:
+    """A name for each concept of the samples, and for each that was named instead."""
+    labels = {sample.record["concept_id"]: str(sample.record["fine"][0]) for sample in samples}
+    for sample in samples:
+        if other := mistaken_for(sample):
+            labels.setdefault(other, ", ".join(sample.items["em_strict"]["named"]))
+    return labels
 
 
 def confusion(samples: Sequence[Sample], most: int) -> Confusion | None:
     """Counts of true against named concept for the most mistaken ones; None if no answer named another concept."""
-    pairs = Counter((str(s.record["fine"][0]).lower(), other) for s in samples for other in mistaken_for(s))
-    pairs = Counter({pair: count for pair, count in pairs.items() if pair[0] != pair[1]})
+    pairs = Counter((str(s.record["concept_id"]), other) for s in samples if (other := mistaken_for(s)))
     if not pairs:
         return None
     involved: Counter[str] = Counter()
@@ -163,9 +171,9 @@ def confusion(samples: Sequence[Sample], most: int) -> Confusion | None:
             counts[index[true], index[named]] += count
         else:
             left_out += count
-    order = _clustered(counts)
-    top = tuple((true, named, count) for (true, named), count in pairs.most_common(25))
-    return Confusion(tuple(chosen[i] for i in order), counts[np.ix_(order, order)], top, left_out)
+    order, labels = _clustered(counts), _labels(samples)
+    top = tuple((labels[true], labels[named], count) for (true, named), count in pairs.most_common(25))
+    return Confusion(tuple(labels[chosen[i]] for i in order), counts[np.ix_(order, order)], top, left_out)
 
 
 def _clustered(counts: np.ndarray) -> list[int]:

@@ -21,6 +21,7 @@ from finer_tasks.results.reading import Run, Sample, TaskRun
 from finer_tasks.results.report.figures import METRICS, Confusion, DatasetReport, dataset_reports
 from finer_tasks.results.summary import AttributeRow, attribute_rows
 from finer_tasks.results.thumbnails import thumbnail
+from finer_tasks.text import harmless
 from finer_tasks.writing import write_text
 
 _ABSOLUTE = re.compile(r"(?<![^=, (])/[^,)]+")
@@ -49,6 +50,7 @@ class RunReport:
     attributes: list[AttributeRow]
     gaps: list[Gap]
     gallery: list[Picture]
+    notes: list[str]
 
 
 def write_report(runs: Sequence[Run], output: Path) -> None:
@@ -90,7 +92,18 @@ def _report(run: Run, label: str) -> RunReport:
     datasets = dataset_reports(run)
     tasks = {task.name: task for task in run.tasks}
     pictures = [picture for report in datasets for picture in _gallery(tasks[report.task])]
-    return RunReport(label, run, datasets, attribute_rows(run), found, pictures)
+    return RunReport(label, run, datasets, attribute_rows(run), found, pictures, notes_of(run))
+
+
+def notes_of(run: Run) -> list[str]:
+    """What a reader must know about the figures: tasks run on a part of their split, and documents without an answer."""
+    notes = [
+        f"{task.name}: on {task.part} only, not comparable with figures of the whole split" for task in run.tasks if task.part
+    ]
+    for task in run.tasks:
+        counts = ", ".join(f"{count} x {reason}" for reason, count in task.unanswered.items())
+        notes += [f"{task.name}: documents without an answer of the model, counted as wrong: {counts}"] if counts else []
+    return notes
 
 
 def _gallery(task: TaskRun) -> list[Picture]:
@@ -119,9 +132,9 @@ def packed(report: RunReport) -> str:
             {
                 "task": task.name,
                 "id": [sample.record["id"] for sample in task.samples],
-                "label": [sample.record["fine"][0] for sample in task.samples],
-                "coarse": [sample.record["coarse"][0] for sample in task.samples],
-                "answer": [sample.answer[:_LONGEST] for sample in task.samples],
+                "label": [harmless(sample.record["fine"][0]) for sample in task.samples],
+                "coarse": [harmless(sample.record["coarse"][0]) for sample in task.samples],
+                "answer": [harmless(sample.answer[:_LONGEST], keep="\n") for sample in task.samples],
                 "em": [sample.items["em"]["score"] for sample in task.samples],
                 "reason": [sample.reason for sample in task.samples],
             }
@@ -143,6 +156,8 @@ def heat_map(confusion: Confusion) -> str:
     ticks: Any = range(len(confusion.names))
     axis.set_xticks(ticks, confusion.names, rotation=90, fontsize=7)
     axis.set_yticks(ticks, confusion.names, fontsize=7)
+    for name in (*axis.get_xticklabels(), *axis.get_yticklabels()):
+        name.set_parse_math(False)  # a "$" in a name is a dollar
     axis.set_xlabel("named")
     axis.set_ylabel("true concept")
     figure.colorbar(drawn, ax=axis, shrink=0.6, label="documents")

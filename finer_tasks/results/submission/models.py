@@ -10,11 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, StringConstraints
 
+from finer_tasks.results.samples import Unanswered
 from finer_tasks.text import harmless
 
 SCHEMA_VERSION = 2
-# Why a document, which then counts as wrong, has no answer of the model.
-Unanswered = Literal["corrupt_image", "request_failed", "unfinished_thought"]
 
 
 def _shown(text: str) -> str:

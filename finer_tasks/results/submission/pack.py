@@ -4,33 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import get_args
 
 from pydantic import ValidationError
 
 import finer_tasks
 from finer_tasks.metrics import SCORING_VERSION
 from finer_tasks.results.files import explain, read_yaml
-from finer_tasks.results.reading import Run, Sample, TaskRun
+from finer_tasks.results.reading import Run, Sample, TaskRun, require_answered
 from finer_tasks.results.rescore import rescore
 from finer_tasks.results.submission.archive import SUBMISSION, SubmissionError, write_archive
-from finer_tasks.results.submission.models import Answer, Card, Submission, TaskEntry, Unanswered
-from finer_tasks.results.submission.scoring import (
-    ATTRIBUTE_SCORES,
-    NAMING_SCORES,
-    Scored,
-    means,
-    official_task,
-    question_hash,
-    unanswered,
-)
-
-UNANSWERED: tuple[Unanswered, ...] = get_args(Unanswered)
-_COUNTED_AS: dict[str, Unanswered] = {
-    "corrupt_images": "corrupt_image",
-    "failed_requests": "request_failed",
-    "unfinished_thoughts": "unfinished_thought",
-}
+from finer_tasks.results.submission.models import Answer, Card, Submission, TaskEntry
+from finer_tasks.results.submission.scoring import ATTRIBUTE_SCORES, NAMING_SCORES, means, official_task, question_hash
 
 
 def read_card(path: Path) -> Card:
@@ -43,13 +27,11 @@ def read_card(path: Path) -> Card:
 
 
 def pack(runs: Sequence[Run], card: Card, output: Path, allow: Collection[str] = ()) -> str:
-    """Write the archive; returns its digest. Raises SubmissionError for runs that could never verify.
+    """Write the archive; returns its digest. Raises FinerError for runs that could never verify.
 
     Runs scored by an older version are scored anew. Documents that the model did not answer, which count as
     wrong, are refused unless `allow` names the reason.
     """
-    if unknown := sorted(set(allow) - set(UNANSWERED)):
-        raise SubmissionError(f"--allow {unknown[0]}: unknown; known are {', '.join(UNANSWERED)}")
     version = _only("versions of lmms-eval", {str(run.settings.get("lmms_eval_version")) for run in runs}, "use one")
     model = _only("models", {run.model for run in runs}, "pack one model at a time")
     entries: dict[str, TaskEntry] = {}
@@ -59,9 +41,16 @@ def pack(runs: Sequence[Run], card: Card, output: Path, allow: Collection[str] =
             if task.name in entries:
                 raise SubmissionError(f"{task.name} is in more than one of the runs; give one run of each task")
             _require_whole(task)
+            require_answered(task, allow)
             answers = [_answer(task, sample) for sample in task.samples]
             members[f"tasks/{task.name}.jsonl"] = "".join(answer.model_dump_json() + "\n" for answer in answers).encode()
-            entries[task.name] = _entry(task, answers, allow)
+            entries[task.name] = TaskEntry(
+                identity=dict(task.identity),
+                generation=dict(task.generation),
+                documents=len(answers),
+                scores=means([answer.scores for answer in answers]),
+                unanswered=task.unanswered,
+            )
     date = max(str(run.settings.get("date") or "") for run in runs)
     try:
         whole = Submission(
@@ -94,28 +83,6 @@ def _require_whole(task: TaskRun) -> None:
         raise SubmissionError(
             f"{task.name}: the samples file does not tell the questions; run lmms-eval with --log_samples again"
         )
-
-
-def _entry(task: TaskRun, answers: Sequence[Answer], allow: Collection[str]) -> TaskEntry:
-    scored = [Scored(answer.scores, _unanswered(sample)) for answer, sample in zip(answers, task.samples, strict=True)]
-    counts = unanswered(scored)
-    if refused := {reason: count for reason, count in counts.items() if reason not in allow}:
-        told = ", ".join(f"{count} x {reason}" for reason, count in refused.items())
-        raise SubmissionError(
-            f"{task.name}: the model did not answer all documents: {told}. Run it again, or count them as wrong with "
-            f"--allow {','.join(refused)}, which the leaderboard shows"
-        )
-    return TaskEntry(
-        identity=dict(task.identity),
-        generation=dict(task.generation),
-        documents=len(answers),
-        scores=means(scored),
-        unanswered=counts,
-    )
-
-
-def _unanswered(sample: Sample) -> Unanswered | None:
-    return next((why for name, why in _COUNTED_AS.items() if sample.items.get(name, {}).get("value")), None)
 
 
 def _answer(task: TaskRun, sample: Sample) -> Answer:

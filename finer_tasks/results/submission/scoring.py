@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,8 +15,8 @@ from finer_tasks.answers import extract_answer
 from finer_tasks.datasets.prepare import ensure_mini
 from finer_tasks.datasets.prepared import Prepared, load_prepared
 from finer_tasks.hooks import judge, score_attribute_lists_text
+from finer_tasks.results.samples import Unanswered
 from finer_tasks.results.submission.archive import SubmissionError
-from finer_tasks.results.submission.models import Unanswered
 from finer_tasks.tasks import TaskInfo, list_tasks
 
 NAMING_SCORES = ("em", "f1", "em_strict")
@@ -75,14 +74,9 @@ def recompute(task: TaskInfo, document: Mapping[str, Any], outputs: Sequence[str
     return Scored({"em": em, "f1": f1, "em_strict": float(strict.right)}, "corrupt_image" if corrupt else None)
 
 
-def means(scored: Sequence[Scored]) -> dict[str, float]:
+def means(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Mean of each score over the documents."""
-    return {name: sum(one.scores[name] for one in scored) / len(scored) for name in scored[0].scores}
-
-
-def unanswered(scored: Sequence[Scored]) -> dict[Unanswered, int]:
-    """How many documents have no answer of the model, by reason."""
-    return dict(sorted(Counter(one.unanswered for one in scored if one.unanswered).items()))
+    return {name: sum(one[name] for one in scores) / len(scores) for name in scores[0]}
 
 
 def official_task(name: str) -> TaskInfo:

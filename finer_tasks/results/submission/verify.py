@@ -26,7 +26,6 @@ from finer_tasks.results.submission.scoring import (
     question_hash,
     question_of,
     recompute,
-    unanswered,
 )
 from finer_tasks.tasks import TaskInfo
 
@@ -147,10 +146,11 @@ def _task_problems(task: TaskInfo, entry: TaskEntry, answers: tuple[Answer, ...]
 
 
 def _sum_problems(entry: TaskEntry, scored: Sequence[Scored]) -> Iterator[str]:
-    if not _equal(means(scored), entry.scores):
+    if not _equal(means([found.scores for found in scored]), entry.scores):
         yield "the means are not those of the documents"
-    if unanswered(scored) != entry.unanswered:
-        yield f"{entry.unanswered or 'none'} are stated as unanswered, {unanswered(scored) or 'none'} are"
+    unanswered = dict(Counter(found.unanswered for found in scored if found.unanswered))
+    if unanswered != entry.unanswered:
+        yield f"{entry.unanswered or 'none'} are stated as unanswered, {unanswered or 'none'} are"
 
 
 def _identity_problems(task: TaskInfo, entry: TaskEntry) -> Iterator[str]:

@@ -77,6 +77,18 @@ def write_whole_run(
     return folder
 
 
+def limited(run: Path, documents: int) -> Path:
+    """Make a run of one task one with --limit."""
+    (results,), (samples,) = run.glob("*_results.json"), run.glob("*.jsonl")
+    raw = json.loads(results.read_text())
+    raw["config"]["limit"] = documents
+    (counts,) = raw["n-samples"].values()
+    counts["effective"] = documents
+    results.write_text(json.dumps(raw))
+    samples.write_text("".join(samples.read_text().splitlines(keepends=True)[:documents]))
+    return run
+
+
 def write_card(path: Path, name: str = "Model", parameters: float = 7.0, weights: str = "open") -> Path:
     card = {"name": name, "revision": "1", "parameters": parameters, "weights": weights, "contact": "a@example.org"}
     path.write_text(yaml.safe_dump(card))

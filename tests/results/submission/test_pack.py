@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from finer_tasks.results.submission.archive import SubmissionError
 from finer_tasks.results.submission.pack import pack, read_card
 from finer_tasks.results.submission.verify import verify
 from tests.results.submission.edits import changed, in_submission
-from tests.results.submission.made import write_card, write_whole_run
+from tests.results.submission.made import limited, write_card, write_whole_run
 
 TASK = ("finer_mini_fine",)
 
@@ -29,27 +28,17 @@ def test_runs_that_could_never_verify_are_not_packed(tmp_path: Path) -> None:
     long = write_whole_run(tmp_path / "long", 0.5, model="m" * 6000, tasks=TASK)
     with pytest.raises(SubmissionError, match="cannot be packed: model: String should have at most 5000"):
         pack([read_run(long)], card, tmp_path / "x.zip")
-    limit(first, 8)
+    limited(first, 8)
     with pytest.raises(SubmissionError, match="finer_mini_fine was run on 8 of 640 documents; run it without --limit"):
         pack([read_run(first)], card, tmp_path / "x.zip")
     assert not (tmp_path / "x.zip").exists()
-
-
-def limit(run: Path, documents: int) -> None:
-    """Make a run of one task one with --limit."""
-    (results,), (samples,) = run.glob("*_results.json"), run.glob("*.jsonl")
-    raw = json.loads(results.read_text())
-    raw["config"]["limit"] = documents
-    raw["n-samples"][TASK[0]]["effective"] = documents
-    results.write_text(json.dumps(raw))
-    samples.write_text("".join(samples.read_text().splitlines(keepends=True)[:documents]))
 
 
 def test_documents_without_an_answer_are_packed_by_name_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run, card = write_whole_run(tmp_path / "run", 1.0, tasks=TASK, corrupt=3), write_card(tmp_path / "card.yaml")
     command = ["submit", "pack", str(run), "--card", str(card), "--output", str(tmp_path / "x.zip")]
     assert main(command) == 2
-    assert "finer_mini_fine: the model did not answer all documents: 3 x corrupt_image." in capsys.readouterr().err
+    assert "finer_mini_fine: not all documents have an answer of the model: 3 x corrupt_image." in capsys.readouterr().err
     assert main([*command, "--allow", "weather"]) == 2
     assert "--allow weather: unknown; known are corrupt_image, request_failed" in capsys.readouterr().err
     assert main([*command, "--allow", "corrupt_image"]) == 0
