@@ -15,8 +15,9 @@ from typing import Any
 import ijson
 
 from finer_tasks.datasets.files import find_root
+from finer_tasks.datasets.inat_groups import RULES, group_of
 from finer_tasks.datasets.record import SPLITS, FinerRecord
-from finer_tasks.datasets.taxonomy import Concept, load_taxonomy, slug
+from finer_tasks.datasets.taxonomy import Concept, slug
 from finer_tasks.errors import DatasetContentError, DatasetLayoutError, os_error_text
 
 OFFICIAL = {"train": 2686843, "test": 100000}
@@ -64,35 +65,31 @@ def concepts(root: Path) -> dict[str, Concept]:
 
 
 def rule_coverage(root: Path) -> dict[str, int]:
-    """How many species get their coarse label from a family, order or class entry, and from no entry."""
-    counts = {"family": 0, "order": 0, "class": 0, "none": 0}
-    for category in _categories(root / "val.json").values():
-        counts[_group(category)[0]] += 1
+    """How many species get their coarse label from an entry of their genus, family, order or class, and from none."""
+    path = root / "val.json"
+    counts = dict.fromkeys(RULES, 0)
+    for category in _categories(path).values():
+        counts[group_of(category, _fine_labels(category, path)).rule] += 1
     return counts
 
 
 def concept_of(category: Mapping[str, Any], path: Path) -> Concept:
     """Labels of a species: common name first where there is one, coarse by the rule in taxonomy/inat.yaml."""
-    binomial = _text(category, "name", path)
-    common = str(category.get("common_name") or "").strip()
-    family = _text(category, "family", path)
-    _, group = _group(category)
+    fine = _fine_labels(category, path)
     return Concept(
-        concept_id=slug(binomial),
+        concept_id=slug(fine[-1]),
         superordinate=_text(category, "supercategory", path),
-        coarse=tuple(dict.fromkeys(label for label in (group, family) if label)),
-        fine=tuple(dict.fromkeys(label for label in (common, binomial) if label)),
+        coarse=tuple(dict.fromkeys((*group_of(category, fine).names, _text(category, "family", path)))),
+        fine=fine,
         general=(str(category["genus"]),) if category.get("genus") else (),
         ranks=tuple(f"{rank} {category[rank]}" for rank in RANKS if category.get(rank)),
     )
 
 
-def _group(category: Mapping[str, Any]) -> tuple[str, str]:
-    raw = load_taxonomy("inat").raw
-    for rank, table in (("family", "families"), ("order", "orders"), ("class", "classes")):
-        if name := raw[table].get(category.get(rank)):
-            return rank, name
-    return "none", ""
+def _fine_labels(category: Mapping[str, Any], path: Path) -> tuple[str, ...]:
+    """The common name, where there is one, and the binomial."""
+    common = str(category.get("common_name") or "").strip()
+    return tuple(dict.fromkeys(label for label in (common, _text(category, "name", path)) if label))
 
 
 def _annotation_file(root: Path, split: str) -> Path:

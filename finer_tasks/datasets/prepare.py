@@ -271,6 +271,6 @@ def coverage_note(prepared: Prepared) -> str:
     named = sum(counts.values()) - counts["none"]
     return (
         f"coarse labels: {named} of {sum(counts.values())} species by a group name "
-        f"(family {counts['family']}, order {counts['order']}, class {counts['class']}); "
+        f"(genus or species {counts['genus']}, family {counts['family']}, order {counts['order']}, class {counts['class']}); "
         f"{counts['none']} by the scientific family alone"
     )

@@ -160,7 +160,7 @@ def test_inat_names_species_and_groups_by_rule(tmp_path: Path) -> None:
     assert records["0"].coarse == ("Worm", "Lumbricidae")
     assert records["9"].coarse == ("Ignotidae",)
     assert records["7"].id == "inat/test/121"
-    assert inat.rule_coverage(root) == {"family": 1, "order": 0, "class": 1, "none": 1}
+    assert inat.rule_coverage(root) == {"genus": 0, "family": 1, "order": 0, "class": 1, "none": 1}
     assert inat.official(root)["train"] == 500000
     assert inat.official(official.inat(tmp_path / "full", "train"))["train"] == 2686843
 

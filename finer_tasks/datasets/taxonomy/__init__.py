@@ -25,7 +25,7 @@ DATASETS = ("cub", "aircraft", "dogs", "cars", "nabirds", "inat", "mini")
 _HEAD_KEYS = {
     "dataset", "noun", "coarse_term", "fine_term", "superordinate", "superordinate_choices",
     "coarse_choices", "superordinate_aliases", "synonyms", "makers", "bodies", "without_maker",
-    "groups", "families", "orders", "classes",
+    "groups", "genera", "families", "orders", "classes",
 }  # fmt: skip
 _GROUP_KEYS = {"superordinate", "coarse", "aliases", "classes", "shape", "common"}
 _CLASS_KEYS = {"fine", "aliases", "general", "parts"}
