@@ -61,6 +61,18 @@ def _add_allow(command: argparse.ArgumentParser) -> None:
     command.add_argument("--allow", default="", metavar="REASONS", help=help_text)
 
 
+def _keep(output: Path, *inputs: Path) -> Path:
+    """The output, unless it is one of the command's inputs or a file of lmms-eval; raises OutputError."""
+    from finer_tasks.errors import OutputError
+
+    of_a_run = output.name.endswith("_results.json") or ("_samples_" in output.name and output.suffix == ".jsonl")
+    if output.exists() and (of_a_run or any(path.exists() and output.samefile(path) for path in inputs)):
+        raise OutputError(
+            f"{output} is what the command reads, or a file of lmms-eval, and would be lost. Give another --output"
+        )
+    return output
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
@@ -71,7 +83,7 @@ def _make_baseline(arguments: argparse.Namespace) -> None:
     from finer_tasks.results.reading import read_run
 
     found = measured(read_run(arguments.results))
-    write_baseline(found, arguments.output)
+    write_baseline(found, _keep(arguments.output, arguments.results))
     size = arguments.output.stat().st_size / 1000
     documents = sum(len(task.documents) for task in found.tasks.values())
     say(f"{len(found.tasks)} tasks, {documents} documents, {size:.0f} kB: {arguments.output}")
@@ -98,7 +110,7 @@ def _pack(arguments: argparse.Namespace) -> None:
     from finer_tasks.results.submission.pack import pack, read_card
 
     runs, card = [read_run(folder) for folder in arguments.results], read_card(arguments.card)
-    digest = pack(runs, card, arguments.output, _names(arguments.allow))
+    digest = pack(runs, card, _keep(arguments.output, arguments.card), _names(arguments.allow))
     say(f"written {arguments.output}")
     say(f"digest {digest}")
 
@@ -151,7 +163,7 @@ def _report(arguments: argparse.Namespace) -> None:
     from finer_tasks.results.reading import read_run
     from finer_tasks.results.report.page import write_report
 
-    write_report([read_run(path) for path in arguments.results], arguments.output)
+    write_report([read_run(path) for path in arguments.results], _keep(arguments.output, *arguments.results))
     say(f"written {arguments.output}")
 
 

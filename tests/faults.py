@@ -1,8 +1,25 @@
-"""What the test servers share: a body sent whole or cut in half, and no log."""
+"""Faults that tests make: bodies cut in half, and a disk that is full."""
 
 from __future__ import annotations
 
 import http.server
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def full_disk(largest: int = 1000) -> Iterator[None]:
+    """No file can become larger than so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, before[1]))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 class FaultHandler(http.server.BaseHTTPRequestHandler):

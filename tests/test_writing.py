@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import pytest
 
 from finer_tasks.errors import OutputError
 from finer_tasks.writing import replacing, write_bytes, write_text
+from tests.faults import full_disk
 
 
 def names(folder: Path) -> list[str]:
@@ -92,15 +92,8 @@ def test_a_temporary_of_a_living_process_stays(tmp_path: Path) -> None:
 def test_a_full_disk_is_told_and_leaves_what_was_there(tmp_path: Path) -> None:
     target = tmp_path / "card.json"
     write_text(target, "old")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-        with pytest.raises(OutputError, match=r"card\.json cannot be written"):
-            write_bytes(target, b"x" * 5000)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
+    with full_disk(), pytest.raises(OutputError, match=r"card\.json cannot be written"):
+        write_bytes(target, b"x" * 5000)
     assert target.read_text() == "old"
     assert names(tmp_path) == ["card.json"]
 
