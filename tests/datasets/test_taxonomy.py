@@ -17,7 +17,7 @@ from finer_tasks.datasets.inat import concept_of
 from finer_tasks.datasets.taxonomy import Concept, load_taxonomy, slug
 from finer_tasks.errors import TaxonomyError
 from finer_tasks.metrics.classification import exact_match, normalize
-from finer_tasks.metrics.strict import Lexicon, score_strict, words_of
+from finer_tasks.metrics.strict import Lexicon, score_strict
 
 SIZES = {
     "cub": (200, 200),
@@ -30,8 +30,8 @@ SIZES = {
 
 
 def words(label: str) -> str:
-    """The form in which the strict scorer compares names."""
-    return " ".join(words_of(label))
+    """A form in which spellings of one name are the same."""
+    return normalize(label.replace("-", " "))
 
 
 def concepts(dataset: str) -> list[Concept]:
