@@ -28,6 +28,13 @@ def _one_line(text: str) -> str:
     return _shown(text)
 
 
+def _small(value: dict[str, Any]) -> dict[str, Any]:
+    if len(json.dumps(value)) > 20_000:
+        raise ValueError("it holds more than 20,000 characters")
+    return value
+
+
+Settings = Annotated[dict[str, Any], AfterValidator(_small)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300), AfterValidator(_one_line)]
 LongText = Annotated[str, StringConstraints(min_length=1, max_length=5000), AfterValidator(_one_line)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -66,8 +73,8 @@ class Answer(_Strict):
 class TaskEntry(_Strict):
     """One task: how it was run, its means, and how many documents have no answer of the model, by reason."""
 
-    identity: dict[str, Any]
-    generation: dict[str, Any]
+    identity: Settings
+    generation: Settings
     documents: int = Field(ge=1)
     scores: dict[str, float]
     unanswered: dict[Unanswered, PositiveInt] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import stat
@@ -157,6 +156,9 @@ SUBMISSIONS: dict[str, tuple[bytes | Callable[[dict[str, bytes]], None], str]] =
     "a list": (b"[]", "the whole: "),
     "a deep decoding": (
         in_submission(lambda raw: raw["tasks"]["finer_mini_fine"].update(generation=nested(40))), "nested too deeply"),
+    "a long decoding": (
+        in_submission(lambda raw: raw["tasks"]["finer_mini_fine"].update(generation={"until": random.Random(0).randbytes(20_000).hex()})),
+        "more than 20,000 characters"),
     "half a character in the decoding": (
         in_submission(lambda raw: raw["tasks"]["finer_mini_fine"]["generation"].update(until="\ud800")), "lone surrogate"),
     "an unknown task": (
@@ -192,7 +194,6 @@ def test_names_that_could_forge_a_line_are_refused(text: str, archive: Path, tmp
 
 
 def test_what_identifies_a_task_is_shown_in_short(archive: Path, tmp_path: Path) -> None:
-    edit = in_submission(lambda raw: raw["tasks"]["finer_mini_fine"]["identity"].update(prompt_hash="x" * 100_000))
+    edit = in_submission(lambda raw: raw["tasks"]["finer_mini_fine"]["identity"].update(prompt_hash="x" * 10_000))
     (problem,) = verify(changed(archive, tmp_path / "x.zip", edit)).problems
     assert len(problem) < 300
-    assert json.dumps(problem).isascii() or "…" in problem
