@@ -26,12 +26,14 @@ class Clusters:
     def __init__(self, clusters: Sequence[str], seed: int) -> None:
         names, self.index = np.unique(np.array(clusters), return_inverse=True)
         rng = np.random.default_rng(seed)
-        self.counts = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=RESAMPLES)
+        drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=RESAMPLES)
+        self.counts = drawn.astype(float)  # once, not again in every product below
         self.sizes = np.bincount(self.index, minlength=len(names))
+        self.weights = self.counts @ self.sizes
 
     def mean(self, values: np.ndarray) -> Estimate:
         """Mean over documents; its resampled means are sum(counts x sums) / sum(counts x sizes)."""
         sums = np.bincount(self.index, weights=values, minlength=len(self.sizes))
-        means = (self.counts @ sums) / (self.counts @ self.sizes)
+        means = (self.counts @ sums) / self.weights
         low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
         return Estimate(float(values.mean()), float(low), float(high))
