@@ -28,6 +28,7 @@ def add_gate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     make = actions.add_parser("make", help="from a run of lmms-eval")
     make.add_argument("results", type=Path, help="the --output_path of the run, or its *_results.json")
     make.add_argument("--output", type=Path, required=True, metavar="FILE", help="for example baseline.json.gz")
+    make.add_argument("--allow", default="", metavar="request_failed", help="take requests that were not answered as wrong")
     make.set_defaults(run=_make_baseline)
 
 
@@ -79,10 +80,11 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _make_baseline(arguments: argparse.Namespace) -> None:
     from finer_tasks.results.gate.baseline import write_baseline
-    from finer_tasks.results.gate.measured import measured
+    from finer_tasks.results.gate.measured import measured, require_answered
     from finer_tasks.results.reading import read_run
 
     found = measured(read_run(arguments.results))
+    require_answered(found, found.tasks, _names(arguments.allow))
     write_baseline(found, _keep(arguments.output, arguments.results))
     size = arguments.output.stat().st_size / 1000
     documents = sum(len(task.documents) for task in found.tasks.values())

@@ -13,13 +13,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from finer_tasks.answers import read_reply
 from finer_tasks.errors import ResultsError
 from finer_tasks.results.gate.measured import Document, Measured, MeasuredTask
 from finer_tasks.writing import write_bytes
 
-KIND, SCHEMA = "finer-baseline", 2
+KIND, SCHEMA = "finer-baseline", 3
 _COLUMNS = ("content", "concept", "coarse", "fine", "answer")
 _MAGIC = b"\x1f\x8b"
+_DAMAGE = (
+    OSError, EOFError, zlib.error, ArithmeticError, ValueError, LookupError, TypeError, AttributeError, RecursionError
+)  # fmt: skip
 
 
 def is_baseline(path: Path) -> bool:
@@ -50,17 +54,7 @@ def read_baseline(path: Path) -> Measured:
             raw = _UPGRADES[schema](raw)
         tasks = {name: _task(name, columns) for name, columns in raw["tasks"].items()}
         return Measured(str(path), raw["model"], raw["settings"], tasks)
-    except (
-        OSError,
-        EOFError,
-        zlib.error,
-        ArithmeticError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-    ) as error:
+    except _DAMAGE as error:
         raise ResultsError(f"{path} is damaged ({error!r}). Restore it, or make it again with `finer baseline make`") from error
 
 
@@ -69,6 +63,7 @@ def _columns(task: MeasuredTask) -> dict[str, Any]:
     return {
         "identity": dict(task.identity),
         "generation": dict(task.generation),
+        "failed": task.failed,
         "ids": list(task.documents),
         **{column: [getattr(document, column) for document in documents] for column in _COLUMNS},
         "scores": {metric: [_short(document.scores[metric]) for document in documents] for metric in task.metrics},
@@ -87,9 +82,8 @@ def _task(name: str, columns: Mapping[str, Any]) -> MeasuredTask:
         )
         for index in range(len(columns["ids"]))
     ]
-    return MeasuredTask(
-        name, columns["identity"], columns["generation"], dict(zip(columns["ids"], documents, strict=True))
-    )  # fmt: skip
+    by_id = dict(zip(columns["ids"], documents, strict=True))
+    return MeasuredTask(name, columns["identity"], columns["generation"], by_id, int(columns["failed"]))
 
 
 def _to_2(raw: dict[str, Any]) -> dict[str, Any]:
@@ -97,4 +91,11 @@ def _to_2(raw: dict[str, Any]) -> dict[str, Any]:
     return raw | {"schema": 2}
 
 
-_UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _to_2}
+def _to_3(raw: dict[str, Any]) -> dict[str, Any]:
+    """Schema 2 took what a backend says of a failed request for an answer."""
+    for columns in raw["tasks"].values():
+        columns["failed"] = sum(read_reply(answer).state == "failed" for answer in columns["answer"])
+    return raw | {"schema": 3}
+
+
+_UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _to_2, 2: _to_3}

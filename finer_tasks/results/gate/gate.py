@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from finer_tasks.errors import ResultsError
-from finer_tasks.results.gate.measured import Measured
+from finer_tasks.results.gate.measured import FAILED, Measured, require_answered
 from finer_tasks.results.gate.pairing import CONDITIONS, DOCUMENTS, Pairs, pair
 from finer_tasks.results.gate.policy import Policy, Rule
 from finer_tasks.results.gate.statistics import Comparison, Demand, compare, holm
@@ -58,9 +58,9 @@ class Gate:
 
 def run_gate(baseline: Measured, candidate: Measured, policy: Policy) -> Gate:
     """Compare all tasks of the baseline; raises ResultsError where the runs cannot be compared."""
-    unknown = set(policy.allow) - {*CONDITIONS, DOCUMENTS}
-    if unknown:
-        raise ResultsError(f"--allow {sorted(unknown)[0]}: unknown; known are {', '.join((*CONDITIONS, DOCUMENTS))}")
+    known = (*CONDITIONS, DOCUMENTS, FAILED)
+    if unknown := sorted(set(policy.allow) - set(known)):
+        raise ResultsError(f"--allow {unknown[0]}: unknown; known are {', '.join(known)}")
     policy.check({*baseline.tasks, *candidate.tasks})
     wanted = [name for name in baseline.tasks if not policy.rule(name).skip]
     absent = [name for name in wanted if name not in candidate.tasks]
@@ -72,6 +72,8 @@ def run_gate(baseline: Measured, candidate: Measured, policy: Policy) -> Gate:
     common = [name for name in wanted if name in candidate.tasks]
     if not common:
         raise ResultsError("the two runs have no task in common")
+    for side in (baseline, candidate):
+        require_answered(side, common, policy.allow)
     first = [_judge(pair(baseline, candidate, name, policy.allow), policy, len(common)) for name in common]
     adjusted = holm([verdict.comparison.p for verdict in first], policy.alpha)
     verdicts = tuple(_decide(replace(v, p_holm=p), policy) for v, p in zip(first, adjusted, strict=True))

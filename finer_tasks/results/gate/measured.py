@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from finer_tasks.answers import read_reply
+from finer_tasks.errors import ResultsError
 from finer_tasks.results.reading import Run, Sample, TaskRun, read_run
 
 # Figures that are no score of the answer, or the same score once more for another average.
 _NOT_COMPARED = ("_macro", "corrupt_images", "lca_distance", "seek_", "attr_unparsed")
 _LONGEST_ANSWER = 200
+# The name under which requests that the backend did not answer may be let in.
+FAILED = "request_failed"
 # Scores of both sides are compared to so many digits, as baseline files keep them.
 _DIGITS = 6
 
@@ -32,12 +36,16 @@ class Document:
 
 @dataclass(frozen=True)
 class MeasuredTask:
-    """One task: what identifies it, how answers were decoded, and its documents by id."""
+    """One task: what identifies it, how answers were decoded, its documents by id, and how many of them the model never saw.
+
+    `failed` counts requests that the backend did not answer; they are scored as wrong and say nothing of the model.
+    """
 
     name: str
     identity: Mapping[str, Any]
     generation: Mapping[str, Any]
     documents: Mapping[str, Document]
+    failed: int = 0
 
     @property
     def metrics(self) -> list[str]:
@@ -68,9 +76,21 @@ def measured(run: Run) -> Measured:
     return Measured(str(run.path), run.model, dict(run.settings), {task.name: _task(task) for task in run.tasks})
 
 
+def require_answered(found: Measured, tasks: Iterable[str], allow: Collection[str]) -> None:
+    """Raise ResultsError for tasks with requests that the backend did not answer, unless FAILED is allowed."""
+    failed = {name: found.tasks[name].failed for name in tasks if found.tasks[name].failed}
+    if failed and FAILED not in allow:
+        told = ", ".join(f"{count} of {len(found.tasks[name].documents)} of {name}" for name, count in failed.items())
+        raise ResultsError(
+            f"{found.source}: requests that the backend did not answer: {told}. They were scored as wrong and say nothing of "
+            f"the model. Evaluate again, or use them all the same with --allow {FAILED}"
+        )
+
+
 def _task(task: TaskRun) -> MeasuredTask:
     documents = {str(sample.record["id"]): document(sample) for sample in task.samples}
-    return MeasuredTask(task.name, task.identity, task.generation, documents)
+    failed = sum(any(read_reply(output).state == "failed" for output in sample.outputs) for sample in task.samples)
+    return MeasuredTask(task.name, task.identity, task.generation, documents, failed)
 
 
 def document(sample: Sample) -> Document:

@@ -156,7 +156,11 @@ def test_a_baseline_of_the_older_schema_is_read_and_a_newer_one_is_not(tmp_path:
     run, path = write_run(tmp_path / "a", [1.0, 0.0], ["x", "y"]), tmp_path / "b.json.gz"
     write_baseline(read_measured(run), path)
     raw: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
-    old = {**raw, "schema": 1, "tasks": {n: {k: v for k, v in t.items() if k != "media"} for n, t in raw["tasks"].items()}}
+    old = {
+        **raw,
+        "schema": 1,
+        "tasks": {n: {k: v for k, v in t.items() if k != "failed"} for n, t in raw["tasks"].items()},
+    }
     path.write_bytes(gzip.compress(json.dumps(old).encode()))
     assert read_baseline(path).tasks == read_measured(run).tasks
     path.write_bytes(gzip.compress(json.dumps({**raw, "schema": 99}).encode()))
@@ -234,3 +238,31 @@ def test_one_concept_alone_shows_nothing() -> None:
     assert (verdict.comparison.low, verdict.comparison.high) == (-1.0, 1.0)
     assert verdict.outcome == "inconclusive"
     assert "500 documents of 1 concepts show no drop at all" in verdict.reason
+
+
+def test_requests_that_were_not_answered_are_no_evidence_on_the_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right = np.ones(2000)
+    good = write_run(tmp_path / "a", right, NAMES)
+    failed = write_run(tmp_path / "b", right * 0, NAMES, answer="[LMMS_EVAL_REQUEST_FAILED after 3 retries] 429")
+    baseline = tmp_path / "b.json.gz"
+    assert main(["baseline", "make", str(failed), "--output", str(baseline)]) == 2
+    assert "did not answer: 2000 of 2000 of finer_cub_fine" in capsys.readouterr().err
+    assert not baseline.exists()
+    assert main(["baseline", "make", str(failed), "--output", str(baseline), "--allow", "request_failed"]) == 0
+    for one, other in ((good, failed), (failed, good), (baseline, good)):
+        assert regress(one, other) == 2
+        assert "--allow request_failed" in capsys.readouterr().err
+    assert regress(good, failed, "--allow", "request_failed") == 1
+
+
+def test_failed_requests_of_an_older_baseline_are_found(tmp_path: Path) -> None:
+    run, path = write_run(tmp_path / "a", [1.0, 0.0], ["x", "y"]), tmp_path / "b.json.gz"
+    write_baseline(read_measured(run), path)
+    raw: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
+    columns = raw["tasks"]["finer_cub_fine"]
+    del columns["failed"]
+    columns["answer"][1] = "[LMMS_EVAL_REQUEST_FAILED after 3 retries] 429"
+    path.write_bytes(gzip.compress(json.dumps(raw | {"schema": 2}).encode()))
+    assert read_baseline(path).tasks["finer_cub_fine"].failed == 1
