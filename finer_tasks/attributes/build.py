@@ -15,6 +15,7 @@ from typing import Any
 import requests
 from tqdm import tqdm
 
+from finer_tasks.answers import as_text, read_reply
 from finer_tasks.attributes.authors import tidy
 from finer_tasks.attributes.encyclopedia import Article, Encyclopedia
 from finer_tasks.attributes.knowledge import ConceptAttributes, Provenance
@@ -71,8 +72,8 @@ class Built:
 
 
 @dataclass(frozen=True)
-class Reply:
-    """A reply's text without thoughts; `problem` says why it cannot be used, whatever it says."""
+class ChatReply:
+    """A reply's text, without thoughts unless `problem` says why it cannot be used."""
 
     text: str
     problem: str = ""
@@ -90,17 +91,17 @@ class ChatEndpoint:
         self._lock = threading.Lock()
         self.usage = Usage()
 
-    def ask(self, prompt: str, is_usable: Callable[[str], bool] = bool) -> Reply:
+    def ask(self, prompt: str, is_usable: Callable[[str], bool] = bool) -> ChatReply:
         """The reply; one that is of no use is given but not kept, so that the next run asks again.
 
         Raises KnowledgeError after repeated failures (what was answered before stays cached).
         """
         key = [self.model, prompt]
-        known = self._cache.get(key) or {}
-        if isinstance(known.get("reply"), str) and is_usable(known["reply"]):
+        known = _without_thoughts((self._cache.get(key) or {}).get("reply") or "")
+        if not known.problem and is_usable(known.text):
             with self._lock:
                 self.usage.cached += 1
-            return Reply(known["reply"])
+            return known
         reply, usage = fetch_json(
             lambda: self._send(prompt), _read, self.url, "Check --endpoint, --model and the key", self.wait
         )
@@ -118,18 +119,22 @@ class ChatEndpoint:
         return requests.post(address, json=body, headers=self._headers, timeout=(10, self.timeout))
 
 
-def _read(answer: Any) -> tuple[Reply, dict[str, Any]]:
+def _read(answer: Any) -> tuple[ChatReply, dict[str, Any]]:
     """(reply, usage) of a chat completion; text in parts is joined, a reply without text is empty."""
     try:
         choice = answer["choices"][0]
-        content = choice["message"]["content"] or ""
-        texts = [content] if isinstance(content, str) else [part["text"] for part in content if "text" in part]
-        text = well_formed("".join(texts))
-    except (LookupError, TypeError):
+        reply = _without_thoughts(choice["message"]["content"] or "")
+        finish, usage = choice.get("finish_reason"), answer.get("usage")
+    except (LookupError, TypeError, AttributeError):
         raise Passing("the answer is no chat completion") from None
-    usage = answer.get("usage")
-    is_cut = choice.get("finish_reason") == "length"
-    return Reply(text, "cut off at the token limit" if is_cut else ""), usage if isinstance(usage, dict) else {}
+    if finish == "length" and not reply.problem:
+        reply = ChatReply(reply.text, "cut off at the token limit")
+    return reply, usage if isinstance(usage, dict) else {}
+
+
+def _without_thoughts(content: Any) -> ChatReply:
+    reply = read_reply(content)
+    return ChatReply(well_formed(as_text(content) if reply.state else reply.text), reply.detail)
 
 
 def _count(value: Any) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,7 +47,7 @@ def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
 
 def clean_name(name: str) -> str:
     """Stray spaces removed: 'Blue-winged Teal  (Male )' -> 'Blue-winged Teal (Male)'."""
-    return re.sub(r"\s+\)", ")", re.sub(r"\(\s+", "(", re.sub(r"\s+", " ", name))).strip()
+    return " ".join(name.split()).replace("( ", "(").replace(" )", ")")
 
 
 def ancestors(label: str, names: dict[str, str], parents: dict[str, str], root: Path) -> list[str]:

@@ -173,6 +173,8 @@ def test_replies_without_attributes_are_kept_aside_and_asked_for_again(
             "white head",
         ),
         ({"content": "Required:\n- white\ud800 head"}, "stop", "white\ufffd head"),
+        ({"content": "<think>\nRequired:\n- draft\n</think>\nRequired:\n- white head"}, "stop", "white head"),
+        ({"content": "<think>\nRequired:\n- draft"}, "stop", None),
         ({"content": "Required:\n- white head\n- yel"}, "length", None),
         ({"content": None}, "stop", None),
     ],
@@ -191,7 +193,9 @@ def test_forms_of_a_reply(
     assert (built.usage.prompt_tokens, built.usage.completion_tokens) == (0, 0)
 
 
-@pytest.mark.parametrize("broken", [b"", b"{", b"[1]", b'{"reply": 3}', b"[" * 100_000, b"\xff"])
+@pytest.mark.parametrize(
+    "broken", [b"", b"{", b"[1]", b'{"reply": 3}', b'{"reply": "<think>\\n- draft"}', b"[" * 100_000, b"\xff"]
+)
 def test_a_broken_cache_is_written_anew(make_server: Callable[..., Server], tmp_path: Path, broken: bytes) -> None:
     chat, articles = make_server(chat_reply()), make_server(wiki({"Bird 0": PAGE}))
     for _ in range(2):
