@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 MARKER = "Answer:"
 _END_MARKS = re.compile(r"</s>|<\|im_end\|>|<\|endoftext\|>|<\|eot_id\|>|<\|end\|>|<end_of_turn>|<end_of_utterance>|<eos>")
 
+# Why a document, which then counts as wrong, has no answer of the model; and the figures that count them.
+Unanswered = Literal["corrupt_image", "request_failed", "unfinished_thought"]
+COUNTED_AS: Mapping[Unanswered, str] = {
+    "corrupt_image": "corrupt_images",
+    "request_failed": "failed_requests",
+    "unfinished_thought": "unfinished_thoughts",
+}
 # Stands for a reply without any content, so that replies are text in every file.
 NO_CONTENT = "[FINER_NO_CONTENT]"
 # What backends of lmms-eval return where no model answered; the last one is its async_openai on empty content.
@@ -93,21 +100,20 @@ def read_reply(raw: Any) -> Reply:
     return Reply(_tagged_answer(text))
 
 
+def no_answer(outputs: Sequence[str], readable: bool = True) -> Unanswered | None:
+    """Why a document has no answer of the model: its image, else any of its replies."""
+    if not readable:
+        return "corrupt_image"
+    states = {read_reply(output).state for output in outputs}
+    return "request_failed" if "failed" in states else "unfinished_thought" if "unfinished" in states else None
+
+
 def as_text(raw: Any) -> str:
     """A backend's output as text; NO_CONTENT where there is none."""
     if isinstance(raw, (list, tuple)):
         parts = [part.get("text") if isinstance(part, dict) else part for part in raw]
         raw = "".join(part for part in parts if isinstance(part, str)) or None
     return NO_CONTENT if raw is None else str(raw)
-
-
-def worst(replies: Sequence[Reply]) -> Reply:
-    """The reply that decides on a document of several rounds: a failed one, else an unfinished one, else the last."""
-    for state in ("failed", "unfinished"):
-        found = next((reply for reply in replies if reply.state == state), None)
-        if found:
-            return found
-    return replies[-1]
 
 
 def _without_thoughts(text: str) -> str | None:

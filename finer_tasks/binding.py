@@ -15,6 +15,7 @@ from finer_tasks.datasets.prepared import Prepared, load_prepared
 from finer_tasks.errors import KnowledgeError
 from finer_tasks.metrics import SCORING_VERSION
 from finer_tasks.prompts import active_prompt_set
+from finer_tasks.questions import told_parent
 
 # Backends that take rounds themselves, in batches.
 DRIVES_ROUNDS = {"finer_hf"}
@@ -53,7 +54,10 @@ def bind(config: dict[str, Any], model: Any) -> dict[str, Any]:
     bound = dict(config) | {"dataset_path": str(prepared.data), "dataset_kwargs": {"load_from_disk": True}}
     if "similarity" in kwargs:
         identity["similarity"] = similarity_setting(kwargs)
-        bound["process_results"] = functools.partial(config["process_results"], similarity=identity["similarity"])
+        settings = {"similarity": identity["similarity"]}
+    else:
+        settings = {"parent": told_parent(identity["variant"], identity["parent"])}
+    bound["process_results"] = functools.partial(config["process_results"], **settings)
     if config.get("output_type") == "generate_until_multi_round":
         identity["rounds"] = choose_rounds(model)
         if identity["rounds"] == "agentic":

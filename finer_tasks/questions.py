@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from finer_tasks.answers import extract_answer
+from finer_tasks.answers import read_reply
 from finer_tasks.attributes.knowledge import load_knowledge
 from finer_tasks.datasets.prepared import load_prepared
-from finer_tasks.datasets.record import LEVELS
+from finer_tasks.datasets.record import LEVELS, accepted_labels
 from finer_tasks.datasets.taxonomy import load_taxonomy
-from finer_tasks.metrics.classification import normalize
+from finer_tasks.metrics.classification import exact_match, normalize
 from finer_tasks.prompts import Blanks, active_prompt_set, parent_level
 
 Doc = Mapping[str, Any]
@@ -29,13 +29,9 @@ _MAX_REPEATS = 3
 
 def ask(doc: Doc, variant: str, level: str, parent: str) -> str:
     """The question of a variant and level. `parent`: gold, none, or gold_joined (all coarse labels, joined by "/")."""
-    above = parent_level(level)
-    label = None
-    if above and parent != "none":
-        label = "/".join(_labels(doc, above)) if parent == "gold_joined" else _labels(doc, above)[0]
     dataset = dataset_of(doc)
     blanks = Blanks(
-        parent=label,
+        parent="/".join(_told(doc, level, parent)) or None,
         parents=tuple(_labels(doc, name)[0] for name in LEVELS[: LEVELS.index(level)]),
         attributes=load_knowledge(dataset)[doc["concept_id"]].required if variant in TELLS_ATTRIBUTES else (),
         ranks=_ranks(dataset).get(doc["concept_id"], ()) if variant == "text" else (),
@@ -49,6 +45,25 @@ def with_parent(doc: Doc, level: str, parent: str | None) -> str:
     return active_prompt_set().question("direct", level, load_taxonomy(dataset_of(doc)), Blanks(parent))
 
 
+def told_parent(variant: str, parent: str) -> str:
+    """What a task's question tells of the level above, as `ask` takes it; a predicted parent tells nothing of the labels."""
+    return "gold_joined" if variant == "attrseek" else parent if parent == "gold" else "none"
+
+
+def is_echo(doc: Doc, level: str, parent: str) -> bool:
+    """Whether repeating a label that the question told would count as right: it equals or contains an accepted one."""
+    accepted = accepted_labels(dict(doc), level)
+    return any(exact_match(label, accepted) == 1.0 for label in _told(doc, level, parent))
+
+
+def _told(doc: Doc, level: str, parent: str) -> list[str]:
+    """The gold labels of the level above that a question tells."""
+    above = parent_level(level)
+    if above is None or parent == "none":
+        return []
+    return _labels(doc, above) if parent == "gold_joined" else _labels(doc, above)[:1]
+
+
 def dataset_of(doc: Doc) -> str:
     """The dataset a document belongs to, from its id."""
     return str(doc["id"]).split("/", 1)[0]
@@ -56,17 +71,18 @@ def dataset_of(doc: Doc) -> str:
 
 def as_parent(reply: str) -> str | None:
     """A model's answer made fit to be named in the next question: one line, no control characters, bounded."""
-    first_line = next(iter(extract_answer(reply[:10_000]).splitlines()), "")
+    first_line = next(iter(read_reply(reply).answer[:10_000].splitlines()), "")
     cleaned = re.sub(r"[\x00-\x1f\x7f\"]", " ", first_line)
     return " ".join(cleaned.split())[:_MAX_PARENT_LENGTH].rstrip(" .") or None
 
 
 def bounded(reply: str) -> str:
-    """A first turn as it is put back into the conversation: unchanged unless it is endless, then cut."""
-    if not _is_endless(reply):
-        return reply.strip() or "(nothing)"
+    """A first turn as it is put back into the conversation: without thoughts, and cut if it is endless."""
+    text = read_reply(reply).text
+    if not _is_endless(text):
+        return text.strip() or "(nothing)"
     kept: list[str] = []
-    for line in reply[:_MAX_SEEK_CHARACTERS].splitlines():
+    for line in text[:_MAX_SEEK_CHARACTERS].splitlines():
         if line not in kept:
             kept.append(line)
     return "\n".join(kept[:_MAX_SEEK_LINES]).strip() or "(nothing)"

@@ -12,6 +12,8 @@ from typing import Any
 
 from lmms_eval.api.instance import Instance, unwrap_generation_output
 
+from finer_tasks.answers import as_text
+
 
 def drive(model: Any, requests: Sequence[Instance]) -> list[list[str]]:
     """generate_until_multi_round in terms of `model.generate_until`: all replies of each request."""
@@ -25,7 +27,7 @@ def drive(model: Any, requests: Sequence[Instance]) -> list[list[str]]:
         batch = [_single(requests[index], conversation) for index, conversation in conversations.items()]
         outputs = model.generate_until(batch)
         for index, output in zip(conversations, outputs, strict=True):
-            replies[index].append(str(unwrap_generation_output(output)[0]))
+            replies[index].append(as_text(unwrap_generation_output(output)[0]))
         conversations = _following(model, requests, list(conversations), replies, info)
     return replies
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lmms_eval.api.reasoning import strip_reasoning_tags
 
-from finer_tasks.answers import ANSWER_TAGS, NO_CONTENT, THOUGHT_TAGS, Reply, pack_rounds, read_reply, rounds_of, worst
+from finer_tasks.answers import ANSWER_TAGS, NO_CONTENT, THOUGHT_TAGS, Reply, no_answer, pack_rounds, read_reply, rounds_of
 
 # The default of lmms-eval's option --reasoning_tags.
 STRIPPED_BY_LMMS_EVAL = [["<think>", "</think>"], ["<analysis>", "</analysis>"]]
@@ -132,8 +132,8 @@ def test_rounds_in_one_text() -> None:
     assert rounds_of([deep]) == [deep]
 
 
-def test_the_reply_that_decides_on_several_rounds() -> None:
-    failed, unfinished = read_reply(None), read_reply("<think>a")
-    assert worst([Reply("a"), failed, unfinished]) == failed
-    assert worst([unfinished, Reply("a")]) == unfinished
-    assert worst([Reply("a"), Reply("b")]) == Reply("b")
+def test_why_a_document_of_several_rounds_has_no_answer() -> None:
+    assert no_answer(["a", NO_CONTENT, "<think>a"]) == "request_failed"
+    assert no_answer(["<think>a", "a"]) == "unfinished_thought"
+    assert no_answer(["a", "b"]) is None
+    assert no_answer([NO_CONTENT], readable=False) == "corrupt_image"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from datasets import load_from_disk
 
-from finer_tasks import hooks, questions
+from finer_tasks import hooks, judging, questions
 from finer_tasks.answers import rounds_of
 from finer_tasks.datasets.prepare import Request, prepare
 from finer_tasks.datasets.prepared import load_prepared
@@ -74,3 +74,83 @@ def test_a_corrupt_image_is_counted_and_wrong_whatever_the_answer(tmp_path: Path
     assert items["em_strict"]["reason"] == "corrupt_image"
     assert hooks.doc_to_visual(doc)[0].size == (336, 336)
     hooks._readable.clear()
+
+
+FAILED = "[LMMS_EVAL_REQUEST_FAILED after 5 retries] Error code: 429 - Alder Finch"
+
+
+@pytest.mark.parametrize(
+    ("results", "em", "reason"),
+    [
+        (["<think>A Heron?</think>\nAnswer: Alder Finch"], 1.0, "right"),
+        (["It may be a Heron.</think><answer>Alder Finch</answer>"], 1.0, "right"),
+        (["<think>Surely an Alder Finch, because"], 0.0, "unfinished_thought"),
+        ([FAILED], 0.0, "request_failed"),
+        ([None], 0.0, "request_failed"),
+        ([[FAILED, "Alder Finch"]], 0.0, "request_failed"),
+        ([["<think>hm", "Alder Finch"]], 0.0, "unfinished_thought"),
+    ],
+)
+def test_only_an_answer_can_be_right(doc: dict[str, Any], results: list[Any], em: float, reason: str) -> None:
+    items = hooks.score_fine(doc, results)
+    assert (items["em"]["score"], items["em_strict"]["reason"]) == (em, reason)
+    counts = [items[name]["value"] for name in ("corrupt_images", "failed_requests", "unfinished_thoughts")]
+    assert counts == [0.0, float(reason == "request_failed"), float(reason == "unfinished_thought")]
+
+
+def test_lists_are_read_outside_of_thoughts(doc: dict[str, Any]) -> None:
+    said = hooks.score_attribute_lists_text(
+        doc, ["<think>Required:\n- blue body</think>Required:\n- red body\nLikely:\n- none"]
+    )
+    assert said["attr_f1"]["required"] == ["red body"]
+    for reply, name in ((FAILED, "failed_requests"), ("<think>Required:\n- red body", "unfinished_thoughts")):
+        items = hooks.score_attribute_lists_text(doc, [reply])
+        assert (items["attr_f1"]["score"], items["attr_f1"]["required"], items[name]["value"]) == (0.0, [], 1.0)
+
+
+def test_the_next_question_names_answers_and_no_thoughts(doc: dict[str, Any]) -> None:
+    kwargs = {"level": "coarse", "parent": "predicted"}
+    thought = ["<think>a Car?</think>Answer: Bird"]
+    _, text, is_last, _, _ = hooks.doc_to_text_predicted(doc, kwargs, previous_output=thought, round_idx=1)
+    assert (text, is_last) == (questions.with_parent(doc, "coarse", "Bird"), False)
+    for thought in (["<think>a Bird"], ["<think>" + "x" * 20_000 + "</think>"]):
+        _, text, _, _, _ = hooks.doc_to_text_predicted(doc, kwargs, previous_output=thought, round_idx=1)
+        assert text == questions.with_parent(doc, "coarse", None)
+    kwargs = {"level": "fine", "parent": "gold", "variant": "attrseek"}
+    turns, _, _, _ = hooks.attrseek_messages(doc, kwargs, round_idx=1, previous_output=["<think>hm</think>- red body"])
+    assert turns[1]["content"][0]["text"] == "- red body"
+
+
+def test_nothing_more_is_asked_once_a_request_has_failed(doc: dict[str, Any]) -> None:
+    for failed in (FAILED, None):
+        for ask, variant, parent in (
+            (hooks.doc_to_text_predicted, "direct", "predicted"),
+            (hooks.doc_to_text_attrseek, "attrseek", "gold"),
+        ):
+            kwargs = {"level": "fine", "variant": variant, "parent": parent}
+            _, _, is_last, packed, _ = ask(doc, kwargs, previous_output=[failed], round_idx=1)
+            assert is_last
+            assert hooks.score_fine(doc, packed)["em_strict"]["reason"] == "request_failed"
+        assert hooks.attrseek_messages(doc, kwargs, round_idx=1, previous_output=[failed])[1] is True
+    seek = hooks.score_fine_attrseek(doc, [[FAILED]])
+    assert (seek["failed_requests"]["value"], seek["seek_empty"]["value"]) == (1.0, 0.0)
+
+
+def test_documents_whose_question_tells_the_answer_are_marked_and_left_out_beside(doc: dict[str, Any]) -> None:
+    cardinal = doc | {"coarse": ["Cardinal"], "fine": ["Cardinal"]}
+    phoebe = doc | {"coarse": ["Tyrant Flycatcher", "Phoebe"], "fine": ["Phoebe"]}
+    told = {"gold": [cardinal], "gold_joined": [cardinal, phoebe], "none": []}
+    for parent, echoes in told.items():
+        for one in (doc, cardinal, phoebe):
+            items = hooks.score_fine(one, ["Answer: none of these"], parent=parent)
+            assert items["echo"]["score"] == float(one in echoes)
+            assert ("score" in items["em_no_echo"]) is (one not in echoes)
+            assert ("score" in items["em_strict_no_echo"]) is (one not in echoes)
+    assert hooks.score_superordinate(cardinal, ["Bird"], parent="gold")["echo"]["score"] == 0.0
+
+
+def test_siblings_are_found_once_for_all_concepts(mini_data: Path) -> None:
+    concepts = load_prepared("mini").concepts()
+    for concept in concepts:
+        expected = {c.concept_id for c in concepts if c.coarse[0] == concept.coarse[0]} - {concept.concept_id}
+        assert set(judging.siblings_of("mini", concept.concept_id)) == expected

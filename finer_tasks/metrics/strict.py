@@ -20,7 +20,8 @@ from finer_tasks.datasets.taxonomy import Concept
 
 REASONS = (
     "right", "wrong_sibling", "wrong_coarse", "wrong_superordinate", "too_general", "several", "negated",
-    "hedged", "unknown_name", "abstained", "empty", "corrupt_image",
+    "hedged", "unknown_name", "abstained", "empty", "corrupt_image", "request_failed",
+    "unfinished_thought",
 )  # fmt: skip
 # Only the start of an answer is read; what comes after so many words is not an answer any more.
 MAX_WORDS = 400

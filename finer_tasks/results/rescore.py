@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
-from finer_tasks.hooks import judge, score_items
+import finer_tasks
+from finer_tasks.attributes.knowledge import load_knowledge
+from finer_tasks.judging import Items, list_items, naming_items, seek_items
+from finer_tasks.metrics import SCORING_VERSION
+from finer_tasks.questions import told_parent
 from finer_tasks.results.reading import Run, Sample, TaskRun
 
 
 def rescore(run: Run) -> Run:
-    """The run with every answer judged by this version's scorers and name tables."""
+    """The run with every answer judged by this version's scorers and name tables; its identity says so."""
     return replace(run, tasks=tuple(_task(task) for task in run.tasks))
 
 
 def _task(task: TaskRun) -> TaskRun:
-    if not task.names_concepts:
-        return task
+    identity = {**task.identity, "scoring": SCORING_VERSION, "finer_version": finer_tasks.__version__}
+    identity["scored_first"] = task.identity["scoring"]
+    if "attributes_fingerprint" in identity and not task.names_concepts:
+        identity["attributes_fingerprint"] = load_knowledge(identity["dataset"]).fingerprint
+    samples = tuple(replace(sample, items=_items(sample, identity)) for sample in task.samples)
+    return replace(task, identity=identity, samples=samples)
 
-    def again(sample: Sample) -> Sample:
-        readable = sample.reason != "corrupt_image"
-        em, f1, strict = judge(sample.record, sample.answer, task.identity["level"], readable)
-        return replace(sample, items={**sample.items, **score_items(em, f1, strict, sample.record["concept_id"])})
 
-    return replace(task, samples=tuple(again(sample) for sample in task.samples))
+def _items(sample: Sample, identity: Mapping[str, Any]) -> Items:
+    readable = not sample.items.get("corrupt_images", {}).get("value")
+    variant, level = identity["variant"], identity["level"]
+    if "similarity" in identity:
+        return list_items(sample.record, sample.outputs, identity["similarity"], readable)
+    parent = told_parent(variant, identity["parent"])
+    items = naming_items(sample.record, sample.outputs, level, readable, parent)
+    return items | (seek_items(sample.record, sample.outputs, level) if variant == "attrseek" else {})

@@ -6,24 +6,17 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from finer_tasks.answers import extract_answer
+from finer_tasks.answers import COUNTED_AS, Unanswered, no_answer, read_reply, rounds_of
 from finer_tasks.errors import ResultsError, at_line
 from finer_tasks.text import well_formed
 
-# Why a document, which then counts as wrong, has no answer of the model; and the figures that count them.
-Unanswered = Literal["corrupt_image", "request_failed", "unfinished_thought"]
-_UNANSWERED: Mapping[str, Unanswered] = {
-    "corrupt_images": "corrupt_image",
-    "failed_requests": "request_failed",
-    "unfinished_thoughts": "unfinished_thought",
-}
 RECORD_FIELDS = ("id", "superordinate", "coarse", "fine", "concept_id", "class_id")
 _NAMING = {"em", "em_macro", "f1", "em_strict", "depth", "lca_distance", "named", "corrupt_images"}
 _LISTS = {"attr_f1", "attr_precision", "attr_recall", "attr_unparsed", "corrupt_images"}
 # Figures that need not exist for a document, and those that are no shares.
-_OPTIONAL = {"lca_distance"}
+_OPTIONAL = {"lca_distance", "em_no_echo", "em_strict_no_echo"}
 _HIGHEST = {"depth": 3.0, "lca_distance": 6.0, "attr_discriminability_rank": 1e6}
 _ROUNDING = 1e-6
 
@@ -45,7 +38,9 @@ class Sample:
     @property
     def unanswered(self) -> Unanswered | None:
         """Why the document has no answer of the model, which then counts as wrong; None if it has one."""
-        return next((why for name, why in _UNANSWERED.items() if self.items.get(name, {}).get("value")), None)
+        found = next((why for why, name in COUNTED_AS.items() if self.items.get(name, {}).get("value")), None)
+        # Runs of scoring version 1 do not count all reasons.
+        return found if found or set(COUNTED_AS.values()) <= set(self.items) else no_answer(self.outputs)
 
     @property
     def reason(self) -> str:
@@ -100,12 +95,12 @@ def _sample(line: bytes) -> tuple[Sample, str | None]:
     for key in ("named", "required", "likely"):
         if key in detail:
             _texts(key, detail[key], some=False)
-    outputs = tuple(_texts("rounds", detail["rounds"])) if "rounds" in detail else (_output(raw["filtered_resps"]),)
+    outputs = tuple(_texts("rounds", detail["rounds"])) if "rounds" in detail else _outputs(raw["filtered_resps"])
     asked = raw.get("input")
     question = asked if isinstance(asked, str) else ""
     if b"\\ud" in line.lower():  # half of a character in an answer is no reason to refuse a run
         outputs, question = tuple(map(well_formed, outputs)), well_formed(question)
-    return Sample(record, extract_answer(outputs[-1]), items, outputs, question), detail.get("level")
+    return Sample(record, read_reply(outputs[-1]).answer, items, outputs, question), detail.get("level")
 
 
 def _record(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,7 +143,5 @@ def _highest(name: str) -> float:
     return _HIGHEST.get(name, 1.0) + _ROUNDING
 
 
-def _output(value: Any) -> str:
-    while isinstance(value, list) and value:
-        value = value[-1]
-    return value if isinstance(value, str) else ""
+def _outputs(logged: Any) -> tuple[str, ...]:
+    return tuple(rounds_of(logged if isinstance(logged, list) else [logged]))

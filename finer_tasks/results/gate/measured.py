@@ -14,7 +14,7 @@ from finer_tasks.errors import ResultsError
 from finer_tasks.results.reading import Run, Sample, TaskRun, read_run
 
 # Figures that are no score of the answer, or the same score once more for another average.
-_NOT_COMPARED = ("_macro", "corrupt_images", "lca_distance", "seek_", "attr_unparsed")
+_NOT_COMPARED = ("_macro", "corrupt_images", "lca_distance", "seek_", "attr_unparsed", "echo")
 _LONGEST_ANSWER = 200
 # The name under which requests that the backend did not answer may be let in.
 FAILED = "request_failed"

@@ -11,11 +11,10 @@ from typing import Any
 from datasets import load_from_disk
 
 from finer_tasks import questions
-from finer_tasks.answers import extract_answer
+from finer_tasks.answers import Unanswered, no_answer
 from finer_tasks.datasets.prepare import ensure_mini
 from finer_tasks.datasets.prepared import Prepared, load_prepared
-from finer_tasks.hooks import judge, score_attribute_lists_text
-from finer_tasks.results.samples import Unanswered
+from finer_tasks.judging import judge, list_items
 from finer_tasks.results.submission.archive import SubmissionError
 from finer_tasks.tasks import TaskInfo, list_tasks
 
@@ -68,10 +67,12 @@ class Scored:
 def recompute(task: TaskInfo, document: Mapping[str, Any], outputs: Sequence[str], corrupt: bool) -> Scored:
     """What an answer gets by this version's rules."""
     if task.variant.startswith("attributes"):
-        items = score_attribute_lists_text(document, ["" if corrupt else outputs[-1]])
-        return Scored({name: float(items[name]["score"]) for name in ATTRIBUTE_SCORES}, "corrupt_image" if corrupt else None)
-    em, f1, strict = judge(document, extract_answer(outputs[-1]), task.level, readable=not corrupt)
-    return Scored({"em": em, "f1": f1, "em_strict": float(strict.right)}, "corrupt_image" if corrupt else None)
+        items = list_items(document, outputs, "lexical", readable=not corrupt)
+        scores = {name: float(items[name]["score"]) for name in ATTRIBUTE_SCORES}
+    else:
+        em, f1, strict = judge(document, outputs, task.level, readable=not corrupt)
+        scores = {"em": em, "f1": f1, "em_strict": float(strict.right)}
+    return Scored(scores, no_answer(outputs, readable=not corrupt))
 
 
 def means(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:

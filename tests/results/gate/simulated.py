@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from finer_tasks.hooks import score_items
+from finer_tasks.judging import score_items
 from finer_tasks.metrics.strict import StrictScore
 
 IDENTITY = {

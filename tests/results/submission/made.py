@@ -10,9 +10,9 @@ from pathlib import Path
 import yaml
 
 import finer_tasks
-from finer_tasks import hooks
 from finer_tasks.attributes.knowledge import load_knowledge
 from finer_tasks.binding import bind
+from finer_tasks.judging import list_items, naming_items
 from finer_tasks.results.reading import read_run
 from finer_tasks.results.submission.pack import pack, read_card
 from finer_tasks.results.submission.scoring import documents_of, official_task, question_of
@@ -41,7 +41,7 @@ def write_whole_run(
         task, rng = official_task(name), random.Random(f"{seed}{name}")
         (path,) = [file for file in task_files() if file.stem == name]
         configs[name] = {
-            "metadata": {"finer": bind(load_yaml(path) | {"process_results": hooks.score}, "finer_hf")["metadata"]["finer"]},
+            "metadata": {"finer": bind(load_yaml(path) | {"process_results": naming_items}, "finer_hf")["metadata"]["finer"]},
             "generation_kwargs": {"do_sample": False, "max_new_tokens": 64},
         }
         lines = []
@@ -50,15 +50,12 @@ def write_whole_run(
             if task.variant.startswith("attributes"):
                 phrases = load_knowledge("mini")[document["concept_id"]].required
                 reply = "Required:\n" + "".join(f"- {phrase}\n" for phrase in phrases) if right else "no idea"
-                items = hooks.score_attribute_lists_text(document, [reply])
+                items = list_items(document, [reply], "lexical")
             else:
                 label = document[task.level] if task.level == "superordinate" else document[task.level][0]
                 reply = f"Answer: {label if right else 'something else'}"
                 reply = replies[number] if number < len(replies) else reply
-                items = hooks.score(document, [reply], task.level, has_image=False)
-                if number < corrupt:
-                    judged = hooks.score_items(*hooks.judge(document, "", task.level, False), document["concept_id"])
-                    items = {name: item | judged.get(name, {}) for name, item in items.items()}
+                items = naming_items(document, [reply], task.level, readable=number >= corrupt)
             question = question_of(task, document)
             lines.append(
                 {"doc_id": number, "filtered_resps": reply, "input": question, "input_media": [document["image"]], **items}
