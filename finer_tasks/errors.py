@@ -90,6 +90,12 @@ def os_error_text(error: OSError) -> str:
     return f"{text} ({advice})" if advice else text
 
 
+def in_one_line(error: BaseException, limit: int = 400) -> str:
+    """A foreign error's whole message on one line, cut in its middle if it is very long; its type where it has no message."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= limit else f"{text[: limit // 2]} … {text[-limit // 2 :]}"
+
+
 def exit_code_of(error: Exception) -> int:
     """Print what went wrong for the user and give the exit code: 2 where a user can mend it, 70 where nobody foresaw it.
 

@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from PIL import Image
+
+from finer_tasks.errors import ModelError, in_one_line
 
 Message = Mapping[str, Any]
 Conversation = Sequence[Message]
@@ -17,14 +20,44 @@ class ChatEncoder:
     def __init__(self, processor: Any) -> None:
         self.processor = processor
         self.tokenizer = processor.tokenizer
-        self.has_template = bool(getattr(processor, "chat_template", None) or getattr(self.tokenizer, "chat_template", None))
+        own = getattr(processor, "chat_template", None)
+        # Where only the tokenizer has a template, the processor has to be given it.
+        self._lent_template = None if own else getattr(self.tokenizer, "chat_template", None)
+        self.has_template = bool(own or self._lent_template)
+
+    def check(self, config: Any) -> None:
+        """Raise ModelError unless a question with an image, as every task asks it, reaches the model with the image."""
+        question = [{"type": "image", "url": Image.new("RGB", (64, 64))}, {"type": "text", "text": "What is it?"}]
+        try:
+            ids = self.encode([[{"role": "user", "content": question}]])["input_ids"]
+        except Exception as error:  # whatever the files of a model can be wrong in
+            causes = [*self._lacking(config), f"{type(error).__name__}: {in_one_line(error)}"]
+            raise ModelError(
+                f"the model's processor cannot put an image into a question ({'; '.join(causes)}). Mend the files in its folder"
+            ) from error
+        token = getattr(config, "image_token_id", None) or getattr(config, "image_token_index", None)
+        if token is not None and not bool((ids == token).any()):
+            why = "; ".join(self._lacking(config)) or "its chat template leaves the image out"
+            raise ModelError(f"the model would not see the image ({why}). Put a template that fits into its folder")
+
+    def _lacking(self, config: Any) -> list[str]:
+        """What the processor's files lack: a chat template, or what old LLaVA folders have as null, with the right value."""
+        own = {
+            "patch_size": getattr(getattr(config, "vision_config", None), "patch_size", None),
+            "vision_feature_select_strategy": getattr(config, "vision_feature_select_strategy", None),
+        }
+        absent = [name for name in own if getattr(self.processor, name, "") is None]
+        lacking = [f"processor_config.json has no {name}, the model has {own[name]}" for name in absent]
+        return lacking if self.has_template else ["there is no chat_template.jinja", *lacking]
 
     def render(self, conversation: Conversation, add_generation_prompt: bool = True) -> str:
         """The prompt as text; models without a chat template get the plain text of the turns."""
         if not self.has_template:
             return "\n".join(part["text"] for turn in conversation for part in _parts(turn) if part["type"] == "text")
         turns = [{"role": turn["role"], "content": [_template_part(part) for part in _parts(turn)]} for turn in conversation]
-        return self.processor.apply_chat_template(turns, tokenize=False, add_generation_prompt=add_generation_prompt)
+        return self.processor.apply_chat_template(
+            turns, chat_template=self._lent_template, tokenize=False, add_generation_prompt=add_generation_prompt
+        )
 
     def encode(self, conversations: Sequence[Conversation], texts: Sequence[str] | None = None) -> Any:
         """Model inputs as CPU tensors: ids and mask of shape (batch, length), and the processor's pixel tensors."""

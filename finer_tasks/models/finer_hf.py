@@ -62,9 +62,9 @@ class FinerHF(lmms):
     """lmms-eval model over AutoModelForImageTextToText, for chat-style tasks.
 
     Args (as `--model_args key=value,...`):
-        pretrained: folder, hub name, or finer-mini (built in).
-        peft: folder of a LoRA adapter.
-        dtype: auto (the checkpoint's; float32 on a CPU), bfloat16, float16 or float32.
+        pretrained: folder, hub name, or finer-mini (built in); the folder of an adapter stands for its base and itself.
+        peft: folder or hub name of a LoRA adapter.
+        dtype: auto (the checkpoint's; float32 on a CPU), checkpoint (also on a CPU), bfloat16, float16 or float32.
         device, device_map, attn_implementation, load_in_4bit, load_in_8bit, revision,
         trust_remote_code: as in transformers.
         batch_size: a number, or auto (starts high, halves when memory runs out).
@@ -73,12 +73,12 @@ class FinerHF(lmms):
 
     is_simple = False
 
-    def __init__(self, pretrained: str = "", batch_size: int | str = 1, workers: int = 2, **options: Any) -> None:
+    def __init__(self, pretrained: str = "", batch_size: int | str = 1, workers: int | str = 2, **options: Any) -> None:
         super().__init__()
         with user_errors():
             self._load(pretrained, batch_size, workers, options)
 
-    def _load(self, pretrained: str, batch_size: int | str, workers: int, options: dict[str, Any]) -> None:
+    def _load(self, pretrained: str, batch_size: int | str, workers: int | str, options: dict[str, Any]) -> None:
         options.pop("max_batch_size", None)
         if not pretrained:
             raise ModelError("finer_hf needs --model_args pretrained=<folder, hub name or finer-mini>")
@@ -91,7 +91,9 @@ class FinerHF(lmms):
         parallel = self.accelerator.num_processes > 1
         self._device = self.accelerator.device if parallel else choose_device(self.options.device)
         self._rank, self._world_size = self.accelerator.process_index, self.accelerator.num_processes
-        self._use(load_model(self.options, self._device), load_processor(self.options), batch_size, workers)
+        size, threads = _batch_size(batch_size, self._device), _workers(workers)
+        processor = load_processor(self.options)
+        self._use(load_model(self.options, self._device), processor, size, threads)
 
     @classmethod
     def of(cls, model: Any, processor: Any, batch_size: int, name: str) -> FinerHF:
@@ -105,11 +107,15 @@ class FinerHF(lmms):
         self._use(model, processor, batch_size, workers=2)
         return self
 
-    def _use(self, model: Any, processor: Any, batch_size: int | str, workers: int) -> None:
+    def _use(self, model: Any, processor: Any, batch_size: int, workers: int) -> None:
         self._model = model
         self.encoder = ChatEncoder(processor)
-        self.batch_size = _batch_size(batch_size, self._device)
-        self.runner = BatchRunner(self.batch_size, int(workers))
+        self.encoder.check(model.config)
+        tokens, known = len(processor.tokenizer), model.get_input_embeddings().num_embeddings
+        if self.options.peft and tokens > known:
+            raise ModelError(f"peft={self.options.peft}: its tokenizer has {tokens} tokens, the model embeddings for {known}")
+        self.batch_size = batch_size
+        self.runner = BatchRunner(batch_size, workers)
         self.continues_cache = getattr(model.config, "model_type", "") in CACHE_CONTINUES
 
     @property
@@ -323,7 +329,8 @@ class FinerHFSimple(FinerHF):
 
     def generate_until_multi_round(self, requests: list[Instance]) -> list[list[str]]:
         """Not offered here: the rounds of chat tasks need the conversation."""
-        raise NotImplementedError("finer_hf runs multi-round tasks as a chat model; leave out --force_simple")
+        with user_errors():
+            raise ModelError("finer_hf runs multi-round tasks as a chat model; leave out --force_simple")
 
 
 def _batch_size(wanted: int | str, device: torch.device) -> int:
@@ -331,13 +338,25 @@ def _batch_size(wanted: int | str, device: torch.device) -> int:
         size = AUTO_BATCH_SIZE.get(device.type, 16)
         logger.info(f"Automatic batch size: starting with {size}")
         return size
-    try:
-        size = int(wanted)
-    except ValueError:
-        size = 0
+    size = _number(wanted)
     if size < 1:
         raise ModelError(f"batch_size={wanted}: give a positive number or auto")
     return size
+
+
+def _workers(wanted: Any) -> int:
+    count = _number(wanted)
+    if count < 1:
+        raise ModelError(f"workers={wanted}: give a number of threads, at least 1")
+    return count
+
+
+def _number(value: Any) -> int:
+    """The whole number that a model argument states, 0 if it states none."""
+    try:
+        return 0 if isinstance(value, bool) else int(value)
+    except (ValueError, TypeError):
+        return 0
 
 
 def _next_messages(job: Job) -> Conversation | None:

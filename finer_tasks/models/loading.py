@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from loguru import logger
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from finer_tasks.errors import ModelError
+from finer_tasks.errors import ModelError, in_one_line
+from finer_tasks.models.adapters import BROKEN_FILE, attach, refuse_not_finite
+from finer_tasks.models.tokens import add_tokens_of
 
 BUILT_IN = {"finer-mini": Path(__file__).with_name("finer_mini")}
+WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".msgpack", ".h5")
+_PRECISIONS = (torch.float32, torch.bfloat16, torch.float16)
+# Buffers that old checkpoints lack: a model computes them anew.
+_COMPUTED = ("position_ids", "inv_freq", "num_batches_tracked")
 
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """How to load: see the arguments of FinerHF."""
+    """How to load: see the arguments of FinerHF. Raises ModelError where a value has another type."""
 
     pretrained: str
     peft: str | None = None
@@ -30,6 +37,12 @@ class LoadOptions:
     load_in_8bit: bool = False
     trust_remote_code: bool = False
 
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value, wanted = getattr(self, field.name), "True or False" if field.type == "bool" else "a text"
+            if not isinstance(value, bool if field.type == "bool" else (str, type(None))):
+                raise ModelError(f"{field.name}={value}: give {wanted}")
+
 
 def resolve(pretrained: str) -> str:
     """The folder of a built-in model, or the name or path itself."""
@@ -38,24 +51,35 @@ def resolve(pretrained: str) -> str:
 
 def choose_device(wanted: str | None) -> torch.device:
     """The wanted device, else the first GPU, else the CPU; raises ModelError if it is not there."""
-    device = torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
+    try:
+        device = torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError as error:
+        raise ModelError(f"device={wanted} is no device of torch. Use cpu, cuda, cuda:1, mps or xpu") from error
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ModelError(f"device={wanted}: no CUDA device is visible. Use device=cpu or check CUDA_VISIBLE_DEVICES")
+    there = torch.accelerator.current_accelerator(check_available=True)
+    if device.type != "cpu" and (there is None or there.type != device.type):
+        raise ModelError(f"device={wanted} is not there. Use device={'cpu' if there is None else there.type}")
+    if (device.index or 0) >= (torch.accelerator.device_count() if device.type != "cpu" else 1):
+        raise ModelError(f"device={wanted}: there are {torch.accelerator.device_count()} such devices, counted from 0")
     return device
 
 
 def load_processor(options: LoadOptions) -> Any:
-    """The processor, its tokenizer padding on the left as batched generation needs."""
+    """The processor, with the tokens that an adapter added, padding on the left as batched generation needs."""
+    options = base_and_adapter(options)
     try:
         processor = AutoProcessor.from_pretrained(
             resolve(options.pretrained), revision=options.revision, trust_remote_code=options.trust_remote_code
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (*BROKEN_FILE, ImportError) as error:
         raise ModelError(_not_loaded(options.pretrained, error)) from error
     if not hasattr(processor, "tokenizer") or not hasattr(processor, "image_processor"):
         raise ModelError(
             f"pretrained={options.pretrained}: its processor handles no images; finer_hf needs an image-text-to-text model"
         )
+    if options.peft:
+        add_tokens_of(options.peft, processor.tokenizer)
     processor.tokenizer.padding_side = "left"
     if processor.tokenizer.pad_token is None:
         processor.tokenizer.pad_token = processor.tokenizer.eos_token
@@ -63,22 +87,69 @@ def load_processor(options: LoadOptions) -> Any:
 
 
 def load_model(options: LoadOptions, device: torch.device) -> Any:
-    """The model in evaluation mode on `device` (or spread by device_map), adapter attached if given."""
+    """The model in evaluation mode on `device` (or spread by device_map), adapter attached if given.
+
+    Raises ModelError if it cannot be loaded, or is not whole: weights that are missing would be random.
+    """
+    options = base_and_adapter(options)
     try:
-        model: Any = AutoModelForImageTextToText.from_pretrained(
+        loaded: Any = AutoModelForImageTextToText.from_pretrained(
             resolve(options.pretrained),
             revision=options.revision,
             dtype=_dtype(options.dtype, device),
             trust_remote_code=options.trust_remote_code,
+            output_loading_info=True,
             **_placement(options, device),
         )
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except (*BROKEN_FILE, ImportError) as error:
         raise ModelError(_not_loaded(options.pretrained, error)) from error
+    model, found = loaded
+    if getattr(model, "_hf_peft_config_loaded", False):
+        raise ModelError(f"pretrained={options.pretrained} is or holds an adapter: give pretrained=<its base model>,peft=<it>")
+    _refuse_incomplete(options.pretrained, found["missing_keys"], found["unexpected_keys"])
+    refuse_not_finite(f"pretrained={options.pretrained}", model.named_parameters())
     if options.peft:
-        model = _attach(model, options.peft)
+        model = attach(model, options.peft, options.pretrained)
     if not options.device_map and not (options.load_in_4bit or options.load_in_8bit):
-        model.to(device)
+        try:
+            model.to(device)
+        except RuntimeError as error:
+            raise ModelError(_not_loaded(options.pretrained, error)) from error
     return model.eval()
+
+
+def base_and_adapter(options: LoadOptions) -> LoadOptions:
+    """Options that name base and adapter apart, where `pretrained` is the folder of an adapter alone."""
+    folder = Path(resolve(options.pretrained))
+    config = folder / "adapter_config.json"
+    if options.peft or not config.is_file() or any(_is_whole_model(path) for path in folder.iterdir()):
+        return options
+    what = f"pretrained={options.pretrained} is an adapter"
+    try:
+        base = json.loads(config.read_text(encoding="utf-8"))["base_model_name_or_path"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{what}, and its adapter_config.json cannot be read ({in_one_line(error)})") from error
+    if not isinstance(base, str) or not base:
+        raise ModelError(f"{what} that names no base. Give pretrained=<base model>,peft=<it>")
+    return replace(options, pretrained=base, peft=options.pretrained)
+
+
+def _is_whole_model(path: Path) -> bool:
+    return path.suffix in WEIGHTS and path.name.startswith(("model", "pytorch_model"))
+
+
+def _refuse_incomplete(pretrained: str, missing: Iterable[str], unexpected: Iterable[str]) -> None:
+    lost = sorted(name for name in missing if name.rpartition(".")[2] not in _COMPUTED)
+    unknown = sorted(unexpected)
+    if not lost and not any("lora_" in name for name in unknown):
+        return
+    told = f"lack {len(lost)} of the model's tensors, for example {', '.join(lost[:3])}" if lost else "hold an adapter"
+    if unknown:
+        told += f"; {len(unknown)} of theirs have no place in it, for example {', '.join(unknown[:3])}"
+    raise ModelError(
+        f"pretrained={pretrained}: its weights {told}. What is missing would be random. "
+        "Save or convert the model again, with all of its parts under the names of transformers"
+    )
 
 
 def _placement(options: LoadOptions, device: torch.device) -> dict[str, Any]:
@@ -98,35 +169,21 @@ def _placement(options: LoadOptions, device: torch.device) -> dict[str, Any]:
 
 
 def _dtype(name: str, device: torch.device) -> torch.dtype | str:
+    if name == "checkpoint":
+        return "auto"
     if name == "auto":
         # Half precision is slow on CPUs, and a checkpoint's dtype is chosen for GPUs.
         return torch.float32 if device.type == "cpu" else "auto"
     dtype = getattr(torch, name, None)
-    if not isinstance(dtype, torch.dtype):
-        raise ModelError(f"dtype={name} is no torch dtype. Use auto, float32, bfloat16 or float16")
+    if dtype not in _PRECISIONS:
+        raise ModelError(f"dtype={name} is no precision of models. Use auto, float32, bfloat16 or float16")
     return dtype
 
 
-def _attach(model: Any, adapter: str) -> Any:
-    from peft import PeftModel
-
-    try:
-        attached = PeftModel.from_pretrained(model, adapter)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ModelError(
-            f"peft={adapter}: not a LoRA adapter of this model ({_first_line(error)}). "
-            "Give the folder that holds adapter_config.json, and the base model it was trained on"
-        ) from error
-    logger.info(f"Adapter {adapter} attached")
-    return attached
-
-
 def _not_loaded(pretrained: str, error: Exception) -> str:
+    if isinstance(error, torch.OutOfMemoryError):
+        return f"pretrained={pretrained} does not fit in memory. Use a smaller dtype, load_in_4bit=True, or a larger device"
     return (
-        f"pretrained={pretrained} cannot be loaded: {_first_line(error)} "
+        f"pretrained={pretrained} cannot be loaded: {in_one_line(error)} "
         f"Give a model folder, a name on the Hugging Face hub, or one of the built-in {', '.join(BUILT_IN)}"
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

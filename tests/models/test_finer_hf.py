@@ -261,7 +261,7 @@ def test_an_adapter_changes_the_answers_and_a_wrong_one_is_explained(docs: Any, 
         model(docs, batch_size=8, peft=str(tmp_path / "adapter")).generate_until(chat_requests(docs, list(range(8))))
     )
     assert adapted != plain
-    with pytest.raises(ModelError, match=r"not a LoRA adapter of this model.*adapter_config.json"):
+    with pytest.raises(ModelError, match=r"not an adapter that can be read.*adapter_config.json"):
         FinerHF(pretrained="finer-mini", peft=str(tmp_path))
 
 
@@ -271,7 +271,14 @@ def test_an_adapter_changes_the_answers_and_a_wrong_one_is_explained(docs: Any, 
         ({}, "needs --model_args pretrained="),
         ({"pretrained": "/nonexistent/model"}, "pretrained=/nonexistent/model cannot be loaded"),
         ({"pretrained": "finer-mini", "dtyp": "float32"}, "unknown model argument 'dtyp'; known are batch_size"),
-        ({"pretrained": "finer-mini", "dtype": "float33"}, "dtype=float33 is no torch dtype"),
+        ({"pretrained": "finer-mini", "dtype": "float33"}, "dtype=float33 is no precision of models. Use auto, float32"),
+        ({"pretrained": "finer-mini", "dtype": "int8"}, "dtype=int8 is no precision"),
+        ({"pretrained": "finer-mini", "dtype": 16}, "dtype=16: give a text"),
+        ({"pretrained": "finer-mini", "device": "cuad"}, "device=cuad is no device of torch"),
+        ({"pretrained": "finer-mini", "device": "xpu"}, "device=xpu is not there"),
+        ({"pretrained": "finer-mini", "load_in_4bit": "yes"}, "load_in_4bit=yes: give True or False"),
+        ({"pretrained": "finer-mini", "workers": "two"}, "workers=two: give a number of threads"),
+        ({"pretrained": "finer-mini", "batch_size": None}, "batch_size=None"),
         ({"pretrained": "finer-mini", "batch_size": "many"}, "batch_size=many"),
         ({"pretrained": "finer-mini", "batch_size": 0}, "give a positive number or auto"),
     ],

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from huggingface_hub import ModelCard, ModelCardData
+from safetensors import SafetensorError
 
-from finer_tasks.errors import ModelError
+from finer_tasks.errors import ModelError, OutputError, in_one_line
+from finer_tasks.models.adapters import attach, read_adapter, refuse_not_finite
 from finer_tasks.models.loading import LoadOptions, load_model, load_processor
 from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.tuning.modules import count_parameters
-from finer_tasks.writing import write_text
+from finer_tasks.writing import replacing, write_text
 
 PACKAGES = ("finer-tasks", "lmms_eval", "torch", "transformers", "peft", "accelerate")
 
@@ -87,26 +89,30 @@ versions and figures in `training.json`.
 
 
 def merge_adapter(adapter: Path, output: Path, base: str | None = None, dtype: str = "auto") -> None:
-    """Fold an adapter into its base model and save model and processor to `output`, which must not exist."""
+    """Fold an adapter into its base model and save model and processor to `output`, which must not exist.
+
+    `base` replaces the base that the adapter names, for example one that was moved. The weights keep
+    the base's dtype unless another one is given.
+    """
     if output.exists():
         raise TrainingError(f"{output} exists; give another --output")
+    base = base or read_adapter(str(adapter))[0].base_model_name_or_path
+    if not base:
+        raise ModelError(f"{adapter} names no base model; give it as --base")
+    options = LoadOptions(base, dtype="checkpoint" if dtype == "auto" else dtype)
     try:
-        config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{adapter} holds no adapter ({error}). Give the output of `finer train`") from error
-    named = config.get("base_model_name_or_path")
-    if base and named and base != named:
-        raise ModelError(f"{adapter} was trained on {named!r}, not on {base!r}; leave out --base, or move the base model there")
-    options = LoadOptions(base or named, peft=str(adapter), dtype=dtype)
-    import torch
-
-    model = load_model(options, torch.device("cpu")).merge_and_unload()
-    output.parent.mkdir(parents=True, exist_ok=True)
-    fresh = output.with_name(f".{output.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
+        model = load_model(options, torch.device("cpu"))
+    except ModelError as error:
+        raise ModelError(f"{error}. --base names the base model of {adapter}") from error
+    dtypes = {name: parameter.dtype for name, parameter in model.named_parameters()}
+    model = attach(model, str(adapter), base).merge_and_unload()
+    for name, parameter in model.named_parameters():
+        parameter.data = parameter.data.to(dtypes[name])  # what was trained in full may be in float32
+    refuse_not_finite(f"{adapter} merged into {base} in {model.dtype}", model.named_parameters())
+    processor = load_processor(replace(options, peft=str(adapter)))
     try:
-        model.save_pretrained(fresh)
-        load_processor(options).save_pretrained(fresh)
-        fresh.replace(output)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        with replacing(output) as fresh:
+            model.save_pretrained(fresh)
+            processor.save_pretrained(fresh)
+    except SafetensorError as error:
+        raise OutputError(f"{output} cannot be written: {in_one_line(error)}") from error

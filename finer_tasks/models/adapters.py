@@ -1,0 +1,158 @@
+"""Attaching an adapter so that every tensor of its file has its place in the model, or is refused by name."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub.errors import StrictDataclassError
+from loguru import logger
+from safetensors import SafetensorError
+
+from finer_tasks.errors import ModelError, in_one_line
+from finer_tasks.models.adapter_names import PEFT, Names, modules_of
+
+# Beside the adapter in the authors' LLaVA: the projector, trained in full.
+NON_LORA = "non_lora_trainables.bin"
+# What the libraries raise for files that are cut off, of another kind, or hold values of another type.
+BROKEN_FILE = (
+    OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, pickle.UnpicklingError, SafetensorError,
+    StrictDataclassError,
+)  # fmt: skip
+
+
+def attach(model: Any, adapter: str, base: str) -> Any:
+    """The model with the adapter on it, frozen.
+
+    Names of older versions of transformers, of trainers of the language model alone and of data
+    parallel training are understood. Raises ModelError if the adapter cannot be read, holds numbers
+    that are not finite, or has a tensor that belongs nowhere in the model.
+    """
+    config, weights = read_adapter(adapter)
+    if config.base_model_name_or_path and Path(config.base_model_name_or_path).name != Path(base).name:
+        logger.warning(f"{adapter} was trained on {config.base_model_name_or_path}; it is attached to {base}")
+    refuse_not_finite(f"peft={adapter}", weights.items())
+    _refuse_offloaded(model, adapter)
+    prefix = _prefix(config, adapter)
+    names = Names(model)
+    placed, nowhere = names.place(weights, prefix)
+    lost = [key for key in nowhere if ".experts." not in key]  # transformers fuses experts, peft adapters of them
+    if lost:
+        raise ModelError(_no_fit(adapter, len(weights), lost, names))
+    _enlarge_vocabulary(model, placed)
+    narrowed = not nowhere and _narrow(config, modules_of(placed, prefix))
+    try:
+        attached, missing, unexpected = _inject(model, config, placed)
+    except KeyError as error:
+        raise ModelError(
+            f"peft={adapter}: its config lists modules_to_save={', '.join(config.modules_to_save or ())}, but its weights hold "
+            f"no {error.args[0]}. The file was written without what was trained in full; save the adapter again"
+        ) from error
+    except (ValueError, RuntimeError, TypeError) as error:
+        raise ModelError(_no_fit(adapter, len(weights), [], names, in_one_line(error))) from error
+    if unexpected:
+        raise ModelError(_no_fit(adapter, len(weights), unexpected, names))
+    absent = sorted(name for name in missing if f".{prefix}" in name)
+    if narrowed and absent:
+        raise ModelError(f"peft={adapter}: {len(absent)} tensors are not in its file, for example {absent[0]}. Save it again")
+    logger.info(f"Adapter {adapter} attached: {len(weights)} tensors")
+    return attached.eval()
+
+
+def read_adapter(adapter: str) -> tuple[Any, dict[str, torch.Tensor]]:
+    """Config and tensors of an adapter, a folder or a name on the hub. Raises ModelError."""
+    from peft import PeftConfig
+    from peft.utils import load_peft_weights
+
+    try:
+        config = PeftConfig.from_pretrained(adapter)
+        weights = dict(load_peft_weights(adapter, device="cpu"))
+        if (Path(adapter) / NON_LORA).is_file():
+            weights |= torch.load(Path(adapter) / NON_LORA, map_location="cpu", weights_only=True)
+    except BROKEN_FILE as error:
+        raise ModelError(
+            f"peft={adapter}: not an adapter that can be read ({in_one_line(error)}). "
+            "Give the folder that holds adapter_config.json and adapter_model.safetensors, whole"
+        ) from error
+    if not weights:
+        raise ModelError(f"peft={adapter}: its file holds no tensor. Save the adapter again")
+    return config, weights
+
+
+def refuse_not_finite(what: str, tensors: Iterable[tuple[str, torch.Tensor]]) -> None:
+    """Raise ModelError naming the first tensors that hold NaN or infinity."""
+    broken = [name for name, tensor in tensors if not _is_finite(tensor)]
+    if broken:
+        raise ModelError(
+            f"{what}: {len(broken)} tensors hold numbers that are not finite, for example {', '.join(broken[:3])}. "
+            "Its training diverged or its file is damaged; take an earlier checkpoint"
+        )
+
+
+def _is_finite(tensor: torch.Tensor) -> bool:
+    if tensor.is_meta or tensor.numel() == 0 or not (tensor.is_floating_point() and tensor.element_size() > 1):
+        return True
+    return bool(torch.isfinite(torch.stack(torch.aminmax(tensor.detach()))).all())  # no mask as large as the tensor
+
+
+def _refuse_offloaded(model: Any, adapter: str) -> None:
+    places = set((getattr(model, "hf_device_map", None) or {}).values())
+    if len(places) > 1 and places & {"cpu", "disk"}:
+        raise ModelError(
+            f"peft={adapter}: device_map left parts of the model on {' and '.join(sorted(places & {'cpu', 'disk'}))}, where no "
+            "adapter can be attached. Merge it first (finer merge), or use a smaller dtype or load_in_4bit=True"
+        )
+
+
+def _prefix(config: Any, adapter: str) -> str:
+    """What begins the adapter's own names, such as `lora_`."""
+    from peft.mapping import PEFT_TYPE_TO_PREFIX_MAPPING
+
+    prefix = PEFT_TYPE_TO_PREFIX_MAPPING.get(config.peft_type)
+    if config.is_prompt_learning or not prefix:
+        raise ModelError(f"peft={adapter}: {config.peft_type.value} is no adapter of layers; finer_hf takes LoRA and its kin")
+    return str(prefix)
+
+
+def _enlarge_vocabulary(model: Any, placed: Mapping[str, torch.Tensor]) -> None:
+    """Give the model as many embeddings as an adapter with added tokens brings."""
+    embeddings = model.get_input_embeddings()
+    name = next(name for name, module in model.named_modules() if module is embeddings)
+    for ending in ("weight", "base_layer.weight"):
+        brought = placed.get(f"{PEFT}{name}.{ending}")
+        if brought is not None and len(brought) > embeddings.num_embeddings:
+            model.resize_token_embeddings(len(brought), mean_resizing=False)
+
+
+def _narrow(config: Any, modules: set[str]) -> bool:
+    """Target the modules that the file has weights of, by their names of today, and no others; False where it cannot be."""
+    if not modules or getattr(config, "target_parameters", None):
+        return False
+    config.target_modules = modules
+    for field in ("layers_to_transform", "layers_pattern", "exclude_modules"):
+        if getattr(config, field, None) is not None:
+            setattr(config, field, None)
+    return True
+
+
+def _inject(model: Any, config: Any, placed: dict[str, torch.Tensor]) -> tuple[Any, list[str], list[str]]:
+    """The model with the adapter's layers, what of it got no tensor, and what of `placed` found no place in it."""
+    from peft import MODEL_TYPE_TO_PEFT_MODEL_MAPPING, PeftModel, set_peft_model_state_dict
+
+    config.inference_mode = True
+    attached = MODEL_TYPE_TO_PEFT_MODEL_MAPPING.get(config.task_type, PeftModel)(model, config)
+    result: Any = set_peft_model_state_dict(attached, placed)
+    return attached, list(result.missing_keys), list(result.unexpected_keys)
+
+
+def _no_fit(adapter: str, total: int, lost: list[str], names: Names, cause: str = "") -> str:
+    if lost:
+        pairs = "; ".join(f"{key} (nearest in the model: {names.nearest(key)})" for key in sorted(lost)[:3])
+        cause = f"{len(lost)} of its {total} tensors belong nowhere in it, for example {pairs}"
+    return (
+        f"peft={adapter}: not an adapter of this model: {cause}. "
+        "Give the base model that it was trained on, named in its adapter_config.json"
+    )
