@@ -12,7 +12,7 @@ import finer_tasks
 from finer_tasks.attributes.knowledge import load_knowledge
 from finer_tasks.datasets.prepare import ensure_mini
 from finer_tasks.datasets.prepared import Prepared, load_prepared
-from finer_tasks.errors import KnowledgeError
+from finer_tasks.errors import KnowledgeError, user_errors
 from finer_tasks.metrics import SCORING_VERSION
 from finer_tasks.prompts import active_prompt_set
 from finer_tasks.questions import told_parent
@@ -63,7 +63,16 @@ def bind(config: dict[str, Any], model: Any) -> dict[str, Any]:
         if identity["rounds"] == "agentic":
             bound["output_type"] = "generate_until_agentic"
     bound["metadata"] = {**config["metadata"], "finer": identity}
-    return bound
+    return _guarded(bound)
+
+
+def _guarded(value: Any) -> Any:
+    """A config whose functions, which lmms-eval calls, give one line and an exit code where they fail."""
+    if isinstance(value, dict):
+        return {key: _guarded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_guarded(item) for item in value]
+    return user_errors()(value) if callable(value) else value
 
 
 def choose_rounds(model: Any) -> str:
@@ -79,7 +88,7 @@ def choose_rounds(model: Any) -> str:
         return "agentic"
     from finer_tasks.rounds import drive
 
-    backend.generate_until_multi_round = drive
+    backend.generate_until_multi_round = user_errors()(drive)
     return "driver"
 
 

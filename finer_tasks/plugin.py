@@ -1,15 +1,19 @@
 """lmms-eval's entry point: makes our tasks and models known to it, and binds tasks to prepared data.
 
 lmms-eval reads the entry-point group `lmms_eval.models` before it looks for tasks; the callable
-there returns our models and also wraps two methods of its TaskManager:
+there returns our models and also wraps three methods of its TaskManager and one of its cache:
 
 * initialize_tasks, so that task_yamls/ is searched beside lmms-eval's own folder;
-* _get_config, so that a task of ours is bound to its prepared data (finer_tasks/binding.py).
+* match_tasks, so that unprepared data are noticed before a model is loaded;
+* _get_config, so that a task of ours is bound to its prepared data (finer_tasks/binding.py);
+* ResponseCache.create, so that `--use_cache` gives no answers of weights that were replaced.
 """
 
 from __future__ import annotations
 
 import functools
+import uuid
+from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata, resources
 from typing import Any
 
@@ -26,8 +30,10 @@ def register() -> list[Any]:
     """Entry point: extend lmms-eval's TaskManager once and return the manifests of our models."""
     from lmms_eval.models.registry_v2 import ModelManifest
 
-    _warn_if_untested()
-    extend_task_manager()
+    with user_errors():
+        _warn_if_untested()
+        extend_task_manager()
+        extend_response_cache()
     return [
         ModelManifest(
             model_id="finer_hf",
@@ -38,23 +44,28 @@ def register() -> list[Any]:
 
 
 def extend_task_manager() -> None:
-    """Wrap the two methods of TaskManager, once; explain where lmms-eval has changed under us."""
+    """Wrap the methods of TaskManager, once; explain where lmms-eval has changed under us."""
     from lmms_eval.tasks import TaskManager
 
     if getattr(TaskManager, "_finer_extended", False):
         return
-    if not (hasattr(TaskManager, "initialize_tasks") and hasattr(TaskManager, "_get_config")):
-        logger.error(
-            f"finer-tasks {finer_tasks.__version__} cannot add its tasks to this lmms-eval: TaskManager has changed. "
-            f"Install lmms-eval {' or '.join(TESTED_LMMS_EVAL)}"
-        )
+    if not all(hasattr(TaskManager, name) for name in ("initialize_tasks", "match_tasks", "_get_config")):
+        _explain("add its tasks to", "TaskManager")
         return
-    initialize, get_config = TaskManager.initialize_tasks, TaskManager._get_config
+    initialize, match, get_config = TaskManager.initialize_tasks, TaskManager.match_tasks, TaskManager._get_config
 
     @functools.wraps(initialize)
     def initialize_tasks(self: Any, include_path: Any = None, *args: Any, **kwargs: Any) -> Any:
-        paths = [include_path] if isinstance(include_path, str) else list(include_path or [])
-        return initialize(self, [*paths, task_folder()], *args, **kwargs)
+        with user_errors():
+            paths = [include_path] if isinstance(include_path, str) else list(include_path or [])
+            return initialize(self, [*paths, task_folder()], *args, **kwargs)
+
+    @functools.wraps(match)
+    def match_tasks(self: Any, task_list: Any) -> Any:
+        names = match(self, task_list)
+        with user_errors():
+            _require_data(functools.partial(get_config, self), names)
+        return names
 
     @functools.wraps(get_config)
     def bound_config(self: Any, name: str) -> Any:
@@ -66,8 +77,73 @@ def extend_task_manager() -> None:
                 return bind(config, getattr(self, "model_name", None))
         return config
 
-    TaskManager.initialize_tasks, TaskManager._get_config = initialize_tasks, bound_config
+    TaskManager.initialize_tasks, TaskManager.match_tasks, TaskManager._get_config = initialize_tasks, match_tasks, bound_config
     TaskManager._finer_extended = True
+
+
+def _require_data(get_config: Callable[[str], Any], names: Iterable[str]) -> None:
+    """Raise NotPreparedError if a dataset that our tasks or groups among `names` need is not prepared."""
+    from finer_tasks.datasets.prepared import load_prepared
+
+    datasets, waiting = set(), list(names)
+    while waiting:
+        name = waiting.pop()
+        if not f"{name}_".startswith(TASK_PREFIX):
+            continue
+        config = get_config(name)
+        tasks = config.get("task")
+        if isinstance(tasks, str):
+            datasets.add(config["dataset_path"])
+        else:
+            waiting += tasks or ()
+    for dataset in sorted(datasets - {"mini"}):  # which is made when it is asked for
+        load_prepared(dataset)
+
+
+def extend_response_cache() -> None:
+    """Put the fingerprint of the weights into the key under which `--use_cache` keeps answers to our tasks."""
+    from lmms_eval.caching.response_cache import ResponseCache
+
+    if getattr(ResponseCache, "_finer_extended", False):
+        return
+    if not hasattr(ResponseCache, "create"):
+        _explain("keep answers of replaced weights out of --use_cache of", "ResponseCache")
+        return
+    create = ResponseCache.create.__func__
+
+    @functools.wraps(create)
+    def created(cls: Any, *args: Any, model: Any = "", model_args: Any = "", task_dict: Any = None, **kwargs: Any) -> Any:
+        if _has_ours(task_dict or {}):
+            with user_errors():
+                model = f"{model}@{_weights(model, model_args)}"
+        return create(cls, *args, model=model, model_args=model_args, task_dict=task_dict, **kwargs)
+
+    ResponseCache.create = classmethod(created)
+    ResponseCache._finer_extended = True
+
+
+def _weights(model: Any, arguments: Any) -> str:
+    """Fingerprint of the weights; one that never comes again where they are in memory and may be any."""
+    from lmms_eval.utils import simple_parse_args_string
+
+    from finer_tasks.models.fingerprint import weights_fingerprint
+
+    if not isinstance(model, str):
+        return uuid.uuid4().hex
+    return weights_fingerprint(arguments if isinstance(arguments, dict) else simple_parse_args_string(arguments or ""))
+
+
+def _has_ours(tasks: Mapping[Any, Any]) -> bool:
+    return any(
+        str(name).startswith(TASK_PREFIX) or (isinstance(task, dict) and _has_ours(task)) for name, task in tasks.items()
+    )
+
+
+def _explain(what: str, changed: str) -> None:
+    logger.error(
+        f"finer-tasks {finer_tasks.__version__} cannot {what} this lmms-eval: {changed} has changed. "
+        f"Install lmms-eval {' or '.join(TESTED_LMMS_EVAL)}"
+    )
 
 
 def task_folder() -> str:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+from lmms_eval.caching.response_cache import ResponseCache
 from lmms_eval.models import MODEL_REGISTRY_V2
 from lmms_eval.tasks import TaskManager
 from loguru import logger
 
-from finer_tasks import plugin
+from finer_tasks import errors, plugin
 from finer_tasks.datasets.prepare import Request, prepare
 from finer_tasks.errors import ChangedDataError, NotPreparedError
+from finer_tasks.models.fingerprint import weights_fingerprint
 from finer_tasks.tasks import list_groups, list_tasks
 from tests import official
 
@@ -36,10 +40,10 @@ def test_the_entry_point_is_installed_and_registers_the_model() -> None:
     assert MODEL_REGISTRY_V2.resolve("finer_hf", force_simple=True).class_path == "finer_tasks.models.finer_hf.FinerHFSimple"
 
 
-def test_lmms_eval_finds_all_tasks_and_groups_however_often_we_register(manager: TaskManager) -> None:
+def test_lmms_eval_finds_all_tasks_and_groups_however_often_we_register(mini_data: Path, manager: TaskManager) -> None:
     assert {task.name for task in list_tasks()} <= set(manager.all_subtasks)
     assert set(list_groups()) <= set(manager.all_groups)
-    assert manager.match_tasks(["finer_cub_*"]) == sorted(n for n in manager.all_tasks if n.startswith("finer_cub_"))
+    assert manager.match_tasks(["finer_mini_*"]) == sorted(n for n in manager.all_tasks if n.startswith("finer_mini_"))
 
 
 def test_a_task_is_bound_to_its_data_and_identified(mini_data: Path, manager: TaskManager) -> None:
@@ -94,6 +98,71 @@ def test_an_unprepared_or_damaged_dataset_is_an_error_at_once(tmp_path: Path, ma
     arrow.write_bytes(arrow.read_bytes() + b"x")
     with pytest.raises(ChangedDataError, match="finer prepare cub"):
         manager._get_config("finer_cub_fine")
+
+
+def test_an_unprepared_dataset_is_noticed_before_a_model_is_loaded(mini_data: Path, manager: TaskManager) -> None:
+    assert manager.match_tasks(["finer_mini_fine", "mme"]) == ["finer_mini_fine", "mme"]
+    for tasks in (["finer_cub_fine"], ["finer_mini_fine", "finer_cub"], ["finer"]):
+        with pytest.raises(NotPreparedError, match="finer prepare"):
+            manager.match_tasks(tasks)
+
+
+def test_what_lmms_eval_calls_ends_with_one_line(
+    mini_data: Path, manager: TaskManager, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(errors, "_under_lmms_eval_command", lambda: True)
+    config = manager._get_config("finer_mini_fine")
+    calls = [config["doc_to_text"], config["doc_to_visual"], config["doc_to_target"], config["process_results"]]
+    calls.append(config["metric_list"][0]["aggregation"])
+    for call in calls:
+        with pytest.raises(SystemExit) as ended:
+            call(None, None) if call in calls[::3] else call(None)
+        assert ended.value.code == 70
+        assert "finer: unexpected" in capsys.readouterr().err
+
+
+def key_of_cache(folder: Path, task: str = "finer_mini_fine", **arguments: str) -> str:
+    cache = ResponseCache.create(str(folder / "cache"), model="vllm", model_args=arguments, task_dict={task: None})
+    cache.finalize(success=False)
+    return str(cache._model_fingerprint_hash)
+
+
+def test_replaced_weights_meet_no_cached_answers(tmp_path: Path) -> None:
+    """A byte deep in the file of equal size and time, an adapter, its base, or the commit of a hub model."""
+    plugin.register()
+    model, adapter = tmp_path / "model", tmp_path / "adapter"
+    for folder, config, weights in ((model, "config.json", b"a" * 5000), (adapter, "adapter_config.json", b"b" * 5000)):
+        folder.mkdir()
+        (folder / config).write_text(json.dumps({"base_model_name_or_path": str(model)}))
+        (folder / "model.safetensors").write_bytes(weights)
+    (model / "checkpoint-2").mkdir()
+    alone, both, other = {"model": str(model)}, {"pretrained": "org/name", "peft": str(adapter)}, {"pretrained": str(adapter)}
+    first = [key_of_cache(tmp_path, **arguments) for arguments in (alone, both, other)]
+    assert first == [key_of_cache(tmp_path, **arguments) for arguments in (alone, both, other)]
+    status = (model / "model.safetensors").stat()
+    (model / "model.safetensors").write_bytes(b"a" * 2500 + b"c" + b"a" * 2499)
+    os.utime(model / "model.safetensors", ns=(status.st_atime_ns, status.st_mtime_ns))
+    second = [key_of_cache(tmp_path, **arguments) for arguments in (alone, both, other)]
+    assert all(a != b for a, b in zip(first, second, strict=True))
+    (model / "checkpoint-2/optimizer.pt").write_bytes(b"training")
+    assert second == [key_of_cache(tmp_path, **arguments) for arguments in (alone, both, other)]
+    assert key_of_cache(tmp_path, "mme", **alone) == key_of_cache(tmp_path, "mme", model=str(model))
+
+
+def test_the_commit_of_a_hub_model_is_part_of_its_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = tmp_path / "models--org--name"
+    for commit in ("1" * 40, "2" * 40):
+        (repository / "snapshots" / commit).mkdir(parents=True)
+        (repository / "snapshots" / commit / "config.json").write_text("{}")
+    (repository / "refs").mkdir()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    found = set()
+    for commit in ("1" * 40, "2" * 40):
+        (repository / "refs/main").write_text(commit)
+        found.add(weights_fingerprint({"pretrained": "org/name", "dtype": "auto"}))
+    assert len(found) == 2
+    assert weights_fingerprint({"pretrained": "org/name", "revision": "1" * 40}) in found
+    assert weights_fingerprint({"model_version": "gpt-none", "base_url": "http://localhost/v1"}) == ""
 
 
 def test_tasks_of_others_are_left_alone(manager: TaskManager) -> None:

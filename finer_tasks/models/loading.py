@@ -12,11 +12,11 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from finer_tasks.errors import ModelError, in_one_line
+from finer_tasks.models import BUILT_IN
 from finer_tasks.models.adapters import BROKEN_FILE, attach, refuse_not_finite
+from finer_tasks.models.fingerprint import WEIGHTS
 from finer_tasks.models.tokens import add_tokens_of
 
-BUILT_IN = {"finer-mini": Path(__file__).with_name("finer_mini")}
-WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".msgpack", ".h5")
 _PRECISIONS = (torch.float32, torch.bfloat16, torch.float16)
 # Buffers that old checkpoints lack: a model computes them anew.
 _COMPUTED = ("position_ids", "inv_freq", "num_batches_tracked")

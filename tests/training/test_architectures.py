@@ -47,7 +47,7 @@ def test_an_architecture_trains_and_its_adapter_answers_as_it_did(
     with torch.no_grad():
         base = load_model(LoadOptions(model), CPU)(**batch).logits
         tuned = load_model(LoadOptions(model, peft=str(tmp_path / "run")), CPU)(**batch).logits
-        merge_adapter(tmp_path / "run", tmp_path / "merged")
+        merge_adapter(tmp_path / "run", tmp_path / "merged", dtype="float32")
         merged = load_model(LoadOptions(str(tmp_path / "merged")), CPU)(**batch).logits
     assert not torch.allclose(base, tuned, atol=1e-3)
     torch.testing.assert_close(merged, tuned, atol=2e-4, rtol=1e-3)
