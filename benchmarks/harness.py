@@ -70,7 +70,7 @@ def measure(count: int) -> dict[str, Any]:
             }
             file.write(json.dumps(row) + "\n")
     started = time.perf_counter()
-    prepare(Request("cub", root, ("test",), unified=root / "unified.jsonl"))
+    prepare(Request("cub", root, unified={"test": root / "unified.jsonl"}))
     prepare_seconds = time.perf_counter() - started
     opened = [0]
     original = prepared.open_image

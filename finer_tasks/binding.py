@@ -42,7 +42,7 @@ def bind(config: dict[str, Any], model: Any) -> dict[str, Any]:
         "parent": kwargs["parent"],
         "prompt_set": prompts.name,
         "prompt_hash": prompts.hash,
-        "data_fingerprint": prepared.manifest.fingerprint,
+        "data_fingerprint": prepared.manifest.contents[config["test_split"]],
         "data_partial": prepared.manifest.partial,
         "data_source": prepared.manifest.source,
         "scoring": SCORING_VERSION,

@@ -53,24 +53,30 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
 
 def _prepare(arguments: argparse.Namespace) -> None:
     from finer_tasks.datasets.download import fetch_dataset
-    from finer_tasks.datasets.prepare import Request, coverage_note, mini_root, prepare, summary
+    from finer_tasks.datasets.prepare import Request, coverage_note, mini_root, parse_splits, prepare, summary
     from finer_tasks.datasets.prepared import data_dir
+    from finer_tasks.datasets.unified import parse_files
     from finer_tasks.errors import DatasetLayoutError
 
     name, source = arguments.dataset, load_sources()[arguments.dataset]
-    splits = tuple(arguments.splits.split(","))
-    if not set(splits) <= set(SPLITS) or not splits:
-        raise DatasetLayoutError(f"--splits {arguments.splits}: give train, test or train,test")
+    given = parse_splits(arguments.splits) if arguments.splits is not None else None
+    unified = parse_files(arguments.from_unified, given) if arguments.from_unified else {}
+    splits = given or SPLITS
     if arguments.download:
+        splits = given or source.splits
+        if missing := set(splits) - set(source.splits):
+            raise DatasetLayoutError(
+                f"{name}: --download fetches {' and '.join(source.splits)} only; get the {min(missing)} split by hand "
+                "and give --root"
+            )
         root = fetch_dataset(name, source, data_dir() / "downloads" / name)
-        splits = tuple(split for split in splits if split in source.splits)
     elif name == "mini":
         root = mini_root()
     elif arguments.root is None:
         raise DatasetLayoutError(f"give the folder of the dataset with --root\n{source.describe(name)}")
     else:
         root = arguments.root
-    request = Request(name, root, splits, arguments.allow_partial, arguments.embed_images, arguments.from_unified)
+    request = Request(name, root, splits, arguments.allow_partial, arguments.embed_images, unified)
     prepared = prepare(request)
     table = Table(title=f"{source.title}", title_justify="left")
     for column in ("split", "images", "missing", "superordinate", "coarse", "fine"):
@@ -153,7 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_prepare(commands)
     doctor = commands.add_parser("doctor", help="check a prepared dataset")
     doctor.add_argument("dataset", choices=DATASETS)
-    doctor.add_argument("--fast", action="store_true", help="do not decode every image")
+    doctor.add_argument("--fast", action="store_true", help="read no image: do not decode it nor compare the splits")
     doctor.set_defaults(run=_doctor)
     tasks = commands.add_parser("tasks", help="list all tasks and whether their data are prepared")
     tasks.add_argument("--json", action="store_true")
@@ -194,12 +200,13 @@ def _add_prepare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     prepare.add_argument(
         "--download", action="store_true", help="fetch the official archives first (cub, aircraft, dogs, inat)"
     )
-    prepare.add_argument("--splits", default="train,test", help="train, test or train,test (default)")
+    prepare.add_argument("--splits", help="train, test or train,test (default)")
     prepare.add_argument("--allow-partial", action="store_true", help="use what is there of an incomplete copy")
     prepare.add_argument("--embed-images", action="store_true", help="copy the image files into the prepared dataset")
     prepare.add_argument(
-        "--from-unified", type=Path, metavar="FILE", help="the authors' unified JSONL file instead of the official lists"
-    )
+        "--from-unified", action="append", metavar="[SPLIT=]FILE",
+        help="the authors' unified JSONL file instead of the official lists; one for each split, or one with --splits",
+    )  # fmt: skip
     prepare.set_defaults(run=_prepare)
 
 

@@ -70,11 +70,12 @@ def list_groups() -> dict[str, list[str]]:
 
 
 def data_state(dataset: str) -> str:
-    """'prepared', 'partial', 'built in', or 'not prepared'."""
+    """'prepared', 'partial', 'train only', 'built in', or 'not prepared'."""
     if dataset == "mini":
         return "built in"
     try:
-        return "partial" if load_prepared(dataset).manifest.partial else "prepared"
+        manifest = load_prepared(dataset).manifest
+        return "train only" if "test" not in manifest.splits else "partial" if manifest.partial else "prepared"
     except FinerError:
         return "not prepared"
 

@@ -21,7 +21,7 @@ def test_prepare_prints_a_table_and_tasks_know_it(tmp_path: Path, capsys: pytest
     assert "CUB-200-2011" in printed
     assert main(["tasks", "--json"]) == 0
     tasks = {task["name"]: task for task in json.loads(capsys.readouterr().out)}
-    assert tasks["finer_cub_fine"]["data"] == "prepared"
+    assert tasks["finer_cub_fine"]["data"] == "partial"
     assert tasks["finer_dogs_fine"]["data"] == "not prepared"
     assert tasks["finer_mini_fine"]["data"] == "built in"
 

@@ -1,29 +1,37 @@
-"""Checks of a prepared dataset: is it the official one, whole, and still what it was?"""
+"""Checks of a prepared dataset: is it the official one, whole, and still what it was?
+
+Tables are streamed, and findings name a few examples, however many images there are.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
-from finer_tasks.datasets.prepared import Prepared, digest, prepare_command
+from finer_tasks.datasets.prepared import Prepared
 from finer_tasks.datasets.readers import get_reader, official_counts
 from finer_tasks.errors import DatasetContentError
 
 # Which image belongs to which class and split, over the official lists (see Manifest.split_fingerprints).
 KNOWN_SPLITS: dict[str, dict[str, str]] = {
     "cub": {"train": "7f43c453101fff34", "test": "7888c1702586e847"},
+    "aircraft": {"train": "a8a75d45be7bb230", "test": "644c636fa8ef3a0b"},
     "dogs": {"train": "190f541786dee39d", "test": "c7f0ff36dad98a74"},
     "cars": {"train": "8ec24b826320a759"},
+    "nabirds": {"train": "51ebf797507da28f", "test": "f93779e5927e3e2d"},
     "mini": {"train": "64aa0e36f2501559", "test": "d2f8843861bed52a"},
 }
 _EXAMPLES = 3
+_BATCH = 1024
 
 
 @dataclass(frozen=True)
@@ -34,20 +42,36 @@ class Finding:
     text: str
 
 
+@dataclass
+class _Examples:
+    """How many there are, and the first few."""
+
+    count: int = 0
+    first: list[str] = field(default_factory=list)
+
+    def add(self, item: str) -> None:
+        self.count += 1
+        if len(self.first) < _EXAMPLES:
+            self.first.append(item)
+
+    def __str__(self) -> str:
+        more = self.count - len(self.first)
+        return "; ".join(self.first) + (f" and {more} more" if more else "")
+
+
 def examine(prepared: Prepared, decode: bool = True) -> list[Finding]:
-    """All findings; with `decode` every image is opened, which takes a while on large sets."""
-    findings = [_fingerprint(prepared)]
-    if findings[0].level == "problem":
-        return findings
+    """All findings; with `decode` every image is read, to see if it is whole and in one split only."""
+    if problem := prepared.changed(*prepared.manifest.digests):
+        return [Finding("problem", f"{problem}. Run: {prepared.command}")]
+    findings = [Finding("ok", f"prepared tables unchanged, fingerprint {prepared.manifest.fingerprint}")]
     tables = _tables(prepared)
     findings += _official_split(prepared)
     findings += _labels(prepared, tables)
-    findings += _split_folders(prepared, tables)
+    findings += _split_folders(tables)
     if not prepared.manifest.embedded:
         findings += _files(prepared, tables)
-        findings += _duplicates(prepared, tables)
     if decode:
-        findings += _corrupt(prepared, tables)
+        findings += _pictures(prepared, tables)
     return findings
 
 
@@ -57,14 +81,9 @@ def _tables(prepared: Prepared) -> dict[str, Any]:
     return dict(load_from_disk(str(prepared.data)))
 
 
-def _fingerprint(prepared: Prepared) -> Finding:
-    for split, expected in prepared.manifest.digests.items():
-        if digest(prepared.data / split) != expected:
-            return Finding(
-                "problem",
-                f"the prepared {split} table is not what was written. Run: {prepare_command(prepared.manifest.dataset)}",
-            )
-    return Finding("ok", f"prepared tables unchanged, fingerprint {prepared.manifest.fingerprint}")
+def _column(table: Any, name: str) -> Iterator[Any]:
+    for batch in table.select_columns([name]).iter(_BATCH):
+        yield from batch[name]
 
 
 def _official_split(prepared: Prepared) -> Iterator[Finding]:
@@ -73,7 +92,11 @@ def _official_split(prepared: Prepared) -> Iterator[Finding]:
     official = official_counts(manifest.dataset, Path(manifest.root))
     for split, counts in manifest.splits.items():
         if manifest.unified:
-            yield Finding("note", f"{split}: from a unified file of the authors; the official split is not checked")
+            yield Finding(
+                "note",
+                f"{split}: {counts['listed']} images from a unified file of the authors (the official split has "
+                f"{official[split]}); which image is in which split is not checked",
+            )
             continue
         if counts["listed"] != official[split]:
             yield Finding("problem", f"{split}: {counts['listed']} images listed, the official split has {official[split]}")
@@ -93,89 +116,114 @@ def _official_split(prepared: Prepared) -> Iterator[Finding]:
             )
 
 
-def _labels(prepared: Prepared, tables: dict[str, Any]) -> Iterator[Finding]:
+def _labels(prepared: Prepared, tables: Mapping[str, Any]) -> Iterator[Finding]:
     if prepared.manifest.unified:
         return
     wanted = get_reader(prepared.manifest.dataset).CLASSES
     for split, table in tables.items():
-        counts = Counter(table["class_id"])
+        counts = Counter(_column(table, "class_id"))
         smallest, largest = min(counts.values()), max(counts.values())
         text = f"{split}: {len(counts)} of {wanted} classes, {smallest} to {largest} images a class"
         yield Finding("ok" if len(counts) == wanted else "problem", text)
 
 
-def _split_folders(prepared: Prepared, tables: dict[str, Any]) -> Iterator[Finding]:
+def _split_folders(tables: Mapping[str, Any]) -> Iterator[Finding]:
     """Stanford Cars uses the same file names in both splits: the wrong folder scores training images."""
-    seen: dict[str, str] = {}
+    by_size = sorted(tables, key=lambda split: len(tables[split]))
+    smaller, larger = by_size[0], by_size[-1]
+    known = set(_column(tables[smaller], "image")) if smaller != larger else set()
+    shared = _Examples()
     for split, table in tables.items():
         other = "train" if split == "test" else "test"
-        wrong = [image for image in table["image"] if f"_{other}/" in image or image.startswith(f"{other}/")]
-        if wrong:
-            yield Finding("problem", f"{split}: {len(wrong)} images lie in a {other} folder, for example {wrong[0]}")
-        for image in table["image"]:
-            if seen.setdefault(image, split) != split:
-                yield Finding("problem", f"{image} is in both splits")
-                return
+        wrong = _Examples()
+        for image in _column(table, "image"):
+            if f"_{other}/" in image or image.startswith(f"{other}/"):
+                wrong.add(image)
+            if split == larger and image in known:
+                shared.add(image)
+        if wrong.count:
+            yield Finding("problem", f"{split}: {wrong.count} images lie in a {other} folder: {wrong}")
+    if shared.count:
+        yield Finding("problem", f"{shared.count} images are in both splits: {shared}")
 
 
-def _files(prepared: Prepared, tables: dict[str, Any]) -> Iterator[Finding]:
+def _files(prepared: Prepared, tables: Mapping[str, Any]) -> Iterator[Finding]:
     root = Path(prepared.manifest.root)
     if not root.is_dir():
         yield Finding("problem", f"the image folder {root} is gone. Put it back or prepare again with the new --root")
         return
     for split, table in tables.items():
-        changed = []
-        for image, size in zip(table["image"], table["size"], strict=True):
+        changed = _Examples()
+        for image, size in zip(_column(table, "image"), _column(table, "size"), strict=True):
             path = root / image
             if not path.is_file() or path.stat().st_size != size:
-                changed.append(image)
-        if changed:
-            yield Finding("problem", f"{split}: {len(changed)} image files are missing or changed in size: {_some(changed)}")
+                changed.add(image)
+        if changed.count:
+            yield Finding("problem", f"{split}: {changed.count} image files are missing or changed in size: {changed}")
         else:
             yield Finding("ok", f"{split}: all {len(table)} image files are there, sizes unchanged")
 
 
-def _duplicates(prepared: Prepared, tables: dict[str, Any]) -> Iterator[Finding]:
-    """Files with equal bytes, looked for among files of equal size only."""
-    root = Path(prepared.manifest.root)
-    by_size: dict[int, list[tuple[str, str]]] = defaultdict(list)
+def _pictures(prepared: Prepared, tables: Mapping[str, Any]) -> Iterator[Finding]:
+    """Every image read once: can it be decoded, and is its content anywhere else?"""
+    contents: dict[str, np.ndarray] = {}
     for split, table in tables.items():
-        for image, size in zip(table["image"], table["size"], strict=True):
-            by_size[size].append((split, image))
-    by_content: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for group in by_size.values():
-        if len(group) > 1:
-            for split, image in group:
-                path = root / image
-                if path.is_file():
-                    by_content[hashlib.sha256(path.read_bytes()).hexdigest()].append((split, image))
-    groups = [group for group in by_content.values() if len(group) > 1]
-    across = [group for group in groups if len({split for split, _ in group}) > 1]
-    if across:
-        example = " = ".join(image for _, image in across[0])
-        yield Finding("problem", f"{len(across)} pictures are in both splits under different names: {example}")
-    within = len(groups) - len(across)
-    yield Finding("note" if within else "ok", f"{within} pictures occur more than once within a split")
-
-
-def _corrupt(prepared: Prepared, tables: dict[str, Any]) -> Iterator[Finding]:
-    def broken(row: dict[str, Any]) -> str | None:
-        try:
-            prepared.image(row)
-            return None
-        except DatasetContentError as error:
-            return str(error)
-
-    for split, table in tables.items():
-        with ThreadPoolExecutor() as pool:
-            checked = tqdm(pool.map(broken, table), total=len(table), desc=f"decoding {split}", unit=" images", mininterval=1)
-            bad = [error for error in checked if error]
-        if bad:
-            yield Finding("problem", f"{split}: {len(bad)} images cannot be decoded; they are scored as wrong. {_some(bad)}")
+        bad = _Examples()
+        contents[split] = np.zeros(len(table), dtype=np.uint64)
+        for position, (content, error) in enumerate(_looks(prepared, split, table)):
+            contents[split][position] = content
+            if error:
+                bad.add(error)
+        if bad.count:
+            yield Finding("problem", f"{split}: {bad.count} images cannot be decoded; they are scored as wrong. {bad}")
         else:
             yield Finding("ok", f"{split}: all {len(table)} images can be decoded")
+    yield from _duplicates(tables, contents)
 
 
-def _some(items: list[str]) -> str:
-    more = f" and {len(items) - _EXAMPLES} more" if len(items) > _EXAMPLES else ""
-    return "; ".join(items[:_EXAMPLES]) + more
+def _looks(prepared: Prepared, split: str, table: Any) -> Iterator[tuple[int, str]]:
+    def look(row: dict[str, Any]) -> tuple[int, str]:
+        try:
+            content = _content(prepared, row)
+            prepared.image(row)
+            return content, ""
+        except DatasetContentError as error:
+            return 0, str(error)
+
+    with (
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+        tqdm(total=len(table), desc=f"reading {split}", unit=" images", mininterval=1) as bar,
+    ):
+        for start in range(0, len(table), _BATCH):  # bounded, whatever the size of the split
+            rows = [table[index] for index in range(start, min(start + _BATCH, len(table)))]
+            yield from pool.map(look, rows)
+            bar.update(len(rows))
+
+
+def _content(prepared: Prepared, row: Mapping[str, Any]) -> int:
+    """A number for the bytes of an image; 64 bits are enough to tell millions of pictures apart."""
+    embedded = row.get("embedded_image")
+    try:
+        data = embedded["bytes"] if embedded else (Path(prepared.manifest.root) / row["image"]).read_bytes()
+    except OSError as error:
+        raise DatasetContentError(f"{error.filename}: image cannot be decoded ({error.strerror})") from error
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest())
+
+
+def _duplicates(tables: Mapping[str, Any], contents: Mapping[str, np.ndarray]) -> Iterator[Finding]:
+    within = 0
+    distinct: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for split, values in contents.items():
+        known, first, counts = np.unique(values, return_index=True, return_counts=True)
+        readable = known != 0
+        within += int((counts[readable] > 1).sum())
+        distinct[split] = known[readable], first[readable]
+    if len(distinct) > 1:
+        (one, (left, left_at)), (other, (right, right_at)) = distinct.items()
+        across, left_index, right_index = np.intersect1d(left, right, assume_unique=True, return_indices=True)
+        examples = _Examples(len(across))
+        pairs: Iterable[tuple[Any, Any]] = zip(left_at[left_index[:_EXAMPLES]], right_at[right_index[:_EXAMPLES]], strict=True)
+        examples.first = [f"{tables[one][int(a)]['image']} = {tables[other][int(b)]['image']}" for a, b in pairs]
+        if len(across):
+            yield Finding("problem", f"{len(across)} pictures are in both splits under different names: {examples}")
+    yield Finding("note" if within else "ok", f"{within} pictures occur more than once within a split")

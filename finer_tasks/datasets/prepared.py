@@ -3,7 +3,8 @@
     FINER_DATA_DIR/<dataset>/manifest.json     names the folder in use; replaced in one step
     FINER_DATA_DIR/<dataset>/<fingerprint>/    data/ (Arrow, one table a split) and concepts.json
 
-The manifest is the last thing written, so an interrupted preparation leaves the old one in use.
+The manifest is the last thing written, so an interrupted preparation leaves the old one in use. A process
+keeps the folder that it opened until it ends, also where a newer one takes its place meanwhile.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -18,9 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from finer_tasks.datasets.images import open_image
-from finer_tasks.datasets.readers import crop_bottom
-from finer_tasks.datasets.taxonomy import Concept
-from finer_tasks.errors import ChangedDataError, NotPreparedError
+from finer_tasks.datasets.in_use import MARKER, hold
+from finer_tasks.datasets.readers import crop_bottom, get_reader
+from finer_tasks.datasets.record import is_inside
+from finer_tasks.datasets.taxonomy import Concept, taxonomy_hash
+from finer_tasks.errors import ChangedDataError, DatasetContentError, NotPreparedError, os_error_text
 
 VARIABLE = "FINER_DATA_DIR"
 
@@ -32,18 +36,31 @@ def data_dir() -> Path:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What was prepared, from what, by which version."""
+    """What was prepared, from what, by which version.
+
+    Attributes:
+        fingerprint: over images and labels of all splits; `contents` has one for each split,
+            which is what a result on that split depends on.
+        split_fingerprints: over image, class and split alone, to compare with the official lists.
+        digests: SHA-256 of the written tables by split; `concepts_digest` that of concepts.json.
+        partial: whether official images are missing from the splits that are there.
+        taxonomy: hash of the taxonomy that gave the labels.
+        unified: names of the authors' files the labels came from, else empty.
+    """
 
     dataset: str
     folder: str
     fingerprint: str
+    contents: Mapping[str, str]
     root: str
     source: str
     splits: Mapping[str, Mapping[str, int]]
     split_fingerprints: Mapping[str, str]
     digests: Mapping[str, str]
+    concepts_digest: str
     partial: bool
     embedded: bool
+    taxonomy: str
     unified: str
     created: str
     finer_version: str
@@ -65,37 +82,56 @@ class Prepared:
         return self.folder / "data"
 
     def concepts(self) -> list[Concept]:
-        """Every fine concept of the dataset, whether or not an image of it is there."""
-        raw = json.loads((self.folder / "concepts.json").read_text(encoding="utf-8"))
-        return [_concept(item) for item in raw]
+        """Every fine concept of the dataset, whether or not an image of it is there; raises ChangedDataError."""
+        from pydantic import TypeAdapter, ValidationError
+
+        path = self.folder / MARKER
+        try:
+            return TypeAdapter(list[Concept]).validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise ChangedDataError(f"{path} cannot be read ({_why(error)}). Run: {self.command}") from error
+
+    @property
+    def command(self) -> str:
+        """The command that prepares it again."""
+        return prepare_command(self.manifest.dataset, self.manifest)
 
     def image(self, doc: Mapping[str, Any]) -> Any:
         """The RGB image of a task document; raises DatasetContentError if it cannot be decoded whole."""
         embedded = doc.get("embedded_image")
+        if not is_inside(doc["image"]):
+            raise DatasetContentError(f"image {doc['image']!r} is not below {self.manifest.root}")
         source = embedded["bytes"] if embedded and embedded.get("bytes") else Path(self.manifest.root) / doc["image"]
         return open_image(source, crop_bottom(self.manifest.dataset))
 
     def check(self, split: str) -> None:
-        """Raise ChangedDataError if the table of a split is not the one that was prepared."""
+        """Raise ChangedDataError if the table of a split or the concepts are not what was prepared, or all images are gone."""
         if split not in self.manifest.digests:
-            raise NotPreparedError(
-                f"{self.manifest.dataset} was prepared without its {split} split. Run: {prepare_command(self.manifest.dataset)}"
-            )
-        if digest(self.data / split) != self.manifest.digests[split]:
+            raise NotPreparedError(f"{self.manifest.dataset} was prepared without its {split} split. Run: {self.command}")
+        if problem := self.changed(split):
+            raise ChangedDataError(f"{problem}. Run: {self.command}")
+        if not self.manifest.embedded and not Path(self.manifest.root).is_dir():
             raise ChangedDataError(
-                f"{self.data / split}: the prepared data no longer have the fingerprint they were written with. "
-                f"Run: {prepare_command(self.manifest.dataset)}"
+                f"the images of {self.manifest.dataset} are gone: {self.manifest.root} is no folder. "
+                f"Put it back, or run with its new place: {self.command}"
             )
 
+    def changed(self, *splits: str) -> str:
+        """What of these splits is no longer as it was written, empty if all is."""
+        for split in splits:
+            if digest(self.data / split) != self.manifest.digests[split]:
+                return f"the prepared {split} table ({self.data / split}) is not what was written"
+        if _sha256(self.folder / MARKER) != self.manifest.concepts_digest:
+            return f"{self.folder / MARKER} is not what was written"
+        return ""
 
-def _concept(item: dict[str, Any]) -> Concept:
-    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in item.items()}
-    return Concept(**fields)
 
-
-def prepare_command(dataset: str) -> str:
-    """The command that mends a missing or damaged dataset."""
-    return "finer prepare mini" if dataset == "mini" else f"finer prepare {dataset} --root FOLDER"
+def prepare_command(dataset: str, manifest: Manifest | None = None) -> str:
+    """The command that mends a missing or damaged dataset; with what was given for it the last time, where that is known."""
+    if dataset == "mini":
+        return "finer prepare mini"
+    root = shlex.quote(manifest.root) if manifest else "FOLDER"
+    return f"finer prepare {dataset} --root {root}" + (" --from-unified SPLIT=FILE" if manifest and manifest.unified else "")
 
 
 def load_prepared(dataset: str) -> Prepared:
@@ -106,18 +142,44 @@ def load_prepared(dataset: str) -> Prepared:
 @cache
 def _load(dataset: str, directory: Path) -> Prepared:
     path = directory / dataset / "manifest.json"
+    for _ in range(3):  # a preparation may put another folder in place while this one is opened
+        manifest = _read_manifest(path, dataset)
+        prepared = Prepared(manifest, path.parent / manifest.folder)
+        if hold(prepared.folder):
+            return prepared
+    raise ChangedDataError(f"{prepared.folder} is missing or incomplete. Run: {prepared.command}")
+
+
+def _read_manifest(path: Path, dataset: str) -> Manifest:
+    from pydantic import TypeAdapter, ValidationError
+
     if not path.exists():
         raise NotPreparedError(
-            f"dataset {dataset!r} is not prepared in {directory} ({VARIABLE}). Run: {prepare_command(dataset)}"
+            f"dataset {dataset!r} is not prepared in {path.parent.parent} ({VARIABLE}). Run: {prepare_command(dataset)}"
         )
     try:
-        manifest = Manifest(**json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise ChangedDataError(f"{path} cannot be read ({error}). Run: {prepare_command(dataset)}") from error
-    folder = path.parent / manifest.folder
-    if not (folder / "concepts.json").exists():
-        raise ChangedDataError(f"{folder} is missing or incomplete. Run: {prepare_command(dataset)}")
-    return Prepared(manifest, folder)
+        manifest = TypeAdapter(Manifest).validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ChangedDataError(
+            f"{path} cannot be read by this version ({_why(error)}). Run: {prepare_command(dataset)}"
+        ) from error
+    current = manifest.unified or manifest.source == get_reader(dataset).SOURCE
+    if not current or manifest.taxonomy != taxonomy_hash(dataset):
+        raise ChangedDataError(
+            f"{dataset} was prepared with other labels or pictures than this version has. "
+            f"Run: {prepare_command(dataset, manifest)}"
+        )
+    return manifest
+
+
+def _why(error: Exception) -> str:
+    from pydantic import ValidationError
+
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        return f"{where}: {first['msg']}" if where else str(first["msg"])
+    return os_error_text(error) if isinstance(error, OSError) else str(error)
 
 
 def forget_loaded() -> None:
@@ -127,8 +189,12 @@ def forget_loaded() -> None:
 
 def digest(folder: Path) -> str:
     """SHA-256 over the Arrow files of one split, in name order; caches that `datasets` leaves beside them do not count."""
+    return _sha256(*sorted(folder.glob("data-*.arrow")))
+
+
+def _sha256(*paths: Path) -> str:
     total = hashlib.sha256()
-    for path in sorted(folder.glob("data-*.arrow")):
+    for path in paths:
         with path.open("rb") as file:
             while chunk := file.read(1 << 22):
                 total.update(chunk)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -45,7 +46,11 @@ def test_one_picture_in_both_splits_is_found(tmp_path: Path) -> None:
     root = official.cub(tmp_path / "cub")
     shutil.copy(root / "images/001.Black_footed_Albatross/a.jpg", root / "images/017.Cardinal/d.jpg")
     prepared = prepare(Request("cub", root, allow_partial=True))
-    assert "1 pictures are in both splits under different names" in problems(prepared)
+    found = problems(prepared)
+    assert "1 pictures are in both splits under different names: " in found
+    assert "images/001.Black_footed_Albatross/a.jpg = images/017.Cardinal/d.jpg" in found
+    embedded = prepare(Request("cub", root, allow_partial=True, embed_images=True))
+    assert "1 pictures are in both splits" in problems(embedded)
 
 
 def test_test_labels_on_training_images_are_found(tmp_path: Path) -> None:
@@ -64,6 +69,37 @@ def test_a_changed_table_ends_the_examination(tmp_path: Path) -> None:
     findings = examine(prepared)
     assert len(findings) == 1
     assert "is not what was written" in findings[0].text
+
+
+def test_changed_concepts_are_found(tmp_path: Path) -> None:
+    prepared = cub(tmp_path)
+    (prepared.folder / "concepts.json").write_text("[]")
+    assert "concepts.json is not what was written" in problems(prepared)
+
+
+def test_findings_stay_short_however_many_images_are_concerned(tmp_path: Path) -> None:
+    """Two thousand entries of both splits name one picture, which cannot be decoded and lies in the folder of the other split."""
+    root = official.inat(tmp_path)
+    for split in ("train_mini", "val"):
+        document = json.loads((root / f"{split}.json").read_text())
+        document["images"] = [{"id": number, "file_name": "train_mini/x.jpg"} for number in range(2000)]
+        document["annotations"] = [{"image_id": number, "category_id": 7} for number in range(2000)]
+        (root / f"{split}.json").write_text(json.dumps(document))
+    official.write(root / "train_mini/x.jpg", "no picture")
+    found = examine(prepare(Request("inat", root, allow_partial=True)))
+    assert max(len(finding.text) for finding in found) < 1000
+    text = "\n".join(finding.text for finding in found)
+    assert "2000 images are in both splits: train_mini/x.jpg; " in text
+    assert "test: 2000 images cannot be decoded" in text
+    assert " and 1997 more" in text
+
+
+def test_a_picture_twice_in_one_split_is_no_more_than_noted(tmp_path: Path) -> None:
+    root = official.cub(tmp_path / "cub")
+    shutil.copy(root / "images/001.Black_footed_Albatross/b.jpg", root / "images/017.Cardinal/d.jpg")
+    prepared = prepare(Request("cub", root, allow_partial=True))
+    assert "pictures" not in problems(prepared)
+    assert "1 pictures occur more than once within a split" in "\n".join(finding.text for finding in examine(prepared))
 
 
 def test_a_moved_image_folder_is_named(tmp_path: Path) -> None:

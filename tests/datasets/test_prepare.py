@@ -12,10 +12,18 @@ from pathlib import Path
 import pytest
 from datasets import load_from_disk
 
+from finer_tasks.datasets import mini
 from finer_tasks.datasets import prepared as prepared_module
-from finer_tasks.datasets.prepare import Request, prepare, summary
-from finer_tasks.datasets.prepared import load_prepared
-from finer_tasks.errors import ChangedDataError, DatasetContentError, NotPreparedError, PartialDatasetError
+from finer_tasks.datasets.prepare import Request, ensure_mini, prepare, summary
+from finer_tasks.datasets.prepared import data_dir, load_prepared
+from finer_tasks.errors import (
+    ChangedDataError,
+    DatasetContentError,
+    DatasetLayoutError,
+    NotPreparedError,
+    OutputError,
+    PartialDatasetError,
+)
 from tests import official
 
 
@@ -84,11 +92,25 @@ def test_a_failed_preparation_leaves_the_earlier_one_in_use(tmp_path: Path) -> N
     assert not list(after.folder.parent.glob(".tmp-*"))
 
 
-def test_a_second_preparation_replaces_the_first(tmp_path: Path) -> None:
-    first = prepare(cub_request(tmp_path / "a"))
+def test_a_second_preparation_replaces_the_first_but_not_under_a_process_that_reads_it(tmp_path: Path) -> None:
+    request = cub_request(tmp_path / "a")
+    script = f"""
+from pathlib import Path
+from finer_tasks.datasets.prepare import Request, prepare
+print(prepare(Request("cub", Path({str(request.root)!r}), allow_partial=True)).folder, flush=True)
+input()
+"""
+    reader = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert reader.stdout is not None
+    first = Path(reader.stdout.readline().strip())
     second = prepare(cub_request(tmp_path / "b"))
-    assert not first.folder.exists()
-    assert second.folder.exists()
+    assert first.exists()
+    reader.kill()
+    reader.communicate()
+    third = prepare(request)
+    assert not first.exists()
+    assert second.folder.exists(), "this process reads it"
+    assert load_prepared("cub").folder == third.folder
 
 
 def test_killed_in_the_middle_the_old_data_stay_and_the_next_run_succeeds(tmp_path: Path) -> None:
@@ -98,12 +120,12 @@ def test_killed_in_the_middle_the_old_data_stay_and_the_next_run_succeeds(tmp_pa
 import time
 from pathlib import Path
 from finer_tasks.datasets import prepare as module
-original = module._join_splits
+original = module.join_splits
 def slow(*arguments):
     original(*arguments)
     print("half", flush=True)
     time.sleep(60)
-module._join_splits = slow
+module.join_splits = slow
 module.prepare(module.Request("cub", Path({str(request.root)!r}), allow_partial=True))
 """
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=os.environ.copy())
@@ -125,17 +147,132 @@ def test_damage_to_the_prepared_data_is_noticed(tmp_path: Path) -> None:
     result = prepare(cub_request(tmp_path))
     arrow = next((result.data / "test").glob("*.arrow"))
     arrow.write_bytes(arrow.read_bytes()[:-8] + b"damaged!")
-    with pytest.raises(ChangedDataError, match=r"no longer have the fingerprint.*finer prepare cub"):
+    with pytest.raises(ChangedDataError, match=r"table .* is not what was written\. Run: finer prepare cub --root /"):
         load_prepared("cub").check("test")
-    (result.folder.parent / "manifest.json").write_text("{")
+    (result.folder / "concepts.json").write_text("[]")
+    arrow.unlink()
+    with pytest.raises(ChangedDataError, match=r"finer prepare cub"):
+        load_prepared("cub").check("test")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"{", "EOF while parsing"),
+        (b"[]", "should be an object"),
+        (b'{"dataset": "\\ud800"}', "Invalid JSON"),
+        (b"[" * 100_000, "recursion limit"),
+        (b'{"dataset": "cub"}', "folder: Field required"),
+        (b"\xff", "dataset|expected|invalid"),
+    ],
+)
+def test_a_manifest_that_is_none_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    path = prepare(cub_request(tmp_path)).folder.parent / "manifest.json"
+    path.write_bytes(content)
     prepared_module.forget_loaded()
-    with pytest.raises(ChangedDataError, match=r"manifest\.json cannot be read"):
+    with pytest.raises(
+        ChangedDataError, match=rf"manifest\.json cannot be read by this version \(.*({message}).*finer prepare cub"
+    ):
         load_prepared("cub")
+
+
+@pytest.mark.parametrize("changes", [{"taxonomy": "0"}, {"source": "CUB-200-2010"}])
+def test_data_prepared_with_other_labels_are_refused(tmp_path: Path, changes: dict[str, str]) -> None:
+    path = prepare(cub_request(tmp_path)).folder.parent / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    prepared_module.forget_loaded()
+    with pytest.raises(
+        ChangedDataError, match=r"other labels or pictures than this version has\. Run: finer prepare cub --root /"
+    ):
+        load_prepared("cub")
+
+
+def test_images_that_are_gone_or_outside_are_refused(tmp_path: Path) -> None:
+    result = prepare(cub_request(tmp_path))
+    official.picture(tmp_path / "secret.jpg")
+    for path in ("../secret.jpg", str(tmp_path / "secret.jpg")):
+        with pytest.raises(DatasetContentError, match=r"secret\.jpg' is not below"):
+            result.image({"image": path})
+    Path(result.manifest.root).rename(tmp_path / "moved")
+    with pytest.raises(ChangedDataError, match="the images of cub are gone"):
+        result.check("test")
+
+
+@pytest.fixture
+def mini_images(mini_data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The pictures of mini, with a data directory that has nothing else prepared."""
+    root = Path(load_prepared("mini").manifest.root)
+    monkeypatch.setenv("FINER_DATA_DIR", str(tmp_path / "fresh"))
+    (tmp_path / "fresh/mini").mkdir(parents=True)
+    (tmp_path / "fresh/mini" / root.name).symlink_to(root)
+    prepared_module.forget_loaded()
+    return root
+
+
+def test_a_split_is_complete_in_itself_and_the_order_of_splits_means_nothing(mini_data: Path, mini_images: Path) -> None:
+    both = prepare(Request("mini", mini_images, ("test", "train"))).manifest
+    assert list(both.splits) == ["train", "test"]
+    assert json.loads((mini_data / "mini/manifest.json").read_text())["fingerprint"] == both.fingerprint
+    alone = prepare(Request("mini", mini_images, ("test",))).manifest
+    assert not alone.partial
+    assert alone.contents == {"test": both.contents["test"]}
+    assert alone.fingerprint != both.fingerprint
+
+
+def test_an_upgraded_mini_is_rendered_and_prepared_anew(mini_data: Path, mini_images: Path) -> None:
+    old = json.loads((mini_data / "mini/manifest.json").read_text()) | {"source": "mini 0.9 seed 1", "root": "/old"}
+    path = data_dir() / "mini/manifest.json"
+    path.write_text(json.dumps(old))
+    fresh = ensure_mini()
+    assert fresh.manifest.source == mini.SOURCE
+    assert Path(fresh.manifest.root) == mini_images
+
+
+def test_fewer_images_than_the_official_lists_make_a_partial_copy(tmp_path: Path) -> None:
+    assert prepare(cub_request(tmp_path)).manifest.partial
+
+
+@pytest.mark.parametrize("embed", [False, True])
+def test_a_folder_named_like_an_image_is_a_missing_image(tmp_path: Path, embed: bool) -> None:
+    request = replace(cub_request(tmp_path), embed_images=embed)
+    image = request.root / "images/017.Cardinal/d.jpg"
+    image.unlink()
+    image.mkdir()
+    assert prepare(request).manifest.splits["test"]["missing"] == 1
+
+
+def test_a_root_that_cannot_be_written_down_is_refused(tmp_path: Path) -> None:
+    root = official.cub(tmp_path / os.fsdecode(b"caf\xe9"))
+    with pytest.raises(DatasetLayoutError, match=r"caf\\udce9' is no text in UTF-8; rename the folder"):
+        prepare(Request("cub", root, allow_partial=True))
+
+
+def test_a_disk_that_refuses_is_named_and_what_was_there_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = cub_request(tmp_path)
+    before = prepare(request)
+    script = f"""
+import resource
+from pathlib import Path
+from finer_tasks.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))  # as a full disk, every larger file fails
+raise SystemExit(main(["prepare", "cub", "--allow-partial", "--root", {str(request.root)!r}]))
+"""
+    failed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert failed.returncode == 2
+    assert failed.stderr.splitlines()[-1].startswith(f"finer: {before.folder.parent} cannot be written: File too large")
+    prepared_module.forget_loaded()
+    assert load_prepared("cub").manifest == before.manifest
+    assert not list(before.folder.parent.glob(".*"))
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("FINER_DATA_DIR", str(tmp_path / "file"))
+    with pytest.raises(OutputError, match="cannot be written: Not a directory"):
+        prepare(request)
 
 
 def test_one_split_alone(tmp_path: Path) -> None:
     result = prepare(replace(cub_request(tmp_path), splits=("test",)))
     assert set(result.manifest.splits) == {"test"}
+    assert result.manifest.partial, "two images are not the official split"
     with pytest.raises(NotPreparedError, match="prepared without its train split"):
         result.check("train")
 
@@ -146,26 +283,6 @@ def test_embedded_images_need_the_root_no_more(tmp_path: Path) -> None:
     row = load_from_disk(str(result.data))["test"][0]
     (request.root / "images").rename(tmp_path / "gone")
     assert result.image(row).size == (32, 24)
-
-
-def test_unified_files_of_the_authors(tmp_path: Path) -> None:
-    official.picture(tmp_path / "images/001/x.jpg")
-    lines = [
-        {"idx": 5, "basic-level-lbl": "Bird", "coarse-level-lbl": ["Albatross"], 
-         "fine-level-lbl": ["Laysan Albatross", "Phoebastria"],
-         "img_path": "/home/someone/cub/images/001/x.jpg"},
-    ]  # fmt: skip
-    file = official.write(tmp_path / "unified.jsonl", *(json.dumps(line) for line in lines))
-    result = prepare(Request("cub", tmp_path, ("test",), unified=file))
-    row = load_from_disk(str(result.data))["test"][0]
-    assert (row["id"], row["image"], row["fine"]) == ("cub/test/5", "images/001/x.jpg", ["Laysan Albatross", "Phoebastria"])
-    assert [concept.concept_id for concept in result.concepts()] == ["laysan_albatross"]
-    official.write(file, json.dumps(lines[0]), "", '{"idx": 6, "img_path": "x"}')
-    with pytest.raises(DatasetContentError, match=r"unified\.jsonl:3: field 'basic-level-lbl' is missing"):
-        prepare(Request("cub", tmp_path, ("test",), unified=file))
-    official.write(file, "not json")
-    with pytest.raises(DatasetContentError, match=r"unified\.jsonl:1: not valid JSON"):
-        prepare(Request("cub", tmp_path, ("test",), unified=file))
 
 
 @pytest.mark.parametrize("dataset", ["aircraft", "dogs", "cars", "nabirds", "inat"])

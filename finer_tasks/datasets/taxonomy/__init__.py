@@ -9,9 +9,11 @@ their own, named by `synonyms`; names of cars are made by car_names.py.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -107,6 +109,14 @@ def load_taxonomy(dataset: str) -> Taxonomy:
         classes={name: _with_spaces(concept) for name, concept in classes.items()},
         raw=raw,
     )
+
+
+@cache
+def taxonomy_hash(dataset: str) -> str:
+    """Hash of what a taxonomy says, comments left out: data prepared under another hash have other labels."""
+    taxonomy = load_taxonomy(dataset)
+    content = [taxonomy.raw, {name: asdict(concept) for name, concept in taxonomy.classes.items()}]
+    return hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()[:16]
 
 
 def _read_yaml(name: str) -> Any:
