@@ -130,5 +130,4 @@ def lexicon(dataset: str) -> Lexicon:
         if not taxonomy.classes:
             raise
         concepts = list({concept.concept_id: concept for concept in taxonomy.classes.values()}.values())
-    superordinates = {name: taxonomy.superordinate_aliases.get(name, ()) for name in taxonomy.superordinate_choices}
-    return Lexicon(concepts, superordinates)
+    return Lexicon.of(taxonomy, concepts)

@@ -1,0 +1,13 @@
+"""The strict scorer: which known concepts does an answer name, and is exactly the right one named?
+
+An answer is read from top to bottom in the modules of this package: `words` cuts it into words,
+`lexicon` finds the names of a dataset's concepts among them, `status` decides by the cues of
+cues.yaml how each name is used (asserted, negated, compared, …), and `verdict` judges what is
+asserted. Deterministic, no model; the reason is kept for every answer. See docs/em_strict.md.
+"""
+
+from finer_tasks.metrics.strict.lexicon import Lexicon
+from finer_tasks.metrics.strict.verdict import REASONS, StrictScore, score_strict
+from finer_tasks.metrics.strict.words import words_of
+
+__all__ = ["REASONS", "Lexicon", "StrictScore", "score_strict", "words_of"]

@@ -1,0 +1,134 @@
+"""The cues of cues.yaml, and finding them and the labels of fields among the words of an answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, NamedTuple
+
+import yaml
+
+from finer_tasks.metrics.strict.words import LINE, NO_BREAK, SENTENCE, Word, words_of
+
+_LABEL_WORDS = 5
+_COLON = re.compile(r"""[\s*_"'`)\]]*[:=]""")
+_LIST_DASH = re.compile(r"\s+-\s")
+
+
+class Cue(NamedTuple):
+    """A cue among the words of an answer: words[start:end]; `uses` are pairs of kind and direction."""
+
+    start: int
+    end: int
+    uses: tuple[tuple[str, str], ...]
+
+    def has(self, kind: str) -> bool:
+        """Whether the cue is of a kind."""
+        return any(use[0] == kind for use in self.uses)
+
+
+@dataclass(frozen=True)
+class Fields:
+    """What the labels of fields ("Species: …") say.
+
+    Attributes:
+        dropped: words of labels whose values are read on as one name.
+        aside: spans of words that are not the answer.
+        answers: where the value of an answer's label starts.
+    """
+
+    dropped: frozenset[int]
+    aside: tuple[tuple[int, int], ...]
+    answers: tuple[int, ...]
+
+
+@cache
+def _cues() -> tuple[dict[str, Any], dict[tuple[str, ...], str]]:
+    """The cues as a tree over their words, with their uses under "", and the role of each label."""
+    raw: dict[str, Any] = yaml.safe_load(resources.files(__package__).joinpath("cues.yaml").read_text(encoding="utf-8"))
+    labels = {tuple(words_of(label)): role for role, found in raw.pop("labels").items() for label in found}
+    uses: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+    for kind, directions in raw.items():
+        for direction, phrases in directions.items():
+            for phrase in phrases:
+                uses.setdefault(tuple(words_of(phrase)), []).append((kind, direction))
+    tree: dict[str, Any] = {}
+    for words, found in uses.items():
+        node = tree
+        for word in words:
+            node = node.setdefault(word, {})
+        node[""] = tuple(found)
+    return tree, labels
+
+
+def find_cues(words: Sequence[Word], names: Container[int]) -> list[Cue]:
+    """The cues among the words, longest first at each position; words of names are no cues."""
+    tree, _ = _cues()
+    found: list[Cue] = []
+    i = 0
+    while i < len(words):
+        if words[i].text not in tree or i in names:
+            i += 1
+            continue
+        node, end = tree[words[i].text], i
+        uses: tuple[tuple[str, str], ...] = ()
+        for k in range(i + 1, len(words) + 1):
+            if "" in node:
+                end, uses = k, node[""]
+            if k == len(words) or words[k].text not in node or words[k].rank >= SENTENCE or k in names:
+                break
+            node = node[words[k].text]
+        if uses:
+            found.append(Cue(i, end, uses))
+        # "is unlikely", said of a name before it, may begin "is unlikely to be", said of the next.
+        i = end if any(direction not in ("previous", "after") for _, direction in uses) else i + 1
+    return found
+
+
+def find_fields(words: Sequence[Word], tail: str) -> Fields:
+    """The known labels among the words: those before a colon, or before a dash at the start of a line."""
+    _, labels = _cues()
+    dropped: set[int] = set()
+    answers: list[int] = []
+    starts: list[tuple[int, str]] = []  # where a value starts, and its label's role
+    for end in range(1, len(words) + 1):
+        gap = words[end].gap if end < len(words) else tail
+        if not gap or gap == " ":
+            continue
+        start, role = _label(words, end, labels)
+        begins_line = start == 0 or words[start].rank == LINE
+        if not _COLON.match(gap) and not (role and begins_line and _LIST_DASH.match(gap)):
+            continue
+        starts.append((end, role))
+        if role == "join":
+            dropped.update(range(start, end))
+        elif role == "answer":
+            answers.append(end)
+    asides = tuple((start, _value_end(words, start, starts)) for start, role in starts if role == "aside")
+    return Fields(frozenset(dropped), asides, tuple(answers))
+
+
+def _label(words: Sequence[Word], end: int, labels: dict[tuple[str, ...], str]) -> tuple[int, str]:
+    """Where the longest known label before `end` starts, and its role; no role if there is none."""
+    for start in range(max(0, end - _LABEL_WORDS), end):
+        if any(word.rank > NO_BREAK for word in words[start + 1 : end]):
+            continue
+        if role := labels.get(tuple(word.text for word in words[start:end])):
+            return start, role
+    return end - 1, ""
+
+
+def _value_end(words: Sequence[Word], start: int, starts: Sequence[tuple[int, str]]) -> int:
+    """Where a value ends: at the next label, a blank line, and outside a list at the end of its sentence."""
+    following = next((other for other, _ in starts if other > start), len(words) + 1)
+    is_list = start < len(words) and words[start].rank == LINE
+    end = start + 1
+    while end < min(len(words), following - 1):
+        gap = words[end].gap
+        if "\n\n" in gap or "]" in gap or "}" in gap or (words[end].rank >= SENTENCE and not is_list):
+            break
+        end += 1
+    return end

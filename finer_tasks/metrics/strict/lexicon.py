@@ -1,0 +1,300 @@
+"""The names of a dataset's concepts, and finding them among the words of an answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from finer_tasks.datasets.taxonomy import Concept, Taxonomy, load_taxonomy
+from finer_tasks.metrics.strict import designations
+from finer_tasks.metrics.strict.extra import Extra, load_extra
+from finer_tasks.metrics.strict.words import NO_BREAK, Word, words_of
+
+FINE, COARSE, SUPERORDINATE, YEAR = 3, 2, 1, 0
+_PREFIX = 3
+_SPLIT_FROM = 6
+_YEAR = re.compile(r"(?:19[5-9]|20[0-4])\d")
+_BINOMIAL = re.compile(r"[A-Z][a-z]+ [a-z]+")
+_OTHER_DATASETS = {"cub": ("nabirds",), "nabirds": ("cub",)}
+
+
+@dataclass(frozen=True)
+class Name:
+    """What a phrase denotes.
+
+    Attributes:
+        denotes: fine concepts; for a kind outside the dataset, an identifier of its own.
+        levels: the levels at which it is a name.
+        kin: for a kind outside the dataset, the concepts of its group; empty otherwise.
+    """
+
+    denotes: frozenset[str]
+    levels: frozenset[int]
+    kin: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Found:
+    """A name among the words of an answer: words[start:end]."""
+
+    phrase: str
+    name: Name
+    start: int
+    end: int
+
+
+@dataclass
+class _Entry:
+    denotes: set[str] = field(default_factory=set)
+    levels: set[int] = field(default_factory=set)
+    one_word: bool = True
+
+
+class Lexicon:
+    """All names of a dataset's concepts, by their folded words written as one."""
+
+    @classmethod
+    def of(cls, taxonomy: Taxonomy, concepts: Iterable[Concept]) -> Lexicon:
+        """The names of the given concepts of a dataset, with its further words and the kinds outside it."""
+        superordinates = {name: taxonomy.superordinate_aliases.get(name, ()) for name in taxonomy.superordinate_choices}
+        made = cls(concepts, superordinates, load_extra(taxonomy.dataset))
+        for other in _OTHER_DATASETS.get(taxonomy.dataset, ()):
+            made.add_outside_concepts(load_taxonomy(other).classes.values())
+        return made
+
+    def __init__(
+        self, concepts: Iterable[Concept], superordinates: Mapping[str, Sequence[str]], extra: Extra | None = None
+    ) -> None:
+        """`superordinates` maps each superordinate a model may choose to its aliases."""
+        extra = extra or Extra()
+        concepts = list(concepts)
+        self.years = _years(concepts)
+        self.own = {"".join(words_of(concept.fine[0])): concept.concept_id for concept in concepts}
+        self.families = {"".join(words_of(label)) for concept in concepts for label in concept.fine[1:]} - set(self.own)
+        self._entries: dict[str, _Entry] = {}
+        self._extra = extra
+        self._listed: set[str] = set()  # labels with commas in them, "Ducks, Geese, and Swans"
+        members: dict[tuple[str, int], set[str]] = {}
+        for concept in concepts:
+            self._add_fine(concept)
+            for label in (*concept.coarse, *concept.coarse_aliases):
+                members.setdefault((label, COARSE), set()).add(concept.concept_id)
+            members.setdefault((concept.superordinate, SUPERORDINATE), set()).add(concept.concept_id)
+        for (label, level), ids in members.items():
+            self._add(label, ids, level)
+        for label, aliases in superordinates.items():
+            ids = members.get((label, SUPERORDINATE)) or {f"<{label}>"}
+            for alias in (label, *aliases):
+                self._add(alias, ids, SUPERORDINATE)
+        self.sets = {key: frozenset(ids) for key, ids in members.items()}
+        self._add_same()
+        self.names = {key: Name(frozenset(entry.denotes), frozenset(entry.levels)) for key, entry in self._entries.items()}
+        self.short = _short_names(concepts, self.names) if not self.years else {}
+        self.parts: dict[Name, Name] = {}
+        self._add_parts(concepts)
+        self._add_outside()
+        self._true: dict[tuple[str, tuple[str, ...], tuple[str, ...]], dict[int, frozenset[str]]] = {}
+        self._reach: dict[str, int] = {}
+        for key in self.names:
+            self._reachable(key)
+
+    def fine_set(self, labels: Iterable[str]) -> frozenset[str]:
+        """Concepts that the given fine labels denote, each with its year where the dataset's labels have one."""
+        found: set[str] = set()
+        for label in labels:
+            if name := self.names.get("".join(words_of(_YEAR.sub(" ", label) if self.years else label))):
+                year = _YEAR.search(label) if self.years else None
+                found |= name.denotes & self.years.get(year.group(), frozenset()) if year else name.denotes
+        return frozenset(found)
+
+    def true_sets(self, superordinate: str, coarse: tuple[str, ...], fine: tuple[str, ...]) -> dict[int, frozenset[str]]:
+        """Concepts that count as the truth at each level: below the superordinate, below a coarse label, the fine labels."""
+        key = (superordinate, coarse, fine)
+        if key not in self._true:
+            self._true[key] = {
+                SUPERORDINATE: self.level_set([superordinate], SUPERORDINATE),
+                COARSE: self.level_set(coarse, COARSE),
+                FINE: self.fine_set(fine),
+            }
+        return self._true[key]
+
+    def level_set(self, labels: Iterable[str], level: int) -> frozenset[str]:
+        """Concepts below the given coarse (2) or superordinate (1) labels."""
+        return frozenset().union(*(self.sets.get((label, level), frozenset()) for label in labels))
+
+    def find(self, words: Sequence[Word], dropped: frozenset[int] = frozenset()) -> list[Found]:
+        """Names among the words, longest first at each position, none inside another.
+
+        `dropped` are words to read over: labels of fields such as "Model:".
+        """
+        years = [i for i, word in enumerate(words) if _YEAR.fullmatch(word.text)] if self.years else []
+        skipped = dropped.union(years)
+        order: Sequence[int] = [i for i in range(len(words)) if i not in skipped] if skipped else range(len(words))
+        parted = self._parted(words, order, dropped)
+        found = [
+            Found(words[i].text, Name(self.years.get(words[i].text, frozenset()), frozenset([YEAR])), i, i + 1) for i in years
+        ]
+        position = 0
+        while position < len(order):
+            length, name = self._longest(words, order, parted, position)
+            if name is not None:
+                start, end = order[position], order[position + length - 1] + 1
+                name, end = designations.narrowed(self, name, words, start, end)
+                phrase = " ".join(words[i].shown for i in range(start, end) if i not in skipped)
+                found.append(Found(phrase, name, start, end))
+                while position < len(order) and order[position] < end:
+                    position += 1
+            else:
+                position += 1
+        return sorted(found, key=lambda mention: mention.start)
+
+    def _longest(
+        self, words: Sequence[Word], order: Sequence[int], parted: Sequence[bool], start: int
+    ) -> tuple[int, Name | None]:
+        key = words[order[start]].text
+        reach = self._reach.get(key[:_PREFIX])
+        if reach is None:
+            return 0, None
+        length, name, listed = 1, self.names.get(key), False
+        best = 1 if name else 0
+        while len(key) <= reach and start + length < len(order):
+            word = words[order[start + length]]
+            if parted[start + length]:
+                listed = bool(self._listed) and word.gap == ", "
+                if not listed:
+                    break
+            key += word.text
+            length += 1
+            longer = self.names.get(key)
+            if longer is None or (listed and key not in self._listed):
+                continue
+            if len(key) >= _SPLIT_FROM or word.joined or not self._one_word(key):
+                best, name = length, longer
+        return best, name
+
+    def _one_word(self, key: str) -> bool:
+        """Whether a name is one word of letters: "an i" is not the bird "Ani"."""
+        entry = self._entries.get(key)
+        return entry is not None and entry.one_word and key.isalpha()
+
+    def _parted(self, words: Sequence[Word], order: Sequence[int], dropped: frozenset[int]) -> list[bool]:
+        """Whether a name ends before each word; the value of a field goes on with the value of the next."""
+        parted, left = [], -1
+        for right in order:
+            broken = words[right].rank > NO_BREAK or (right - left > 1 and any(w.rank for w in words[left + 1 : right]))
+            parted.append(broken and right - 1 not in dropped)
+            left = right
+        return parted
+
+    def _add_fine(self, concept: Concept) -> None:
+        for label in (*concept.fine, *concept.aliases):
+            if self.years:
+                label = _YEAR.sub(" ", label)
+            self._add(label, [concept.concept_id], FINE)
+            if _BINOMIAL.fullmatch(label) and label not in concept.fine:
+                self._add(f"{label[0]} {label.split()[1]}", [concept.concept_id], FINE)
+        for label in concept.general:
+            self._add(_YEAR.sub(" ", label) if self.years else label, [concept.concept_id], FINE if self.years else COARSE)
+
+    def _add(self, label: str, concept_ids: Iterable[str], level: int) -> None:
+        words = words_of(label)
+        if "," in label:
+            self._listed.add("".join(words))
+        for key in self._keys(words):
+            entry = self._entries.setdefault(key, _Entry())
+            entry.denotes.update(concept_ids)
+            entry.levels.add(level)
+            entry.one_word = entry.one_word and len(words) == 1
+
+    def _keys(self, words: Sequence[str]) -> Iterator[str]:
+        key = "".join(words)
+        if not key:
+            return
+        yield key
+        for maker, others in self._extra.makers.items():
+            if key.startswith(maker) and len(key) > len(maker):
+                for other in others:
+                    yield other + key.removeprefix(maker)
+        if self.years:  # "Model: Leaf, Make: Nissan"
+            for count in range(1, min(3, len(words))):
+                yield "".join((*words[count:], *words[:count]))
+
+    def _add_same(self) -> None:
+        for label, others in self._extra.same.items():
+            if entry := self._entries.get("".join(words_of(label))):
+                for other in others:
+                    key = "".join(words_of(other))
+                    known = self._entries.setdefault(key, _Entry(one_word=len(words_of(other)) == 1))
+                    known.denotes |= entry.denotes
+                    known.levels |= entry.levels
+
+    def _add_parts(self, concepts: Sequence[Concept]) -> None:
+        """A cab is a name of the cars that have it; asked for the body, it stands for the group."""
+        for group, parts in self._extra.parts.items():
+            whole = self.names["".join(words_of(group))]
+            for part in parts:
+                key = "".join(words_of(part))
+                ids = frozenset(c.concept_id for c in concepts if key in "".join(words_of(c.fine[0])))
+                self.names[key] = Name(ids, frozenset([FINE])) if ids else outside(part, whole.denotes)
+                self.parts[self.names[key]] = whole
+
+    def _add_outside(self) -> None:
+        for group, others in self._extra.outside.items():
+            if kin := self.names.get("".join(words_of(group))):
+                for other in others:
+                    for key in self._keys(words_of(other)):
+                        self.names.setdefault(key, outside(other, kin.denotes))
+
+    def add_outside_concepts(self, concepts: Iterable[Concept]) -> None:
+        """Take the concepts of another dataset as kinds outside this one, unless one of their names is known here."""
+        for concept in concepts:
+            labels = [*concept.fine, *concept.aliases]
+            known = [self.names[key] for label in labels if (key := "".join(words_of(label))) in self.names]
+            own = next((name for name in known if FINE in name.levels and not name.kin), None)
+            groups = [self.names.get("".join(words_of(label))) for label in (*concept.coarse, concept.superordinate)]
+            kin = next((group.denotes for group in groups if group), frozenset())
+            for label in labels:
+                key = "".join(words_of(label))
+                self.names.setdefault(key, own or outside(concept.fine[0], kin))
+                self._reachable(key)
+
+    def _reachable(self, key: str) -> None:
+        for end in range(1, _PREFIX + 1):
+            self._reach[key[:end]] = max(self._reach.get(key[:end], 0), len(key))
+
+
+def outside(label: str, kin: frozenset[str]) -> Name:
+    """The name of a kind that the dataset does not have, of the group of `kin`."""
+    return Name(frozenset([f"<{label}>"]), frozenset([FINE]), kin)
+
+
+def _years(concepts: Iterable[Concept]) -> dict[str, frozenset[str]]:
+    """Concepts by model year, where every label of a dataset ends with one."""
+    by_year: dict[str, set[str]] = {}
+    for concept in concepts:
+        year = _YEAR.fullmatch(concept.fine[0].split()[-1])
+        if year is None:
+            return {}
+        by_year.setdefault(year.group(), set()).add(concept.concept_id)
+    return {year: frozenset(ids) for year, ids in by_year.items()}
+
+
+def _short_names(concepts: Iterable[Concept], names: Mapping[str, Name]) -> dict[tuple[str, ...], Name]:
+    """First words by which alone one concept can be called: "Laysan" for "Laysan Albatross"."""
+    by_words: dict[tuple[str, ...], set[str]] = {}
+    for concept in concepts:
+        for label in concept.fine:
+            words = tuple(words_of(label))
+            for end in range(1, len(words)):
+                by_words.setdefault(words[:end], set()).add(concept.concept_id)
+    return {
+        words: Name(frozenset(ids), frozenset([FINE]))
+        for words, ids in by_words.items()
+        if len(ids) == 1 and "".join(words) not in names
+    }
+
+
+def without(name: Name, phrase: str) -> Name:
+    """The name of a kind near the given one that the dataset does not have."""
+    return replace(outside(phrase, name.kin or name.denotes), levels=frozenset([FINE]))
