@@ -81,7 +81,7 @@ SAME_NAME = {
     "aircraft": set(),
     "dogs": set(),
     "cars": set(),
-    "nabirds": set(),
+    "nabirds": {"bushtit"},  # its node is the plural
     "mini": set(),
 }
 
@@ -106,7 +106,8 @@ SHARED_GROUP_NAMES = {
 @pytest.mark.parametrize(("dataset", "reviewed"), SHARED_GROUP_NAMES.items())
 def test_an_alias_of_a_group_is_the_label_of_another_only_where_reviewed(dataset: str, reviewed: set[str]) -> None:
     labels = {words(label) for concept in concepts(dataset) for label in concept.coarse}
-    assert {words(alias) for concept in concepts(dataset) for alias in concept.coarse_aliases} & labels == reviewed
+    aliases = {words(alias) for concept in concepts(dataset) for alias in concept.coarse_aliases}
+    assert aliases & labels == {words(label) for label in reviewed}
 
 
 # Classes whose fine label lies in the labels of its group: an echo of the question is right.
