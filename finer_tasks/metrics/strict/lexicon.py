@@ -224,10 +224,8 @@ class Lexicon:
         for label, others in self._extra.same.items():
             if entry := self._entries.get("".join(words_of(label))):
                 for other in others:
-                    key = "".join(words_of(other))
-                    known = self._entries.setdefault(key, _Entry(one_word=len(words_of(other)) == 1))
-                    known.denotes |= entry.denotes
-                    known.levels |= entry.levels
+                    words = words_of(other)
+                    self._entries.setdefault("".join(words), replace(entry, one_word=len(words) == 1))
 
     def _add_parts(self, concepts: Sequence[Concept]) -> None:
         """A cab is a name of the cars that have it; asked for the body, it stands for the group."""
