@@ -124,7 +124,7 @@ def _tasks(arguments: argparse.Namespace) -> None:
 def _results(arguments: argparse.Namespace) -> None:
     from finer_tasks.results.display import print_disagreements, print_summary
     from finer_tasks.results.reading import read_run
-    from finer_tasks.results.summary import consistencies, rows
+    from finer_tasks.results.summary import attribute_rows, consistencies, rows
 
     run = read_run(arguments.output)
     if arguments.rescore:
@@ -137,6 +137,7 @@ def _results(arguments: argparse.Namespace) -> None:
             "model": run.model,
             "tasks": {task.name: dict(task.identity) | {"generation": dict(task.generation)} for task in run.tasks},
             "rows": [dataclasses.asdict(row) for row in rows(run)],
+            "attribute_rows": [dataclasses.asdict(row) for row in attribute_rows(run)],
             "consistency": [dataclasses.asdict(item) for item in consistencies(run)],
         }
         print(json.dumps(without_nan(document), indent=2))

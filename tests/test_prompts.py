@@ -43,14 +43,26 @@ def test_a_set_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     [
         ("direct: {}", "needs a text field 'name'"),
         ("name: x\ndirect: {coarse: a}", "exactly one template for each of superordinate, coarse, fine"),
-        (GOOD.replace("{{ parent }}", "{{ parnet }}"), "cannot be used.*parnet"),
-        (GOOD.replace("{{ parent }}", "{% if %}"), "cannot be used"),
-        ("name: [", "not valid YAML"),
+        ('name: " "', "needs a text field 'name'"),
+        (GOOD + "cot: text", "'cot' must map levels to templates"),
+        (GOOD + "cot: {fine: 7}", "'cot', 'fine': not a template that can be used"),
+        (GOOD.replace("{{ parent }}", "{{ parnet }}"), "'direct', 'coarse': .*parnet"),
+        (GOOD.replace("{{ parent }}", "{% if %}"), "not a template that can be used"),
+        (GOOD.replace("{{ parent }}", "{{ 1 // 0 }}"), "cannot be filled in: ZeroDivisionError"),
+        (GOOD.replace("{{ parent }}", "{{ parent.x() }}"), "cannot be filled in: UndefinedError"),
+        (GOOD.replace("{{ parent }}", "{{ cycler.__init__.__globals__.os.getcwd() }}"), "cannot be filled in: SecurityError"),
+        (GOOD.replace("{{ parent }}", "{{ parents.__class__.__mro__ }}"), "cannot be filled in: SecurityError"),
+        (GOOD.replace("choices|length", "choices.clear()"), "cannot be filled in: SecurityError"),
+        (GOOD.replace("{{ parent }}", "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}"), "RecursionError"),
+        ("name: [", "yaml:1: not valid YAML"),
+        ("[" * 5000, "nested too deeply"),
+        (GOOD + "direct: {}", "yaml:6: key 'direct' is given twice"),
+        ("name: caf\xe9".encode("latin-1"), "yaml:1: not UTF-8 text"),
     ],
 )
-def test_a_broken_set_is_explained(tmp_path: Path, text: str, message: str) -> None:
+def test_a_broken_set_is_explained(tmp_path: Path, text: str | bytes, message: str) -> None:
     path = tmp_path / "broken.yaml"
-    path.write_text(text)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(PromptError, match=message):
         load_prompt_set(str(path))
 

@@ -14,15 +14,17 @@ from functools import cache
 from pathlib import Path
 
 import jinja2
-import yaml
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from finer_tasks.datasets.record import LEVELS
 from finer_tasks.datasets.taxonomy import Taxonomy
 from finer_tasks.errors import PromptError
+from finer_tasks.yaml_files import read_yaml
 
 DEFAULT = "finer-1"
 VARIABLE = "FINER_PROMPTS"
-_JINJA = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
+# A prompt file is data that people pass on: its templates can neither reach Python nor change what they are given.
+_JINJA = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False)
 _PARENTS = {"superordinate": None, "coarse": "superordinate", "fine": "coarse"}
 
 
@@ -66,17 +68,19 @@ class PromptSet:
         """The question put to a model; raises PromptError if the set has no such template."""
         choices = {"superordinate": taxonomy.superordinate_choices, "coarse": taxonomy.coarse_choices}.get(level, ())
         self.require(variant, level)
-        return self.templates[variant][level].render(
-            noun=taxonomy.noun,
-            coarse_term=taxonomy.coarse_term,
-            fine_term=taxonomy.fine_term,
-            choices=list(choices),
-            **vars(blanks),
-        )
+        words = {"noun": taxonomy.noun, "coarse_term": taxonomy.coarse_term, "fine_term": taxonomy.fine_term}
+        place = f"prompt set {self.name!r}: {variant!r}, {level!r}"
+        return _render(self.templates[variant][level], place, words | {"choices": list(choices)}, blanks)
 
 
 # Templates that a variant is made of, where they are not named like it.
 _PARTS = {"attrseek": ("attrseek_seek", "attrseek_answer")}
+# With every blank filled in, and with those empty that may be.
+_WORDS = {"noun": "object", "coarse_term": "kind", "fine_term": "type", "choices": ["Bird"]}
+_EXAMPLES = (
+    Blanks("Bird", ("Bird", "Albatross"), ("white head",), ("genus Phoebastria",), "Laysan Albatross"),
+    Blanks(None, ("Bird", "Albatross"), ("white head",), (), "Laysan Albatross"),
+)
 
 
 def parent_level(level: str) -> str | None:
@@ -95,38 +99,39 @@ def load_prompt_set(name_or_path: str) -> PromptSet:
     path = Path(__file__).parent / f"{name_or_path}.yaml"
     if not path.is_file():
         path = Path(name_or_path).expanduser()
-    try:
-        text = path.read_text(encoding="utf-8")
-        raw = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise PromptError(f"prompt set {name_or_path!r} ({VARIABLE}) cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise PromptError(f"{path}: not valid YAML: {error}") from error
-    if not isinstance(raw, dict) or not isinstance(raw.get("name"), str):
+    if not path.is_file():
+        raise PromptError(f"prompt set {name_or_path!r} ({VARIABLE}) cannot be read: neither a set of finer-tasks nor a file")
+    _, raw = read_yaml(path, PromptError)
+    if not isinstance(raw, dict) or not isinstance(raw.get("name"), str) or not raw["name"].strip():
         raise PromptError(f"{path}: a prompt set needs a text field 'name'")
     templates = {variant: _compile(path, variant, raw[variant]) for variant in raw if variant != "name"}
     if set(templates.get("direct", {})) != set(LEVELS):
         raise PromptError(f"{path}: 'direct' needs exactly one template for each of {', '.join(LEVELS)}")
+    text = path.read_text(encoding="utf-8")
     return PromptSet(raw["name"], hashlib.sha256(text.encode()).hexdigest()[:12], templates)
 
 
 def _compile(path: Path, variant: str, levels: object) -> dict[str, jinja2.Template]:
     if not isinstance(levels, dict):
         raise PromptError(f"{path}: {variant!r} must map levels to templates")
-    try:
-        compiled = {level: _JINJA.from_string(source) for level, source in levels.items()}
-        for template in compiled.values():
-            template.render(
-                noun="object",
-                coarse_term="kind",
-                fine_term="type",
-                choices=["Bird"],
-                parent="Bird",
-                parents=("Bird", "Albatross"),
-                attributes=("white head",),
-                ranks=("genus Phoebastria",),
-                name="Laysan Albatross",
-            )
-    except (jinja2.TemplateError, TypeError) as error:
-        raise PromptError(f"{path}: {variant!r} holds a template that cannot be used: {error}") from error
+    compiled = {}
+    for level, source in levels.items():
+        place = f"{path}: {variant!r}, {level!r}"
+        try:
+            compiled[level] = _JINJA.from_string(source)
+        except Exception as error:  # whatever a template of the user's own makes of Jinja
+            raise PromptError(f"{place}: not a template that can be used: {_why(error)}") from error
+        for blanks in _EXAMPLES:
+            _render(compiled[level], place, _WORDS, blanks)
     return compiled
+
+
+def _render(template: jinja2.Template, place: str, words: Mapping[str, object], blanks: Blanks) -> str:
+    try:
+        return template.render(**words, **vars(blanks))
+    except Exception as error:  # as above: also a division by zero, or recursion without end
+        raise PromptError(f"{place}: the template cannot be filled in: {_why(error)}") from error
+
+
+def _why(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -7,14 +7,27 @@ import math
 from rich.console import Console
 from rich.table import Table
 
-from finer_tasks.results.reading import Run
-from finer_tasks.results.summary import attribute_rows, consistencies, disagreements, rows, seek_rows
+from finer_tasks.results.reading import Run, TaskRun
+from finer_tasks.results.summary import (
+    Row,
+    attribute_rows,
+    consistencies,
+    disagreements,
+    rows,
+    seek_rows,
+    unanswered_counts,
+)
 from finer_tasks.text import harmless
 
 _LEGEND = (
     "± standard error, clustered by concept (em macro: over concepts). depth: deepest level named rightly, 0 to 3. "
     "lca: edges between named and true concept, where one is named. named: share of answers that name one concept."
 )
+_UNANSWERED = {
+    "corrupt_images": "`finer doctor` lists them",
+    "failed_requests": "The backend returned no answer; run lmms-eval again",
+    "unfinished_thoughts": "The model was cut off while it thought; run lmms-eval again with --gen_kwargs max_new_tokens=4096",
+}
 
 
 def print_summary(run: Run, console: Console, with_reasons: bool = False) -> None:
@@ -48,18 +61,38 @@ def print_summary(run: Run, console: Console, with_reasons: bool = False) -> Non
             f"consistency, {item.dataset} {item.variant} parent={item.parent}: of the {item.fine_right} documents with a right "
             f"fine answer, a share of {_number(item.em)} has a right coarse one (by em_strict {_number(item.em_strict)})",
         )
+    for task in run.tasks:
+        _print_unanswered(task, console)
     for row in shown:
-        if row.corrupt_images:
-            _say(console, f"{row.dataset} {row.level}: {row.corrupt_images} corrupt images, scored as wrong")
-        if row.partial:
-            _say(
-                console, f"{row.dataset} {row.level}: from a partial copy of the dataset; not comparable with published figures"
-            )
+        _print_reservations(row, console)
     if with_reasons:
         _print_reasons(run, console)
     identity = run.tasks[0].identity
-    origin = f"prompts {identity['prompt_set']} {identity['prompt_hash']}, finer-tasks {identity['finer_version']}, {run.path}"
+    first = identity.get("scored_first", identity["scoring"])
+    scoring = f"scoring {identity['scoring']}" + (f" (first scored by {first})" if first != identity["scoring"] else "")
+    prompts = f"prompts {identity['prompt_set']} {identity['prompt_hash']}"
+    origin = f"{prompts}, {scoring}, finer-tasks {identity['finer_version']}, {run.path}"
     _say(console, origin, style="dim")
+
+
+def _print_unanswered(task: TaskRun, console: Console) -> None:
+    counts = unanswered_counts(task)
+    for name, advice in _UNANSWERED.items():
+        if counts[name]:
+            told = f"{counts[name]} of {len(task.samples)} {name.replace('_', ' ')}, scored as wrong"
+            _say(console, f"{task.name}: {told}. {advice}")
+
+
+def _print_reservations(row: Row, console: Console) -> None:
+    name = f"{row.dataset} {row.level} {row.variant}"
+    if row.echo:
+        _say(
+            console,
+            f"{name}: in a share of {_number(row.echo)} the question tells a label that counts as right; without these "
+            f"documents em {_number(row.em_no_echo)}, em_strict {_number(row.em_strict_no_echo)}",
+        )
+    if row.partial:
+        _say(console, f"{name}: from a partial copy of the dataset; not comparable with published figures")
 
 
 def _print_attributes(run: Run, console: Console) -> None:

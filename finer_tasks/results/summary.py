@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from finer_tasks.answers import COUNTED_AS
 from finer_tasks.datasets.record import LEVELS
 from finer_tasks.metrics.aggregate import (
     clustered_standard_error,
@@ -15,12 +16,16 @@ from finer_tasks.metrics.aggregate import (
     mean_of_known,
     total,
 )
+from finer_tasks.questions import is_echo, told_parent
 from finer_tasks.results.reading import Run, Sample, TaskRun
 
 
 @dataclass(frozen=True)
 class Row:
-    """The figures of one task. Standard errors: by document clustered by concept, and over concepts."""
+    """The figures of one task. Standard errors: by document clustered by concept, and over concepts.
+
+    echo is the share of documents whose question tells a label that counts as right; *_no_echo leave them out.
+    """
 
     dataset: str
     variant: str
@@ -37,7 +42,12 @@ class Row:
     depth: float
     lca_distance: float
     named: float
+    echo: float
+    em_no_echo: float
+    em_strict_no_echo: float
     corrupt_images: int
+    failed_requests: int
+    unfinished_thoughts: int
     reasons: dict[str, int]
     partial: bool
 
@@ -73,6 +83,8 @@ def rows(run: Run) -> list[Row]:
 
 
 def _row(task: TaskRun) -> Row:
+    told = [_is_echo(sample, task) for sample in task.samples]
+    untold = [sample.items for sample, echo in zip(task.samples, told, strict=True) if not echo]
     items = {name: [sample.items[name] for sample in task.samples] for name in task.samples[0].items}
     return Row(
         dataset=task.identity["dataset"],
@@ -90,10 +102,25 @@ def _row(task: TaskRun) -> Row:
         depth=mean(items["depth"]),
         lca_distance=mean_of_known(items["lca_distance"]),
         named=mean(items["named"]),
-        corrupt_images=int(total(items["corrupt_images"])),
+        echo=sum(told) / len(told),
+        em_no_echo=mean([items["em"] for items in untold]),
+        em_strict_no_echo=mean([items["em_strict"] for items in untold]),
+        **unanswered_counts(task),
         reasons=dict(Counter(sample.reason for sample in task.samples).most_common()),
         partial=bool(task.identity.get("data_partial")),
     )
+
+
+def _is_echo(sample: Sample, task: TaskRun) -> bool:
+    if "echo" in sample.items:
+        return bool(sample.items["echo"]["score"])
+    identity = task.identity  # a run of scoring version 1
+    return is_echo(sample.record, identity["level"], told_parent(identity["variant"], identity["parent"]))
+
+
+def unanswered_counts(task: TaskRun) -> dict[str, int]:
+    """How many documents have no answer of the model, by the figure that counts them."""
+    return {name: task.unanswered.get(why, 0) for why, name in COUNTED_AS.items()}
 
 
 def consistencies(run: Run) -> list[Consistency]:
@@ -136,6 +163,9 @@ class AttributeRow:
     similarity: str
     scores: dict[str, float]
     unparsed: int
+    corrupt_images: int
+    failed_requests: int
+    unfinished_thoughts: int
 
 
 def attribute_rows(run: Run) -> list[AttributeRow]:
@@ -147,9 +177,16 @@ def attribute_rows(run: Run) -> list[AttributeRow]:
         items = {name: [sample.items[name] for sample in task.samples] for name in task.samples[0].items}
         scores = {name: mean(values) for name, values in items.items() if "score" in values[0]}
         unparsed = int(total(items["attr_unparsed"]))
-        identity = task.identity
         found.append(
-            AttributeRow(identity["dataset"], identity["variant"], len(task.samples), identity["similarity"], scores, unparsed)
+            AttributeRow(
+                dataset=task.identity["dataset"],
+                variant=task.identity["variant"],
+                documents=len(task.samples),
+                similarity=task.identity["similarity"],
+                scores=scores,
+                unparsed=unparsed,
+                **unanswered_counts(task),
+            )
         )
     return found
 
