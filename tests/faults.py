@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.server
 import resource
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 
@@ -23,10 +23,11 @@ def full_disk(largest: int = 1000) -> Iterator[None]:
 
 
 class FaultHandler(http.server.BaseHTTPRequestHandler):
-    def send_body(self, status: int, body: bytes, cut: bool) -> None:
+    def send_body(self, status: int, body: bytes, cut: bool, headers: Mapping[str, str] | None = None) -> None:
         """The full length is announced also where only half of the body follows."""
         self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
+        for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body[: len(body) // 2] if cut else body)
 

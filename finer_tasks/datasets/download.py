@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
 import os
 import shutil
 import tarfile
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from tqdm import tqdm
 
 from finer_tasks.datasets.sources import Archive, Source
 from finer_tasks.errors import DownloadError
+from finer_tasks.writing import writing
 
 ATTEMPTS = 5
 TIMEOUT = (10, 60)  # seconds to connect, and between two pieces
@@ -25,18 +28,19 @@ _PIECE = 1 << 16  # small, since what a cut connection sent of the last piece is
 def fetch_dataset(name: str, source: Source, target: Path) -> Path:
     """Download and unpack all archives of a dataset below `target`; returns the folder for --root.
 
-    What is already there and complete is not fetched again. Raises DownloadError.
+    What is already there and complete is not fetched again. Raises DownloadError, or OutputError where the disk refuses.
     """
     if not source.archives:
         raise DownloadError(f"{name} cannot be fetched automatically; get it by hand:\n{source.describe(name)}")
     for archive in source.archives:
         marker = target / f".unpacked-{archive.name}"
-        if marker.exists():
+        if marker.exists() and (target / source.unpacked).is_dir():
             continue
         path = fetch(archive, target / "archives")
         unpack(path, target / archive.into)
-        marker.touch()
-        path.unlink()
+        with writing(marker):
+            marker.touch()
+            path.unlink()
     return target / source.unpacked
 
 
@@ -48,11 +52,19 @@ def fetch(archive: Archive, folder: Path, wait: float = 1.0) -> Path:
     path, part = folder / archive.name, folder / f"{archive.name}.part"
     if path.exists():
         return path
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(path):  # an OSError that gets here is the disk's
+        folder.mkdir(parents=True, exist_ok=True)
+        _transfer_in_attempts(archive, part, wait)
+        _verify(archive, part)
+        os.replace(part, path)
+    return path
+
+
+def _transfer_in_attempts(archive: Archive, part: Path, wait: float) -> None:
     for attempt in range(ATTEMPTS):
         try:
             _transfer(archive, part)
-            break
+            return
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
             if attempt == ATTEMPTS - 1:
                 raise DownloadError(
@@ -60,9 +72,8 @@ def fetch(archive: Archive, folder: Path, wait: float = 1.0) -> Path:
                     f"Run the same command again: it goes on after {_size(part)} bytes"
                 ) from error
             time.sleep(wait * 2**attempt)
-    _verify(archive, part)
-    os.replace(part, path)
-    return path
+        except requests.RequestException as error:  # such as a loop of redirects, which another attempt does not mend
+            raise DownloadError(f"{archive.url}: {error}. See `finer prepare --help`") from error
 
 
 def _transfer(archive: Archive, part: Path) -> None:
@@ -70,20 +81,25 @@ def _transfer(archive: Archive, part: Path) -> None:
     done = _size(part)
     if archive.size and done == archive.size:
         return
-    headers = {"Range": f"bytes={done}-"} if done else {}
+    # The bytes as they lie there: a compression on the way would hide how many are left.
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
     with requests.get(archive.url, stream=True, timeout=TIMEOUT, headers=headers) as response:
         if response.status_code == 416 and done:
             return  # nothing is left to send; the checksum decides
-        if response.status_code >= 500:
+        if response.status_code >= 500 or response.status_code == 429:
             raise requests.ConnectionError(f"status {response.status_code}")
         if response.status_code not in (200, 206):
             raise DownloadError(
                 f"{archive.url}: the server answered with status {response.status_code}. See `finer prepare --help`"
             )
         resumed = response.status_code == 206
-        left = int(response.headers.get("Content-Length", 0))
+        if resumed and not response.headers.get("Content-Range", "").startswith(f"bytes {done}-"):
+            part.unlink()
+            raise requests.ConnectionError("the server sent another part than the one that was asked for")
+        announced = response.headers.get("Content-Length", "")
+        left = int(announced) if announced.isascii() and announced.isdecimal() else 0
+        total = left + (done if resumed else 0) if left else 0
         _require_space(part.parent, left)
-        total = left + (done if resumed else 0)
         with (
             part.open("ab" if resumed else "wb") as file,
             tqdm(total=total or None, initial=done if resumed else 0, unit="B", unit_scale=True, desc=archive.name) as bar,
@@ -125,17 +141,26 @@ def unpack(path: Path, target: Path) -> None:
     if not hasattr(tarfile, "data_filter"):
         raise DownloadError("this Python cannot unpack archives safely. Use Python 3.11.4 or later")
     fresh = target / f".unpacking-{path.name}"
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
+    with writing(target):
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        try:
+            _extract(path, fresh)
+            _move_into(fresh, target)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _extract(path: Path, folder: Path) -> None:
     try:
         with tarfile.open(path) as archive:
             for member in tqdm(_members(archive), desc=f"unpacking {path.name}", unit=" files", mininterval=1):
-                archive.extract(member, fresh, filter="data")
-        _move_into(fresh, target)
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise DownloadError(f"{path} cannot be unpacked ({error}). Delete it and run the command again") from error
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+                archive.extract(member, folder, filter="data")
+    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise  # the disk refuses; what is wrong with an archive has no number
+        why = " ".join(str(error).split())  # tarfile names what it tried, one a line
+        raise DownloadError(f"{path} cannot be unpacked ({why}). Delete it and run the command again") from error
 
 
 def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
