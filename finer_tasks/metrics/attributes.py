@@ -7,13 +7,14 @@ counted apart, however many words they share.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from typing import Protocol
+from functools import cache
+from typing import Protocol, cast
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+from scipy.sparse import csr_matrix
 
 from finer_tasks.attributes.knowledge import ConceptAttributes
 from finer_tasks.errors import KnowledgeError
@@ -43,20 +44,10 @@ class LexicalSimilarity:
     name = "lexical"
 
     def __call__(self, generated: Sequence[str], references: Sequence[str]) -> np.ndarray:
-        matrix = np.zeros((len(generated), len(references)))
-        for row, phrase in enumerate(generated):
-            for column, reference in enumerate(references):
-                matrix[row, column] = _lexical(phrase, reference)
-        return matrix
-
-
-@lru_cache(maxsize=1 << 20)
-def _lexical(one: str, other: str) -> float:
-    a, b = analyse(one), analyse(other)
-    common = len(a.stems & b.stems)
-    if not common or contradicts(one, other):
-        return 0.0
-    return 2 * common / (len(a.stems) + len(b.stems))
+        rows, columns = ([analyse(phrase).stems for phrase in phrases] for phrases in (generated, references))
+        common = _common(rows, columns)
+        sizes = np.add.outer([len(stems) for stems in rows], [len(stems) for stems in columns])
+        return _without_contradictions(2 * common / np.maximum(sizes, 1), generated, references)
 
 
 class EmbeddingSimilarity:
@@ -114,11 +105,24 @@ class EntailmentSimilarity:
 
 
 def _without_contradictions(matrix: np.ndarray, generated: Sequence[str], references: Sequence[str]) -> np.ndarray:
-    for row, phrase in enumerate(generated):
-        for column, reference in enumerate(references):
-            if contradicts(phrase, reference):
-                matrix[row, column] = 0.0
+    """The similarities with 0 for contradictions, which are looked for only where two phrases name a part in common."""
+    shared = _common([analyse(phrase).parts for phrase in generated], [analyse(phrase).parts for phrase in references])
+    for row, column in np.argwhere((shared > 0) & (matrix > 0)):
+        if contradicts(generated[row], references[column]):
+            matrix[row, column] = 0.0
     return matrix
+
+
+def _common(rows: Sequence[Set[str]], columns: Sequence[Set[str]]) -> np.ndarray:
+    """How many members each row's set shares with each column's, as a product of incidence matrices."""
+    numbers: dict[str, int] = {}
+    incidence = []
+    for sets in (rows, columns):
+        indices = [numbers.setdefault(member, len(numbers)) for members in sets for member in members]
+        starts = np.cumsum([0, *map(len, sets)])
+        incidence.append((np.ones(len(indices)), np.array(indices, dtype=np.int64), starts))
+    left, right = (csr_matrix(parts, shape=(len(parts[2]) - 1, len(numbers))) for parts in incidence)
+    return np.asarray((left @ right.T).toarray())
 
 
 @dataclass(frozen=True)
@@ -229,6 +233,12 @@ def similarity_named(name: str) -> Similarity:
             return EntailmentSimilarity(model)
     except ImportError as error:
         raise KnowledgeError(f"similarity {name!r} needs a package that is not installed ({error})") from error
-    except (OSError, ValueError) as error:
-        raise KnowledgeError(f"similarity {name!r}: the model cannot be loaded ({str(error).splitlines()[0]})") from error
+    except (OSError, ValueError, RuntimeError, LookupError, _broken_weights()) as error:
+        raise KnowledgeError(f"similarity {name!r}: the model cannot be loaded ({' '.join(str(error).split())})") from error
     raise KnowledgeError(f"unknown similarity {name!r}; give lexical, embedding:<model> or nli:<model>")
+
+
+def _broken_weights() -> type[Exception]:
+    from safetensors import SafetensorError
+
+    return cast(type[Exception], SafetensorError)

@@ -193,6 +193,13 @@ def test_entailment_by_a_transformers_model(tmp_path: Path) -> None:
     np.testing.assert_array_equal(similarity(["red body"], ["red body"])[0, 0], matrix[0, 0])
 
 
+def test_damaged_weights_are_named(tmp_path: Path) -> None:
+    BertForSequenceClassification(tiny_bert(tmp_path)).save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"\xff" * 100)
+    with pytest.raises(KnowledgeError, match="the model cannot be loaded"):
+        similarity_named(f"nli:{tmp_path}")
+
+
 def test_a_classifier_without_entailment_is_refused(tmp_path: Path) -> None:
     BertForSequenceClassification(tiny_bert(tmp_path)).save_pretrained(tmp_path)
     with pytest.raises(KnowledgeError, match="label_0, label_1 name no entailment"):
