@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from finer_tasks.errors import ModelError, in_one_line
 from finer_tasks.models.adapter_names import PEFT, Names, modules_of
 
+LORA = "lora_"
 # Beside the adapter in the authors' LLaVA: the projector, trained in full.
 NON_LORA = "non_lora_trainables.bin"
 # What the libraries raise for files that are cut off, of another kind, or hold values of another type.
@@ -27,8 +28,8 @@ BROKEN_FILE = (
 def attach(model: Any, adapter: str, base: str) -> Any:
     """The model with the adapter on it, frozen.
 
-    Names of older versions of transformers, of trainers of the language model alone and of data
-    parallel training are understood. Raises ModelError if the adapter cannot be read, holds numbers
+    Of LoRA, names of older versions of transformers, of trainers of the language model alone and of
+    data parallel training are understood. Raises ModelError if the adapter cannot be read, holds numbers
     that are not finite, or has a tensor that belongs nowhere in the model.
     """
     config, weights = read_adapter(adapter)
@@ -38,12 +39,12 @@ def attach(model: Any, adapter: str, base: str) -> Any:
     _refuse_offloaded(model, adapter)
     prefix = _prefix(config, adapter)
     names = Names(model)
-    placed, nowhere = names.place(weights, prefix)
+    placed, nowhere = names.place(weights, prefix) if prefix == LORA else (weights, [])
     lost = [key for key in nowhere if ".experts." not in key]  # transformers fuses experts, peft adapters of them
     if lost:
         raise ModelError(_no_fit(adapter, len(weights), lost, names))
     _enlarge_vocabulary(model, placed)
-    narrowed = not nowhere and _narrow(config, modules_of(placed, prefix))
+    narrowed = prefix == LORA and not nowhere and _narrow(config, modules_of(placed, prefix))
     try:
         attached, missing, unexpected = _inject(model, config, placed)
     except KeyError as error:
@@ -72,6 +73,8 @@ def read_adapter(adapter: str) -> tuple[Any, dict[str, torch.Tensor]]:
         weights = dict(load_peft_weights(adapter, device="cpu"))
         if (Path(adapter) / NON_LORA).is_file():
             weights |= torch.load(Path(adapter) / NON_LORA, map_location="cpu", weights_only=True)
+        if not all(isinstance(tensor, torch.Tensor) for tensor in weights.values()):
+            raise ValueError("its file holds other things than tensors")
     except BROKEN_FILE as error:
         raise ModelError(
             f"peft={adapter}: not an adapter that can be read ({in_one_line(error)}). "

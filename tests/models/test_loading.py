@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import IA3Config, LoraConfig, get_peft_model
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
@@ -247,6 +247,17 @@ def test_a_damaged_adapter_is_one_line(file: str, folders: Any, tmp_path: Path) 
     with pytest.raises(ModelError, match="not an adapter that can be read") as caught:
         merge_adapter(adapter, tmp_path / "merged", "finer-mini")
     assert "\n" not in str(caught.value)
+
+
+def test_another_kind_of_adapter_is_attached_or_refused(folders: Any, tmp_path: Path) -> None:
+    folder = folders("finer-mini")
+    base = AutoModelForImageTextToText.from_pretrained(folder / "model", dtype=torch.float32)
+    config = IA3Config(target_modules=["q_proj", "down_proj"], feedforward_modules=["down_proj"], init_ia3_weights=False)
+    get_peft_model(base, config).save_pretrained(tmp_path / "adapter")
+    assert not torch.allclose(logits(folder, str(tmp_path / "adapter")), logits(folder), atol=1e-3)
+    save_file(renamed(("layers", "blocks"))(load_file(tmp_path / "adapter" / WEIGHTS)), tmp_path / "adapter" / WEIGHTS)
+    with pytest.raises(ModelError, match="belong nowhere in it"):
+        logits(folder, str(tmp_path / "adapter"))
 
 
 def test_added_tokens_come_with_their_embeddings(folders: Any, tmp_path: Path) -> None:
