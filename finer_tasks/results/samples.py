@@ -92,9 +92,8 @@ def _sample(line: bytes) -> tuple[Sample, str | None]:
         raise TypeError("a figure or its record is no JSON object")
     record = _record(detail["record"])
     items = {name: value for name, value in raw.items() if isinstance(value, dict) and "concept_id" in value}
-    for key in ("named", "required", "likely"):
-        if key in detail:
-            _texts(key, detail[key], some=False)
+    for key in ("named",) if "em_strict" in raw else ("required", "likely"):
+        _texts(key, detail[key], some=False)
     outputs = tuple(_texts("rounds", detail["rounds"])) if "rounds" in detail else _outputs(raw["filtered_resps"])
     asked = raw.get("input")
     question = asked if isinstance(asked, str) else ""

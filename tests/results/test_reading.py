@@ -44,6 +44,7 @@ SAMPLES: dict[str, tuple[Callable[[str], str], str]] = {
     "null": (replaced('"em_strict": {', '"em_strict": null, "x": {'), "jsonl:1: .*no JSON object"),
     "a list": (lambda text: "[]\n" + text, "jsonl:1: .*no JSON object"),
     "deep": (lambda text: "[" * 100_000 + "\n" + text, "jsonl:1: .*nested too deeply"),
+    "no names": (replaced('"named": []', '"names": []'), "jsonl:1: .*'named' is missing"),
     "no rounds": (replaced('"level": "fine"', '"rounds": []'), "jsonl:1: .*rounds is no text"),
     "rounds of numbers": (replaced('"level": "fine"', '"rounds": [1]'), "jsonl:1: .*rounds is no text"),
     "no label": (replaced('"fine": ["a"]', '"fine": []'), "jsonl:1: .*record.fine is no text"),
