@@ -57,7 +57,9 @@ def score_items(em: float, f1: float, strict: StrictScore, concept_id: str, echo
         "em_macro": {"value": em} | concept,
         "f1": {"score": f1} | concept,
         "f1_macro": {"value": f1} | concept,
-        "em_strict": {"score": right} | concept | {"reason": strict.reason, "named": list(strict.named)},
+        "em_strict": {"score": right}
+        | concept
+        | {"reason": strict.reason, "named": list(strict.named), "concept": strict.concept},
         "em_strict_macro": {"value": right} | concept,
         "depth": {"score": float(strict.depth)} | concept,
         "lca_distance": concept if strict.distance is None else {"score": float(strict.distance)} | concept,

@@ -63,6 +63,8 @@ def print_summary(run: Run, console: Console, with_reasons: bool = False) -> Non
         )
     for task in run.tasks:
         _print_unanswered(task, console)
+        if task.part:
+            _say(console, f"{task.name}: on {task.part} only; not comparable with published figures")
     for row in shown:
         _print_reservations(row, console)
     if with_reasons:
@@ -91,8 +93,6 @@ def _print_reservations(row: Row, console: Console) -> None:
             f"{name}: in a share of {_number(row.echo)} the question tells a label that counts as right; without these "
             f"documents em {_number(row.em_no_echo)}, em_strict {_number(row.em_strict_no_echo)}",
         )
-    if row.partial:
-        _say(console, f"{name}: from a partial copy of the dataset; not comparable with published figures")
 
 
 def _print_attributes(run: Run, console: Console) -> None:

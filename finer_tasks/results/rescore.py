@@ -8,6 +8,7 @@ from typing import Any
 
 import finer_tasks
 from finer_tasks.attributes.knowledge import load_knowledge
+from finer_tasks.errors import ResultsError
 from finer_tasks.judging import Items, list_items, naming_items, seek_items
 from finer_tasks.metrics import SCORING_VERSION
 from finer_tasks.questions import told_parent
@@ -17,6 +18,15 @@ from finer_tasks.results.reading import Run, Sample, TaskRun
 def rescore(run: Run) -> Run:
     """The run with every answer judged by this version's scorers and name tables; its identity says so."""
     return replace(run, tasks=tuple(_task(task) for task in run.tasks))
+
+
+def by_this_version(run: Run) -> Run:
+    """The run with its scores by this version of the rules; raises ResultsError if they are of a newer one."""
+    scorings = {str(task.identity["scoring"]) for task in run.tasks}
+    newer = [version for version in scorings if not version.isdecimal() or int(version) > int(SCORING_VERSION)]
+    if newer:
+        raise ResultsError(f"{run.path} was scored by version {newer[0]}, this is {SCORING_VERSION}: update finer-tasks")
+    return run if scorings == {SCORING_VERSION} else rescore(run)
 
 
 def _task(task: TaskRun) -> TaskRun:

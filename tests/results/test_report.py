@@ -15,6 +15,7 @@ from finer_tasks.cli import main
 from finer_tasks.results.reading import Sample, read_run
 from finer_tasks.results.report.figures import confusion, dataset_reports
 from finer_tasks.results.report.page import heat_map
+from finer_tasks.results.submission.scoring import documents_of
 from tests.results.browser import chromium
 from tests.results.gate.simulated import write_run
 from tests.results.submission.made import limited, write_whole_run
@@ -55,6 +56,24 @@ def test_the_drop_is_over_the_same_documents(tmp_path: Path) -> None:
     assert report.drop.value == pytest.approx(means["superordinate"] - means["fine"])
     assert sum(row.documents for row in report.groups) == 640
     assert [row.em for row in report.concepts] == sorted(row.em for row in report.concepts)
+
+
+def test_spellings_of_one_name_are_one_confusion_also_in_a_log_of_an_older_version(tmp_path: Path) -> None:
+    documents = list(documents_of("mini").values())
+    names = [other["fine"][0] for other in documents if other["concept_id"] != documents[0]["concept_id"]]
+    spelled = [f"Answer: {names[0]}", f"Answer: the {names[0].replace(' ', '-').upper()}"]
+    run = write_whole_run(tmp_path / "run", 1.0, tasks=("finer_mini_fine",), replies=spelled)
+    same = documents[0]["concept_id"] == documents[1]["concept_id"]
+    (report,) = dataset_reports(read_run(run))
+    assert report.confusion is not None
+    assert report.confusion.pairs[0] == (documents[0]["fine"][0], names[0], 1 + same)
+    assert report.confusion.counts.sum() == 2
+    for path in run.iterdir():
+        path.write_text(path.read_text().replace('"scoring": "2"', '"scoring": "1"').replace(', "concept": "', ', "x": "'))
+    assert main(["report", str(run), "--output", str(tmp_path / "r.html")]) == 0
+    page = (tmp_path / "r.html").read_text()
+    assert "scored anew by version 2, first by 1" in page
+    assert "No answer named another concept instead" not in page
 
 
 def test_a_part_of_a_split_and_documents_without_an_answer_are_told(tmp_path: Path) -> None:

@@ -16,9 +16,11 @@ from typing import Any
 import finer_tasks
 from finer_tasks.analysis.gap import Gap, gaps
 from finer_tasks.errors import FinerError, ResultsError
+from finer_tasks.metrics import SCORING_VERSION
 from finer_tasks.results.pages import page_environment
 from finer_tasks.results.reading import Run, Sample, TaskRun
 from finer_tasks.results.report.figures import METRICS, Confusion, DatasetReport, dataset_reports
+from finer_tasks.results.rescore import by_this_version
 from finer_tasks.results.summary import AttributeRow, attribute_rows
 from finer_tasks.results.thumbnails import thumbnail
 from finer_tasks.text import harmless
@@ -60,6 +62,7 @@ def write_report(runs: Sequence[Run], output: Path) -> None:
         raise ResultsError(
             f"the runs are of different versions of lmms-eval ({', '.join(sorted(versions))}); report them apart"
         )
+    runs = [by_this_version(run) for run in runs]
     reports = [_report(run, label) for run, label in zip(runs, labels(runs), strict=True)]
     folder = resources.files("finer_tasks.results.report")
     text = (
@@ -96,11 +99,11 @@ def _report(run: Run, label: str) -> RunReport:
 
 
 def notes_of(run: Run) -> list[str]:
-    """What a reader must know about the figures: tasks run on a part of their split, and documents without an answer."""
-    notes = [
-        f"{task.name}: on {task.part} only, not comparable with figures of the whole split" for task in run.tasks if task.part
-    ]
+    """What a reader must know about the figures: older scoring, a part of a split, documents without an answer."""
+    older = sorted({str(task.identity["scored_first"]) for task in run.tasks if "scored_first" in task.identity})
+    notes = [f"scored anew by version {SCORING_VERSION}, first by {', '.join(older)}"] if older else []
     for task in run.tasks:
+        notes += [f"{task.name}: on {task.part} only, not comparable with published figures"] if task.part else []
         counts = ", ".join(f"{count} x {reason}" for reason, count in task.unanswered.items())
         notes += [f"{task.name}: documents without an answer of the model, counted as wrong: {counts}"] if counts else []
     return notes

@@ -8,10 +8,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 import finer_tasks
-from finer_tasks.metrics import SCORING_VERSION
 from finer_tasks.results.files import explain, read_yaml
 from finer_tasks.results.reading import Run, Sample, TaskRun, require_answered
-from finer_tasks.results.rescore import rescore
+from finer_tasks.results.rescore import by_this_version
 from finer_tasks.results.submission.archive import SUBMISSION, SubmissionError, write_archive
 from finer_tasks.results.submission.models import Answer, Card, Submission, TaskEntry
 from finer_tasks.results.submission.scoring import ATTRIBUTE_SCORES, NAMING_SCORES, means, official_task, question_hash
@@ -37,7 +36,7 @@ def pack(runs: Sequence[Run], card: Card, output: Path, allow: Collection[str] =
     entries: dict[str, TaskEntry] = {}
     members: dict[str, bytes] = {}
     for run in runs:
-        for task in _scored_by_this_version(run).tasks:
+        for task in by_this_version(run).tasks:
             if task.name in entries:
                 raise SubmissionError(f"{task.name} is in more than one of the runs; give one run of each task")
             _require_whole(task)
@@ -65,14 +64,6 @@ def _only(what: str, found: set[str], fix: str) -> str:
     if len(found) > 1:
         raise SubmissionError(f"the runs are of different {what} ({'; '.join(sorted(found))}); {fix}")
     return next(iter(found))
-
-
-def _scored_by_this_version(run: Run) -> Run:
-    scorings = {task.identity["scoring"] for task in run.tasks}
-    newer = [version for version in scorings if not version.isdecimal() or int(version) > int(SCORING_VERSION)]
-    if newer:
-        raise SubmissionError(f"{run.path} was scored by version {newer[0]}, this is {SCORING_VERSION}: update finer-tasks")
-    return run if scorings == {SCORING_VERSION} else rescore(run)
 
 
 def _require_whole(task: TaskRun) -> None:

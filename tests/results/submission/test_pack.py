@@ -8,6 +8,7 @@ import pytest
 
 from finer_tasks.cli import main
 from finer_tasks.errors import ResultsError
+from finer_tasks.metrics import SCORING_VERSION
 from finer_tasks.results.reading import read_run
 from finer_tasks.results.submission.archive import SubmissionError
 from finer_tasks.results.submission.pack import pack, read_card
@@ -48,6 +49,50 @@ def test_documents_without_an_answer_are_packed_by_name_and_counted(tmp_path: Pa
         edit = in_submission(lambda raw, counts=counts: raw["tasks"][TASK[0]].update(unanswered=counts))
         (problem,) = verify(changed(tmp_path / "x.zip", tmp_path / "y.zip", edit)).problems
         assert "are stated as unanswered, {'corrupt_image': 3} are" in problem
+
+
+UNANSWERED = {
+    "request_failed": ["[LMMS_EVAL_REQUEST_FAILED after 3 retries] 429", "[FINER_NO_CONTENT]"],
+    "unfinished_thought": ["<think>It is an Alder Finch", "◁think▷ so"],
+}
+
+
+@pytest.mark.parametrize("reason", UNANSWERED)
+def test_failed_requests_and_unfinished_thoughts_are_counted_again_from_the_replies(reason: str, tmp_path: Path) -> None:
+    run = read_run(write_whole_run(tmp_path / "run", 1.0, tasks=TASK, replies=UNANSWERED[reason]))
+    card, path = read_card(write_card(tmp_path / "card.yaml")), tmp_path / "x.zip"
+    with pytest.raises(ResultsError, match=f"2 x {reason}. Run it again, or count them as wrong with --allow {reason}"):
+        pack([run], card, path, [other for other in ("corrupt_image", *UNANSWERED) if other != reason])
+    pack([run], card, path, [reason])
+    found = verify(path)
+    assert found.holds
+    assert found.submission.tasks[TASK[0]].unanswered == {reason: 2}
+    (problem,) = verify(changed(path, path, in_submission(lambda raw: raw["tasks"][TASK[0]].pop("unanswered")))).problems
+    assert f"none are stated as unanswered, {{'{reason}': 2}} are" in problem
+
+
+def older(run: Path, version: str) -> Path:
+    """As an older version has logged and scored it, which knew fewer figures and gave other scores."""
+    for path in run.iterdir():
+        text = path.read_text().replace(f'"scoring": "{SCORING_VERSION}"', f'"scoring": "{version}"')
+        path.write_text(
+            text.replace('"em_strict": {"score": 1.0', '"em_strict": {"score": 0.0').replace(', "concept": "', ', "x": "')
+        )
+    return run
+
+
+def test_runs_that_an_older_version_scored_are_scored_anew_and_newer_ones_refused(tmp_path: Path) -> None:
+    card = read_card(write_card(tmp_path / "card.yaml"))
+    run = write_whole_run(tmp_path / "run", 1.0, tasks=TASK)
+    pack([read_run(older(run, "1"))], card, tmp_path / "x.zip")
+    found = verify(tmp_path / "x.zip")
+    assert found.holds
+    assert found.submission.tasks[TASK[0]].scores["em_strict"] == 1.0
+    edit = in_submission(lambda raw: raw["tasks"][TASK[0]]["identity"].update(scoring="1"))
+    (problem,) = verify(changed(tmp_path / "x.zip", tmp_path / "y.zip", edit)).problems
+    assert "scoring is '1', official is '2'; pack the runs again" in problem
+    with pytest.raises(ResultsError, match="was scored by version 99, this is 2: update finer-tasks"):
+        pack([read_run(older(write_whole_run(tmp_path / "new", 1.0, tasks=TASK), "99"))], card, tmp_path / "z.zip")
 
 
 CARDS = {
