@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finer_tasks.datasets.taxonomy import load_taxonomy
-from finer_tasks.metrics.strict import REASONS, Lexicon, StrictScore, score_strict, words_of
-
-
-@cache
-def lexicon(dataset: str) -> Lexicon:
-    taxonomy = load_taxonomy(dataset)
-    concepts = {concept.concept_id: concept for concept in taxonomy.classes.values()}
-    return Lexicon.of(taxonomy, concepts.values())
-
-
-def judge(dataset: str, class_name: str, level: str, answer: str) -> StrictScore:
-    concept = load_taxonomy(dataset).classes[class_name]
-    doc: dict[str, Any] = {
-        "superordinate": concept.superordinate, "coarse": concept.coarse, "fine": concept.fine,
-        "concept_id": concept.concept_id,
-    }  # fmt: skip
-    return score_strict(answer, doc, level, lexicon(dataset))
+from finer_tasks.datasets.taxonomy import DATASETS, load_taxonomy
+from finer_tasks.metrics.strict import REASONS, words_of
+from finer_tasks.metrics.strict.cues import _cues
+from finer_tasks.metrics.strict.extra import load_extra
+from finer_tasks.metrics.strict.words import read
+from tests.metrics.agreement import judge, lexicon
 
 
 @pytest.mark.parametrize(
@@ -124,6 +111,77 @@ def test_any_text_gets_one_reason(answer: str) -> None:
     assert found.reason in REASONS
     assert found.right == (found.reason == "right")
     assert words_of(answer) == [word for word in words_of(answer) if word]
+
+
+_PIECES = [
+    "Pug",
+    "a beagle",
+    "Boston Terrier",
+    "not",
+    "or",
+    "is",
+    "but",
+    "no",
+    "?",
+    ".",
+    ",",
+    "\n",
+    "**",
+    "mix",
+    "looks like",
+    "Answer:",
+]
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(_PIECES), max_size=12))
+def test_case_and_white_space_between_words_change_no_verdict(pieces: list[str]) -> None:
+    answer = " ".join(pieces)
+    verdict = judge("dogs", "pug", "fine", answer)
+    for same in (answer.upper(), answer.lower(), f"  {answer} ", answer.replace(" ", "   "), answer.replace(" ", "\u00a0")):
+        assert judge("dogs", "pug", "fine", same) == verdict
+
+
+@pytest.mark.parametrize(
+    "unit", ["not Pug ", "looks like Pug but ", "similar: Pug\n", "actually Pug ", "F-150-", "\u00e9: ", "2012-"]
+)
+def test_only_the_start_of_a_long_answer_is_read(unit: str) -> None:
+    words, _ = read(unit * 100_000)
+    assert len(words) <= 1000
+    assert judge("dogs", "pug", "fine", unit * 100_000).reason in REASONS
+
+
+@pytest.mark.parametrize(
+    ("written", "folded"),
+    [
+        ("geese titmice wolves", "goose titmouse wolf"),
+        ("huskies collies finches albatrosses ibises dingoes", "husky collie finch albatross ibis dingo"),
+        ("Brewer\u2019s Harris's St. Bernards'", "Brewer Harris St Bernard"),
+        ("coup\u00e9 GR\u00c4Y \uff21320 grey", "coupe gray A320 gray"),
+    ],
+)
+def test_number_accents_and_possessives_fold_to_one_form(written: str, folded: str) -> None:
+    assert words_of(written) == words_of(folded)
+
+
+@pytest.mark.parametrize("dataset", [dataset for dataset in DATASETS if load_extra(dataset).same])
+def test_further_words_stand_for_labels_that_exist_and_hide_none(dataset: str) -> None:
+    extra, known = load_extra(dataset), lexicon(dataset).names
+    other = lexicon("nabirds" if dataset == "cub" else "cub").names if dataset in ("cub", "nabirds") else {}
+    for label in (*extra.same, *extra.outside, *extra.parts):
+        assert "".join(words_of(label)) in known.keys() | other.keys(), label
+    outside = Counter("".join(words_of(name)) for names in extra.outside.values() for name in names)
+    assert [name for name, count in outside.items() if count > 1 and name not in known] == []
+
+
+def test_a_cue_has_one_meaning_in_each_direction() -> None:
+    def uses(node: dict[str, object]) -> list[tuple[tuple[str, str], ...]]:
+        own = [node[""]] if "" in node else []
+        return own + [found for word, below in node.items() if word for found in uses(below)]  # type: ignore[arg-type,misc]
+
+    for found in uses(_cues()[0]):
+        directions = [direction for _, direction in found]
+        assert len(set(directions)) == len(directions), found
 
 
 def test_superordinates_of_one_dataset_are_told_apart() -> None:

@@ -1,0 +1,88 @@
+"""Agreement of em and em_strict with verdicts by hand on whole answers; `python -m tests.metrics.agreement` prints the tables.
+
+first.jsonl was written and judged before the scorer was run on it, and the scorer was mended on it
+afterwards; second.jsonl was written and judged after that.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+from finer_tasks.answers import read_reply
+from finer_tasks.datasets.record import accepted_labels
+from finer_tasks.datasets.taxonomy import load_taxonomy
+from finer_tasks.metrics.classification import exact_match
+from finer_tasks.metrics.strict import Lexicon, StrictScore, score_strict
+
+ANSWERS = Path(__file__).parent / "answers"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An answer with its verdicts: by hand, by em, and by em_strict."""
+
+    dataset: str
+    style: str
+    answer: str
+    human: bool
+    em: bool
+    strict: StrictScore
+
+
+@cache
+def lexicon(dataset: str) -> Lexicon:
+    taxonomy = load_taxonomy(dataset)
+    return Lexicon.of(taxonomy, {c.concept_id: c for c in taxonomy.classes.values()}.values())
+
+
+def judge(dataset: str, class_name: str, level: str, answer: str) -> StrictScore:
+    """The strict score of an answer about a class."""
+    return score_strict(answer, asdict(load_taxonomy(dataset).concept(class_name)), level, lexicon(dataset))
+
+
+def judged(path: Path) -> list[Judged]:
+    """The answers of a file of columns dataset, level, class, answer, human and, where known, style."""
+    found = []
+    for row in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
+        concept = asdict(load_taxonomy(row["dataset"]).concept(row["class"]))
+        answer = read_reply(row["answer"]).answer
+        em = exact_match(answer, accepted_labels(concept, row["level"])) == 1
+        strict = judge(row["dataset"], row["class"], row["level"], answer)
+        found.append(Judged(row["dataset"], row.get("style", ""), row["answer"], row["human"], em, strict))
+    return found
+
+
+def agreement(answers: Iterable[Judged]) -> tuple[int, int, int, int]:
+    """How many answers there are, on how many em and em_strict agree with the hand, and how often em_strict is falsely right."""
+    answers = list(answers)
+    return (
+        len(answers),
+        sum(a.em == a.human for a in answers),
+        sum(a.strict.right == a.human for a in answers),
+        sum(a.strict.right and not a.human for a in answers),
+    )
+
+
+def table(column: str) -> str:
+    """Agreement on both files together by a column, as Markdown."""
+    answers = [answer for path in sorted(ANSWERS.glob("*.jsonl")) for answer in judged(path)]
+    lines = [
+        f"| {column} | answers | em agrees | em_strict agrees | em falsely right | em_strict falsely right |",
+        "|---|---|---|---|---|---|",
+    ]
+    for value in (*sorted({getattr(a, column) for a in answers}), "all"):
+        some = [a for a in answers if value in ("all", getattr(a, column))]
+        count, em, strict, false_right = agreement(some)
+        em_false = sum(a.em and not a.human for a in some)
+        lines.append(
+            f"| {value} | {count} | {em} ({em / count:.0%}) | {strict} ({strict / count:.0%}) | {em_false} | {false_right} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table("dataset"), table("style"), sep="\n\n")

@@ -1,0 +1,33 @@
+"""The strict scorer against verdicts by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.metrics.agreement import ANSWERS, agreement, judged, table
+
+ROOT = Path(__file__).parents[2]
+SHARED = ROOT.parent / "shared" / "cases" / "strict_answers.jsonl"
+
+
+@pytest.mark.parametrize(("path", "floor"), [(ANSWERS / "first.jsonl", 0.97), (ANSWERS / "second.jsonl", 0.93), (SHARED, 0.95)])
+def test_the_scorer_agrees_with_verdicts_by_hand(path: Path, floor: float) -> None:
+    if not path.exists():
+        pytest.skip(f"{path} is not here; it is not part of the project")
+    answers = judged(path)
+    count, em, strict, false_right = agreement(answers)
+    assert strict >= floor * count, [a for a in answers if a.strict.right != a.human]
+    assert strict > em
+    assert false_right <= 1, [a for a in answers if a.strict.right and not a.human]
+
+
+def test_every_kind_of_use_of_a_name_is_read_as_meant() -> None:
+    answers = judged(ROOT / "tests" / "metrics" / "strict_kinds.jsonl")
+    assert [answer for answer in answers if answer.strict.right != answer.human] == []
+
+
+@pytest.mark.parametrize("column", ["dataset", "style"])
+def test_the_table_in_the_docs_is_the_measured_one(column: str) -> None:
+    assert table(column) in (ROOT / "docs" / "em_strict.md").read_text(encoding="utf-8")
