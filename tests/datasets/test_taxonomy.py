@@ -49,9 +49,7 @@ def fine_names(dataset: str) -> dict[str, set[str]]:
 
 @cache
 def lexicon(dataset: str) -> Lexicon:
-    taxonomy = load_taxonomy(dataset)
-    superordinates = {name: taxonomy.superordinate_aliases.get(name, ()) for name in taxonomy.superordinate_choices}
-    return Lexicon(concepts(dataset), superordinates)
+    return Lexicon.of(load_taxonomy(dataset), concepts(dataset))
 
 
 def is_right(dataset: str, class_name: str, level: str, answer: str) -> bool:
@@ -313,3 +311,62 @@ def test_a_genus_or_species_of_inaturalist_is_listed_once_below_a_known_kind_of_
         listed = [name for group in groups for name in group["of"]]
         assert len(listed) == len(set(listed)), family
         assert family.endswith(("idae", "aceae")), family
+
+
+@pytest.mark.parametrize(
+    ("variant", "answer"),
+    [
+        ("CRJ-900", "Bombardier Aerospace"), ("L-1011", "Lockheed Martin"), ("C-130", "Lockheed Martin Corporation"),
+        ("F-16A/B", "Lockheed"), ("DHC-8-300", "Bombardier"), ("DC-8", "McDonnell Douglas"), ("Saab 340", "Saab-Scania AB"),
+        ("Dornier 328", "Fairchild Dornier"), ("Metroliner", "Swearingen"), ("Spitfire", "Vickers Supermarine"),
+    ],
+)  # fmt: skip
+def test_a_maker_is_known_by_its_other_names(variant: str, answer: str) -> None:
+    assert is_right("aircraft", variant, "coarse", answer)
+
+
+def test_groups_of_dogs_are_those_of_breeders() -> None:
+    for guardian in ("Great_Pyrenees", "kuvasz", "komondor"):
+        assert is_right("dogs", guardian, "coarse", "Livestock guardian")
+        assert not is_right("dogs", guardian, "coarse", "Herding dog")
+    assert not is_right("dogs", "Great_Pyrenees", "coarse", "Sennenhund")
+    assert is_right("dogs", "Labrador_retriever", "coarse", "Sporting Group")
+    assert is_right("dogs", "Yorkshire_terrier", "coarse", "Toy dog")
+    assert is_right("dogs", "American_Staffordshire_terrier", "fine", "American Pit Bull Terrier")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "class_name", "answer"),
+    [
+        ("dogs", "Eskimo_dog", "American Eskimo Dog"),
+        ("dogs", "collie", "Bearded Collie"),
+        ("dogs", "German_shepherd", "a White Shepherd"),
+        ("cub", "White_Pelican", "Great White Pelican"),
+        ("cub", "Cardinal", "Red-crested Cardinal"),
+        ("nabirds", "White Ibis (Adult)", "Australian White Ibis"),
+        ("aircraft", "Gulfstream IV", "Gulfstream G650"),
+        ("aircraft", "Model B200", "Beechcraft King Air 350"),
+        ("aircraft", "DHC-8-300", "Bombardier Dash 8 Q400"),
+        ("aircraft", "Hawk T1", "UH-60 Black Hawk"),
+    ],
+)
+def test_a_longer_name_of_something_else_is_not_the_class_whose_name_it_holds(
+    dataset: str, class_name: str, answer: str
+) -> None:
+    assert not is_right(dataset, class_name, "fine", answer)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "class_name", "right", "wrong"),
+    [
+        ("nabirds", "Mallard (Breeding male)", "Ducks, Geese, and Swans", "Goose"),
+        ("nabirds", "House Sparrow (Male)", "Sparrow", "New World Sparrow"),
+        ("nabirds", "Common Raven", "Crow", "Fish Crow"),
+        ("cars", "Ford E-Series Wagon Van 2012", "Van", "Wagon"),
+        ("cars", "BMW 3 Series Wagon 2012", "Van", "Minivan"),
+        ("dogs", "Pomeranian", "Toy dog", "Chihuahua"),
+    ],
+)
+def test_a_wider_group_is_right_where_it_is_named_itself(dataset: str, class_name: str, right: str, wrong: str) -> None:
+    assert is_right(dataset, class_name, "coarse", right)
+    assert not is_right(dataset, class_name, "coarse", wrong)

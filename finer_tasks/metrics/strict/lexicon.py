@@ -76,8 +76,10 @@ class Lexicon:
         self._extra = extra
         self._listed: set[str] = set()  # labels with commas in them, "Ducks, Geese, and Swans"
         members: dict[tuple[str, int], set[str]] = {}
+        groups: dict[str, set[str]] = {}
         for concept in concepts:
             self._add_fine(concept)
+            groups.setdefault(concept.coarse[0], set()).add(concept.concept_id)
             for label in (*concept.coarse, *concept.coarse_aliases):
                 members.setdefault((label, COARSE), set()).add(concept.concept_id)
             members.setdefault((concept.superordinate, SUPERORDINATE), set()).add(concept.concept_id)
@@ -88,8 +90,11 @@ class Lexicon:
             for alias in (label, *aliases):
                 self._add(alias, ids, SUPERORDINATE)
         self.sets = {key: frozenset(ids) for key, ids in members.items()}
+        self.groups = {label: frozenset(ids) for label, ids in groups.items()}
         self._add_same()
         self.names = {key: Name(frozenset(entry.denotes), frozenset(entry.levels)) for key, entry in self._entries.items()}
+        labels = [label for label, level in members if level == COARSE]
+        self.group_names = {self.names[key].denotes for label in labels if (key := "".join(words_of(label))) in self.names}
         self.short = _short_names(concepts, self.names) if not self.years else {}
         self.parts: dict[Name, Name] = {}
         self._add_parts(concepts)
@@ -109,12 +114,16 @@ class Lexicon:
         return frozenset(found)
 
     def true_sets(self, superordinate: str, coarse: tuple[str, ...], fine: tuple[str, ...]) -> dict[int, frozenset[str]]:
-        """Concepts that count as the truth at each level: below the superordinate, below a coarse label, the fine labels."""
+        """Concepts that count as the truth at each level: below the superordinate, in the group, with the fine labels.
+
+        The group is that of the first coarse label. The others may be wider ("Ducks, Geese, and
+        Swans"): naming them is right, naming something else below them is not.
+        """
         key = (superordinate, coarse, fine)
         if key not in self._true:
             self._true[key] = {
                 SUPERORDINATE: self.level_set([superordinate], SUPERORDINATE),
-                COARSE: self.level_set(coarse, COARSE),
+                COARSE: self.groups.get(coarse[0]) or self.level_set(coarse, COARSE),
                 FINE: self.fine_set(fine),
             }
         return self._true[key]
@@ -239,10 +248,11 @@ class Lexicon:
 
     def _add_outside(self) -> None:
         for group, others in self._extra.outside.items():
-            if kin := self.names.get("".join(words_of(group))):
+            if kin := self._kin(group):
                 for other in others:
-                    for key in self._keys(words_of(other)):
-                        self.names.setdefault(key, outside(other, kin.denotes))
+                    for full in (other, f"{group} {other}"):  # "Beechcraft King Air 350"
+                        for key in self._keys(words_of(full)):
+                            self.names.setdefault(key, outside(other, kin))
 
     def add_outside_concepts(self, concepts: Iterable[Concept]) -> None:
         """Take the concepts of another dataset as kinds outside this one, unless one of their names is known here."""
@@ -250,12 +260,16 @@ class Lexicon:
             labels = [*concept.fine, *concept.aliases]
             known = [self.names[key] for label in labels if (key := "".join(words_of(label))) in self.names]
             own = next((name for name in known if FINE in name.levels and not name.kin), None)
-            groups = [self.names.get("".join(words_of(label))) for label in (*concept.coarse, concept.superordinate)]
-            kin = next((group.denotes for group in groups if group), frozenset())
+            kin = next((kin for label in (*concept.coarse, concept.superordinate) if (kin := self._kin(label))), frozenset())
             for label in labels:
                 key = "".join(words_of(label))
                 self.names.setdefault(key, own or outside(concept.fine[0], kin))
                 self._reachable(key)
+
+    def _kin(self, label: str) -> frozenset[str]:
+        """The concepts of a group, by a first coarse label if it is one; none if the label is unknown."""
+        name = self.names.get("".join(words_of(label)))
+        return self.groups.get(label) or (name.denotes if name else frozenset())
 
     def _reachable(self, key: str) -> None:
         for end in range(1, _PREFIX + 1):

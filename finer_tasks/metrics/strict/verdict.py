@@ -80,7 +80,7 @@ def score_strict(answer: str, doc: Mapping[str, Any], level: str, lexicon: Lexic
         if dated is None:
             return StrictScore(False, "several", named, _depth(name.kin or name.denotes, sets), None)
         name = dated
-    return _judge(name, doc["concept_id"], asked, sets, named)
+    return _judge(name, doc["concept_id"], asked, sets, named, name.denotes in lexicon.group_names)
 
 
 def _asserted(mentions: Sequence[Mention], asked: int) -> list[Mention]:
@@ -155,9 +155,12 @@ def _dated(name: Name, years: Sequence[Mention]) -> Name | None:
     return Name(name.denotes, frozenset([COARSE]), name.kin)
 
 
-def _judge(name: Name, concept_id: str, asked: int, sets: Mapping[int, frozenset[str]], named: tuple[str, ...]) -> StrictScore:
+def _judge(
+    name: Name, concept_id: str, asked: int, sets: Mapping[int, frozenset[str]], named: tuple[str, ...], a_group: bool
+) -> StrictScore:
+    """`a_group` says that the name is that of a whole group, which is right for every concept in it."""
     exact = FINE if FINE in name.levels and concept_id in name.denotes and name.denotes <= sets[FINE] else 0
-    common = max(exact, _depth(name.kin or name.denotes, sets))
+    common = max(exact, _depth(name.kin or name.denotes, sets), COARSE if a_group and concept_id in name.denotes else 0)
     own = asked if asked in name.levels else max(name.levels)
     lowest = min(common, asked)
     distance = (asked - lowest) + max(0, min(own, asked) - lowest)
