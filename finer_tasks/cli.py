@@ -86,7 +86,8 @@ def _prepare(arguments: argparse.Namespace) -> None:
     out.print(table)
     if note := coverage_note(prepared):
         say(note)
-    say(f"fingerprint {prepared.manifest.fingerprint}" + (" (partial copy)" if prepared.manifest.partial else ""))
+    contents = ", ".join(f"{split} {value}" for split, value in prepared.manifest.contents.items())
+    say(f"fingerprint {prepared.manifest.fingerprint} ({contents})" + (", partial copy" if prepared.manifest.partial else ""))
     say(f"written to {prepared.folder}")
 
 

@@ -15,6 +15,7 @@ from loguru import logger
 
 from finer_tasks import errors, plugin
 from finer_tasks.datasets.prepare import Request, prepare
+from finer_tasks.datasets.prepared import load_prepared
 from finer_tasks.errors import ChangedDataError, NotPreparedError
 from finer_tasks.models.fingerprint import weights_fingerprint
 from finer_tasks.tasks import list_groups, list_tasks
@@ -51,7 +52,7 @@ def test_a_task_is_bound_to_its_data_and_identified(mini_data: Path, manager: Ta
     identity = config["metadata"]["finer"]
     assert Path(config["dataset_path"]).is_dir()
     assert (identity["dataset"], identity["level"], identity["parent"]) == ("mini", "fine", "gold")
-    assert identity["data_fingerprint"]
+    assert identity["data_fingerprint"] == load_prepared("mini").manifest.contents["test"]
     assert identity["prompt_hash"]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from finer_tasks.errors import DatasetContentError
@@ -87,8 +87,7 @@ class FinerRecord:
 
     def to_row(self) -> dict[str, Any]:
         """The record as a row of the prepared dataset (lists instead of tuples)."""
-        row = asdict(self)
-        return row | {"coarse": list(self.coarse), "fine": list(self.fine)}
+        return vars(self) | {"coarse": list(self.coarse), "fine": list(self.fine)}
 
 
 def accepted_labels(doc: dict[str, Any], level: str) -> list[str]:

@@ -6,7 +6,7 @@ import hashlib
 import shutil
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ def write_table(records: Iterable[FinerRecord], root: Path, embed: bool, path: P
             account.add(record, size)
             if size is None:
                 continue
-            row = replace(record, size=size).to_row()
+            row = record.to_row() | {"size": size}
             if embed:
                 row["embedded_image"] = {"bytes": _read(root / record.image), "path": None}
             writer.write(row)
