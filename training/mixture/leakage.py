@@ -28,7 +28,7 @@ def perceptual_hashes(prepared: Prepared, split: str) -> np.ndarray:
 
     Images that cannot be decoded get a hash of zeros and are found by nobody.
     """
-    path = data_dir() / "hashes" / f"{prepared.manifest.dataset}-{split}-{prepared.manifest.split_fingerprints[split][:16]}.npy"
+    path = data_dir() / "hashes" / f"{prepared.manifest.dataset}-{split}-{prepared.manifest.contents[split]}.npy"
     if path.exists():
         with suppress(OSError, ValueError, EOFError):  # a damaged cache is made anew
             return np.load(path)
