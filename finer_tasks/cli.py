@@ -127,7 +127,7 @@ def _results(arguments: argparse.Namespace) -> None:
     from finer_tasks.results.reading import read_run
     from finer_tasks.results.summary import attribute_rows, consistencies, rows
 
-    run = read_run(arguments.output)
+    run = read_run(arguments.output, unscored=arguments.rescore)
     if arguments.rescore:
         from finer_tasks.results.rescore import rescore
 

@@ -19,6 +19,8 @@ from finer_tasks.prompts import Blanks, active_prompt_set, parent_level
 Doc = Mapping[str, Any]
 # Variants whose question tells the concept's attributes.
 TELLS_ATTRIBUTES = {"text", "both"}
+# Variants that show no image.
+SHOWS_NO_IMAGE = {"text", "parent_only", "attributes_text"}
 SEEK_STATES = ("empty", "endless", "named")
 _MAX_PARENT_LENGTH = 80
 # A first turn longer than this, or that repeats a line so often, is cut before it is put back.

@@ -10,9 +10,22 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
+from lmms_eval.api.filter import Filter
 from lmms_eval.api.instance import Instance, unwrap_generation_output
 
-from finer_tasks.answers import as_text
+from finer_tasks.answers import NO_CONTENT, as_text
+
+
+class FirstReply(Filter):
+    """lmms-eval's take_first, but that a reply without content stays told from an empty one: lmms-eval scores both as ""."""
+
+    def apply(self, resps: Sequence[Sequence[Any]], docs: Any) -> list[Any]:
+        """The first reply to each request; all of them where it is a list of rounds."""
+        return [_with_content(replies[0]) if replies else NO_CONTENT for replies in resps]
+
+
+def _with_content(reply: Any) -> Any:
+    return [_with_content(one) for one in reply] if isinstance(reply, list) else NO_CONTENT if reply is None else reply
 
 
 def drive(model: Any, requests: Sequence[Instance]) -> list[list[str]]:

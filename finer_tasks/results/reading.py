@@ -126,8 +126,11 @@ class _Results(BaseModel):
     date: Any = None
 
 
-def read_run(path: Path) -> Run:
-    """The newest run below a folder, or the one whose *_results.json is given; raises ResultsError."""
+def read_run(path: Path, unscored: bool = False) -> Run:
+    """The newest run below a folder, or the one whose *_results.json is given; raises ResultsError.
+
+    `unscored` takes answers without scores as well, for `rescore`.
+    """
     file = _results_file(path)
     try:
         raw = _Results.model_validate(parse_json(file.read_bytes(), allow_nan=True))
@@ -137,7 +140,7 @@ def read_run(path: Path) -> Run:
     names = [name for name, config in raw.configs.items() if _is_ours(config)]
     if not names:
         raise ResultsError(f"{file} holds no FINER task; its tasks are {', '.join(map(harmless, raw.configs)) or 'none'}")
-    tasks = tuple(_task(file, name, raw) for name in names)
+    tasks = tuple(_task(file, name, raw, unscored) for name in names)
     model = harmless(f"{raw.config.model} ({raw.config.model_args})")
     keys = ("model", "model_args", "batch_size", "limit", "offset", "gen_kwargs", "random_seed")
     settings = {key: getattr(raw.config, key, None) for key in keys}
@@ -201,7 +204,7 @@ def _is_ours(config: Any) -> bool:
     return isinstance(metadata, dict) and "finer" in metadata
 
 
-def _task(results: Path, name: str, raw: _Results) -> TaskRun:
+def _task(results: Path, name: str, raw: _Results, unscored: bool) -> TaskRun:
     if not re.fullmatch(r"finer_[A-Za-z0-9_]+", name):
         raise ResultsError(f"{results}: {name!r} is no name of a FINER task")
     try:
@@ -212,7 +215,7 @@ def _task(results: Path, name: str, raw: _Results) -> TaskRun:
     if not path.exists():
         raise ResultsError(f"{path} is missing. Run lmms-eval with --log_samples, so that answers can be looked at one by one")
     identity = config.metadata.finer.model_dump(exclude_unset=True)
-    samples = tuple(read_samples(path, identity))
+    samples = tuple(read_samples(path, identity, unscored))
     if name not in raw.counts:
         raise ResultsError(f"{results}: n-samples does not tell the documents of {name}. Run lmms-eval again")
     count, offset = raw.counts[name], raw.config.offset or 0

@@ -32,7 +32,7 @@ def by_this_version(run: Run) -> Run:
 def _task(task: TaskRun) -> TaskRun:
     identity = {**task.identity, "scoring": SCORING_VERSION, "finer_version": finer_tasks.__version__}
     identity["scored_first"] = task.identity["scoring"]
-    if "attributes_fingerprint" in identity and not task.names_concepts:
+    if "similarity" in identity:
         identity["attributes_fingerprint"] = load_knowledge(identity["dataset"]).fingerprint
     samples = tuple(replace(sample, items=_items(sample, identity)) for sample in task.samples)
     return replace(task, identity=identity, samples=samples)

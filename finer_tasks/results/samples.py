@@ -6,11 +6,14 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from finer_tasks.answers import COUNTED_AS, Unanswered, no_answer, read_reply, rounds_of
 from finer_tasks.errors import ResultsError, at_line
 from finer_tasks.text import well_formed
+
+if TYPE_CHECKING:
+    from finer_tasks.results.unscored import Documents
 
 RECORD_FIELDS = ("id", "superordinate", "coarse", "fine", "concept_id", "class_id")
 _NAMING = {"em", "em_macro", "f1", "em_strict", "depth", "lca_distance", "named", "corrupt_images"}
@@ -48,15 +51,25 @@ class Sample:
         return str(self.items.get("em_strict", {}).get("reason", ""))
 
 
-def read_samples(path: Path, identity: Mapping[str, Any]) -> Iterator[Sample]:
-    """The documents in order; raises ResultsError with the line of the first that cannot be one of the task."""
+def read_samples(path: Path, identity: Mapping[str, Any], unscored: bool = False) -> Iterator[Sample]:
+    """The documents in order; raises ResultsError with the line of the first that cannot be one of the task.
+
+    Answers that lmms-eval's --predict_only has left without scores are refused, or read with their documents from the
+    prepared dataset where `unscored` asks for it.
+    """
+    documents: Documents | None = None
     seen: dict[str, int] = {}
     kinds: dict[str, str] = {}
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:
-                sample, level = _sample(line)
-                found = _checked_kinds(sample)
+                raw = _object(line)
+                if _is_unscored(raw):
+                    documents = documents or _documents(path, identity, unscored)
+                    sample, level, found = _unscored_sample(raw, documents), None, {}
+                else:
+                    sample, level = _sample(raw, line)
+                    found = _checked_kinds(sample)
             except (ValueError, LookupError, TypeError, RecursionError) as error:
                 cut = (
                     "the last line is cut off" if not line.endswith(b"\n") else f"not a sample of a FINER task ({_why(error)})"
@@ -82,11 +95,38 @@ def _why(error: Exception) -> str:
     return f"{error} is missing" if isinstance(error, KeyError) else str(error)
 
 
-def _sample(line: bytes) -> tuple[Sample, str | None]:
-    """A line of a samples file, and the level it was scored at where it tells."""
+def _object(line: bytes) -> dict[str, Any]:
     raw = json.loads(line.decode())
     if not isinstance(raw, dict):
         raise TypeError("no JSON object")
+    return raw
+
+
+def _is_unscored(raw: Mapping[str, Any]) -> bool:
+    return "bypass" in raw and "em_strict" not in raw and "attr_f1" not in raw
+
+
+def _documents(path: Path, identity: Mapping[str, Any], unscored: bool) -> Documents:
+    if not unscored:
+        raise ResultsError(
+            f"{path} holds answers without scores, as --predict_only leaves them. "
+            f"Score them with: finer results {path.parent} --rescore"
+        )
+    from finer_tasks.results.unscored import documents_of
+
+    return documents_of(identity)
+
+
+def _unscored_sample(raw: Mapping[str, Any], documents: Documents) -> Sample:
+    doc, readable = documents(raw["doc_id"])
+    record = _record(doc)
+    items = {} if readable else {"corrupt_images": {"value": 1.0, "concept_id": record["concept_id"]}}
+    outputs, question = tuple(map(well_formed, _outputs(raw["filtered_resps"]))), raw.get("input")
+    return Sample(record, read_reply(outputs[-1]).answer, items, outputs, question if isinstance(question, str) else "")
+
+
+def _sample(raw: Mapping[str, Any], line: bytes) -> tuple[Sample, str | None]:
+    """A line of a samples file, and the level it was scored at where it tells."""
     detail = raw["em_strict"] if "em_strict" in raw else raw["attr_f1"]
     if not isinstance(detail, dict) or not isinstance(detail["record"], dict):
         raise TypeError("a figure or its record is no JSON object")

@@ -15,9 +15,9 @@ from PIL import Image
 
 
 class ChatServer(http.server.ThreadingHTTPServer):
-    """`answer(text)` makes the reply; every request's text and image size are kept."""
+    """`answer(text)` makes the reply: its content, or a status such as 400; every request's text and image size are kept."""
 
-    answer: Callable[[str], str]
+    answer: Callable[[str], str | int | None]
     seen: list[tuple[str, tuple[int, int] | None]]
 
     @property
@@ -34,7 +34,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         text = "\n".join(part["text"] for part in parts if part["type"] == "text")
         sizes = [_image_size(part["image_url"]["url"]) for part in parts if part["type"] == "image_url"]
         self.server.seen.append((text, sizes[0] if sizes else None))
-        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": self.server.answer(text)}}
+        content = self.server.answer(text)
+        if isinstance(content, int):
+            self.send_error(content)
+            return
+        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": content}}
         usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
         body = json.dumps(
             {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice], "usage": usage}
@@ -58,7 +62,7 @@ def _image_size(url: str) -> tuple[int, int]:
 
 
 @contextmanager
-def chat_server(answer: Callable[[str], str]) -> Iterator[ChatServer]:
+def chat_server(answer: Callable[[str], str | int | None]) -> Iterator[ChatServer]:
     """A running server; it ends with the block."""
     server = ChatServer(("127.0.0.1", 0), _Handler)
     server.answer, server.seen = answer, []  # type: ignore[method-assign]

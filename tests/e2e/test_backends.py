@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from finer_tasks.answers import no_answer
 from finer_tasks.datasets.prepare import Request, prepare
 from finer_tasks.models.loading import BUILT_IN
 from finer_tasks.results.reading import read_run
+from finer_tasks.results.rescore import rescore
 from finer_tasks.results.summary import attribute_rows, rows, seek_rows
 from tests import official
 from tests.e2e.commands import finer, lmms_eval
@@ -51,6 +54,40 @@ def test_an_openai_compatible_server(shared_data: Path, tmp_path: Path, backend:
     assert len(server.seen) == 12 + 3 * 12
     assert all(size == (64, 64) for _, size in server.seen)
     assert any('"Finch"' in text for text, _ in server.seen)
+
+
+def test_requests_that_fail_and_thoughts_that_do_not_end(shared_data: Path, tmp_path: Path) -> None:
+    turns = itertools.cycle([None, 400, "<think>Surely an Alder Finch, as", "<think>A Heron?</think>", ""])
+
+    def unsteady(text: str) -> str | int | None:
+        turn = next(turns)
+        return turn + say(text) if isinstance(turn, str) else turn
+
+    tasks = ("finer_mini_fine", "finer_mini_fine_attrseek", "finer_mini_fine_parent_predicted")
+    with chat_server(unsteady) as server:
+        model = ("--model", "openai", "--model_args")
+        arguments = f"model_version=any,base_url={server.url},api_key=none,max_retries=1,retry_backoff_s=0,num_concurrent=1"
+        done = lmms_eval(
+            *model, arguments, "--tasks", ",".join(tasks), "--limit", "10", "--log_samples", "--output_path", str(tmp_path),
+            data=shared_data,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    run = read_run(tmp_path)
+    direct = next(task for task in run.tasks if task.name == tasks[0])
+    wrong = {"request_failed": 4, "unfinished_thought": 2}
+    assert direct.unanswered == wrong
+    assert {row.em for row in rows(run) if row.variant == "direct" and row.parent == "gold"} == {4 / 10}
+    for task in run.tasks:
+        for sample in task.samples:
+            assert (sample.items["em"]["score"] == 1.0) is (sample.unanswered is None)
+            told = no_answer(sample.outputs)
+            assert sample.unanswered == told
+    assert not any("think" in text or "LMMS_EVAL" in text or "NO_CONTENT" in text for text, _ in server.seen)
+    results = json.loads(run.path.read_text())["results"][tasks[0]]
+    assert (results["failed_requests,none"], results["unfinished_thoughts,none"]) == (4, 2)
+    assert [row.em for row in rows(rescore(run))] == [row.em for row in rows(run)]
+    printed = finer("results", str(tmp_path), data=shared_data).stdout
+    assert f"{tasks[0]}: 4 of 10 failed requests, scored as wrong" in " ".join(printed.split())
 
 
 ALL_VARIANTS = (

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from finer_tasks.cli import main
+from finer_tasks.errors import ResultsError
 from finer_tasks.metrics import SCORING_VERSION
 from finer_tasks.results.reading import read_run
 from finer_tasks.results.rescore import rescore
@@ -100,3 +101,28 @@ def test_the_share_whose_question_tells_the_answer_and_the_score_without(
     assert row.em < 1.0
     assert main(["results", str(folder), "--rescore"]) == 0
     assert "the question tells a label that counts as right; without these documents em 1.000" in capsys.readouterr().out
+
+
+def test_answers_without_scores_are_scored_with_the_dataset_they_were_given_to(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = rows(read_run(folder)), attribute_rows(read_run(folder))
+
+    def predicted_only(sample: dict[str, Any]) -> None:
+        for name in [name for name in sample if isinstance(sample[name], dict)]:
+            del sample[name]
+        sample["bypass"] = 1.0
+
+    for task in (NAMES, LISTS):
+        change_samples(folder, task, predicted_only)
+    with pytest.raises(ResultsError, match=r"without scores, as --predict_only leaves them.* finer results .* --rescore"):
+        read_run(folder)
+    again = rescore(read_run(folder, unscored=True))
+    assert (rows(again), attribute_rows(again)) == expected
+    assert main(["results", str(folder), "--rescore"]) == 0
+    assert "2 of" in capsys.readouterr().out
+    results = folder / "r_results.json"
+    fingerprint = again.tasks[0].identity["data_fingerprint"]
+    results.write_text(results.read_text().replace(fingerprint, "0123456789abcdef"))
+    with pytest.raises(ResultsError, match=f"fingerprint 0123456789abcdef, prepared here is {fingerprint}"):
+        read_run(folder, unscored=True)

@@ -1,0 +1,38 @@
+"""Answers without scores, as lmms-eval's --predict_only leaves them: their documents, from the prepared dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from datasets import load_from_disk
+
+from finer_tasks import hooks
+from finer_tasks.datasets.prepare import ensure_mini
+from finer_tasks.datasets.prepared import load_prepared
+from finer_tasks.errors import ResultsError
+from finer_tasks.questions import SHOWS_NO_IMAGE
+
+# The record of a document by its number, and whether its image could be read.
+Documents = Callable[[int], tuple[Mapping[str, Any], bool]]
+
+
+def documents_of(identity: Mapping[str, Any]) -> Documents:
+    """The documents of a task; raises ResultsError if the dataset prepared here is not the one of the run."""
+    dataset = str(identity["dataset"])
+    prepared = ensure_mini() if dataset == "mini" else load_prepared(dataset)
+    found = prepared.manifest.contents.get("test")
+    if found != identity["data_fingerprint"]:
+        raise ResultsError(
+            f"the answers are to {dataset} with fingerprint {identity['data_fingerprint']}, prepared here is {found}; "
+            "prepare that version to score them"
+        )
+    table = load_from_disk(str(prepared.data))["test"]
+
+    def document(number: int) -> tuple[Mapping[str, Any], bool]:
+        if not 0 <= number < len(table):
+            raise IndexError(f"there is no document {number} in {dataset}")
+        doc = table[number]
+        return doc, identity["variant"] in SHOWS_NO_IMAGE or hooks.is_readable(doc)
+
+    return document
