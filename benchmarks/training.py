@@ -33,6 +33,7 @@ from transformers import (
 from finer_tasks.models.loading import BUILT_IN
 from finer_tasks.training.mixture.build import build_mixture
 from finer_tasks.training.mixture.recipe import DatasetShare, MixtureRecipe
+from finer_tasks.training.tuning.progress import Progress
 from finer_tasks.training.tuning.recipe import Lora, TrainRecipe
 from finer_tasks.training.tuning.train import Setup, make_trainer, prepare_run
 
@@ -110,12 +111,12 @@ def recipe_of(root: Path, arguments: argparse.Namespace, name: str) -> TrainReci
 
 def ours(setup: Setup, arguments: argparse.Namespace, notes: dict[str, Any]) -> float:
     """`finer train`'s trainer."""
-    trainer, clock = make_trainer(setup), Clock()
+    trainer, clock = make_trainer(setup, Progress()), Clock()
     trainer.add_callback(clock)
     began = time.perf_counter()
     trainer.train()
     elapsed = time.perf_counter() - began
-    notes["data_wait_share"] = round(trainer.meter.waited_in_all / elapsed, 4)
+    notes["data_wait_share"] = round(trainer.progress.waited / elapsed, 4)
     if trainer.meter.peak:
         lengths = setup.lengths[: arguments.batch_size]
         flops = trainer.meter.cost.flops(int(lengths.sum()), int((lengths**2).sum()))

@@ -68,7 +68,8 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _train(arguments: argparse.Namespace) -> int:
     from finer_tasks.training.recipe import read_recipe
     from finer_tasks.training.tuning.recipe import TrainRecipe
-    from finer_tasks.training.tuning.train import dry_run, exit_code, is_main_process, train
+    from finer_tasks.training.tuning.run_folder import is_main_process
+    from finer_tasks.training.tuning.train import dry_run, exit_code, train
 
     recipe = read_recipe(TrainRecipe, arguments.recipe, arguments.overrides)
     if arguments.dry_run:

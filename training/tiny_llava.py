@@ -13,6 +13,7 @@ import argparse
 import json
 import math
 import random
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -43,8 +44,13 @@ from finer_tasks.attributes.knowledge import load_knowledge
 from finer_tasks.datasets import mini
 from finer_tasks.datasets.record import FinerRecord
 from finer_tasks.datasets.taxonomy import load_taxonomy
+from finer_tasks.errors import exit_code_of
+from finer_tasks.locking import locked
 from finer_tasks.prompts import Blanks, active_prompt_set, parent_level
+from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.recipe import STRICT
+from finer_tasks.training.tuning.output import saving
+from finer_tasks.writing import replacing
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -332,8 +338,6 @@ def train(output: Path, seed: int, vision: Schedule = VISION, joint: Schedule = 
         "vision": train_vision(model, pixels, labels, seed, vision),
         "joint": train_joint(model, processor, pixels, records, seed, joint),
     }
-    model.half().save_pretrained(output)
-    processor.save_pretrained(output)
     card: dict[str, object] = {
         "name": "finer-mini",
         "seed": seed,
@@ -348,18 +352,31 @@ def train(output: Path, seed: int, vision: Schedule = VISION, joint: Schedule = 
         "threads": torch.get_num_threads(),
         "minutes": round((time.monotonic() - started) / 60, 1),
     }
-    (output / "training.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    with saving(output), replacing(output) as fresh:
+        fresh.mkdir()
+        model.half().save_pretrained(fresh)
+        processor.save_pretrained(fresh)
+        (fresh / "training.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     return card
 
 
-def main() -> None:
+def main() -> int:
+    """Run the command; errors are printed as the `finer` command prints them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, required=True, help="folder for the model; created if absent")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the model; must not exist")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    print(json.dumps(train(arguments.output, arguments.seed), indent=2))
+    try:
+        if not 0 <= arguments.seed < 2**32:
+            raise TrainingError(f"--seed {arguments.seed}: give a number from 0 to {2**32 - 1}")
+        with locked(arguments.output):
+            if arguments.output.exists():
+                raise TrainingError(f"{arguments.output} exists; give another --output")
+            print(json.dumps(train(arguments.output, arguments.seed), indent=2))
+    except Exception as error:
+        return exit_code_of(error)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from finer_tasks.errors import OutputError
+from finer_tasks.locking import locked
 from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.recipe import read_recipe
 from finer_tasks.training.reproduce.experiment import reproduce as repeat
@@ -33,6 +35,8 @@ def test_the_fast_form_goes_through_all_stages_and_goes_on_where_it_stopped(tmp_
     cards = [json.loads((output / f"mixtures/{style}/card.json").read_text()) for style in ("finer", "direct")]
     assert {card["conversations"] for card in cards} == {48 * 4}
     assert all("Airplane" not in card["counts"]["superordinate"] for card in cards)
+    assert set(record["machine"]) == {"instructions", "threads", "GPU"}
+    assert not list(output.rglob(".*"))
     assert (output / "summary.html").stat().st_size > 20_000
     kept = {path: path.stat().st_mtime_ns for path in output.rglob("*") if path.is_file() and path.parent != output}
     (output / "evaluations/direct-0").rename(tmp_path / "gone")
@@ -44,3 +48,22 @@ def test_the_fast_form_goes_through_all_stages_and_goes_on_where_it_stopped(tmp_
     other = read_recipe(Plan, Path("reproduce-mini-fast"), ["tuning_steps=7"])
     with pytest.raises(TrainingError, match=r"holds a run with another tuning_steps \(6\)"):
         repeat(other, output)
+
+
+def test_a_folder_in_use_a_file_and_a_damaged_plan_are_refused(tmp_path: Path) -> None:
+    plan = read_recipe(Plan, Path("reproduce-mini-fast"))
+    with locked(tmp_path / "r"), pytest.raises(OutputError, match="r is being written by another process"):
+        repeat(plan, tmp_path / "r")
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(TrainingError, match="file is a file; give another --output"):
+        repeat(plan, tmp_path / "file")
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r/plan.json").write_text("[]")
+    with pytest.raises(TrainingError, match=r"plan.json is damaged"):
+        repeat(plan, tmp_path / "r")
+
+
+def test_the_tiny_model_is_written_to_a_new_folder_only(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "finer_tasks.training.tiny_llava", "--output", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, f"finer: {tmp_path} exists; give another --output\n")

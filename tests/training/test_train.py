@@ -8,19 +8,25 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from datasets import load_from_disk
 from safetensors.torch import load_file
 
+from finer_tasks.errors import NotPreparedError
 from finer_tasks.models.loading import LoadOptions, load_processor
 from finer_tasks.training.errors import MixtureError, TrainingError
 from finer_tasks.training.tuning.encoding import ConversationEncoder
+from finer_tasks.training.tuning.evaluation import spread_over
 from finer_tasks.training.tuning.lengths import GroupedOrder, measure
-from finer_tasks.training.tuning.recipe import TrainRecipe
-from finer_tasks.training.tuning.train import explained
+from finer_tasks.training.tuning.recipe import Evaluation, TrainRecipe
+from finer_tasks.training.tuning.train import explained, prepare_run
 
 SMALL = ["lora.rank=4", "max_steps=6", "global_batch_size=8", "micro_batch_size=4", "save_every=2", "log_every=1"]
 
@@ -64,15 +70,33 @@ def test_the_loss_lies_on_the_answers_and_nothing_else(mixture: Path) -> None:
     assert ends.tolist() == [3] * 4  # every answer teaches the model to stop
 
 
-def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(mixture: Path, tmp_path: Path) -> None:
-    unbroken = run(command(mixture, tmp_path / "a"))
+def record(output: Path) -> dict[str, Any]:
+    return json.loads((output / "training.json").read_text())
+
+
+def same_weights(first: Path, second: Path) -> bool:
+    one, two = weights(first), weights(second)
+    return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
+
+
+TASKS = "evaluation={tasks: [finer_mini_superordinate, finer_mini_fine], every: 2, documents: 8}"
+
+
+def test_a_killed_run_ends_as_an_unbroken_one_with_the_losses_of_all_its_steps(mixture: Path, tmp_path: Path) -> None:
+    more = ["log_every=4", "workers=1", TASKS]
+    unbroken = run(command(mixture, tmp_path / "a", *more))
     assert unbroken.returncode == 0, unbroken.stderr[-2000:]
-    kill_after(command(mixture, tmp_path / "b"), tmp_path / "b/checkpoint-2")
+    kill_after(command(mixture, tmp_path / "b", *more), tmp_path / "b/checkpoint-2")
     assert not (tmp_path / "b/training.json").exists()
-    assert run(command(mixture, tmp_path / "b")).returncode == 0
-    first, second = weights(tmp_path / "a"), weights(tmp_path / "b")
-    assert all(torch.equal(first[name], second[name]) for name in first)
-    again = run(command(mixture, tmp_path / "b"))
+    assert run(command(mixture, tmp_path / "b", *more)).returncode == 0
+    assert same_weights(tmp_path / "a", tmp_path / "b")
+    first, second = record(tmp_path / "a"), record(tmp_path / "b")
+    assert [entry["step"] for entry in first["loss"]] == [4]
+    assert sorted(first["evaluations"]) == ["2", "4", "6"]
+    for key in ("loss", "mean_loss", "evaluations", "steps"):
+        assert first[key] == second[key]
+    assert f"mean loss {first['mean_loss']:.4f}" in unbroken.stdout
+    again = run(command(mixture, tmp_path / "b", *more))
     assert again.returncode == 2
     assert "holds a finished run" in again.stderr
 
@@ -99,6 +123,15 @@ def test_the_order_depends_on_seed_and_epoch_alone_and_keeps_every_sample() -> N
     assert list(order) != first
 
 
+def test_the_longest_conversation_comes_in_the_first_batch_whatever_is_left_over() -> None:
+    for size in (7, 8, 9, 401, 403, 799, 805):  # 400 fill a stretch
+        for seed in range(30):
+            lengths = np.random.default_rng(seed).permutation(size)
+            order = list(GroupedOrder(lengths, 8, seed, True))
+            assert sorted(order) == list(range(size))
+            assert max(lengths[order[:8]]) == size - 1
+
+
 def test_a_dry_run_checks_everything_and_leaves_nothing(mixture: Path, tmp_path: Path) -> None:
     done = run(command(mixture, tmp_path / "o", "--dry-run"))
     assert done.returncode == 0, done.stderr[-2000:]
@@ -109,13 +142,12 @@ def test_a_dry_run_checks_everything_and_leaves_nothing(mixture: Path, tmp_path:
 def test_a_record_of_the_run_is_left(mixture: Path, tmp_path: Path) -> None:
     done = run(command(mixture, tmp_path / "o", "max_steps=2"))
     assert done.returncode == 0, done.stderr[-2000:]
-    record = json.loads((tmp_path / "o/training.json").read_text())
-    assert record["mixture"]["hash"] == json.loads((mixture / "card.json").read_text())["hash"]
+    assert record(tmp_path / "o")["mixture"]["hash"] == json.loads((mixture / "card.json").read_text())["hash"]
     assert json.loads((tmp_path / "o/adapter_config.json").read_text())["base_model_name_or_path"] == "finer-mini"
 
 
 def losses(output: Path) -> list[float]:
-    return [entry["loss"] for entry in json.loads((output / "training.json").read_text())["loss"]]
+    return [entry["loss"] for entry in record(output)["loss"]]
 
 
 def test_two_processes_train_as_one(mixture: Path, tmp_path: Path) -> None:
@@ -128,20 +160,35 @@ def test_two_processes_train_as_one(mixture: Path, tmp_path: Path) -> None:
     assert all(torch.allclose(one[name], two[name], atol=1e-4) for name in one)
 
 
-def test_evaluation_on_the_way_uses_spread_documents_and_changes_nothing(mixture: Path, tmp_path: Path) -> None:
-    tasks = "evaluation={tasks: [finer_mini_superordinate, finer_mini_fine], every: 2, documents: 8}"
-    assert run(command(mixture, tmp_path / "plain", "max_steps=3")).returncode == 0
-    done = run(command(mixture, tmp_path / "with", "max_steps=3", tasks))
+def test_evaluation_on_the_way_changes_nothing_in_any_bit(mixture: Path, tmp_path: Path) -> None:
+    more = ["max_steps=3", "lora.dropout=0.2", "dtype=bfloat16"]  # dropout draws from the generator that lmms-eval seeds
+    assert run(command(mixture, tmp_path / "plain", *more)).returncode == 0
+    done = run(command(mixture, tmp_path / "with", *more, TASKS))
     assert done.returncode == 0, done.stderr[-2000:]
-    record = json.loads((tmp_path / "with/training.json").read_text())
-    assert sorted(record["evaluations"]) == ["2", "3"]  # every second step, and the end
-    found = record["evaluations"]["3"]
-    assert set(found) == {f"finer_mini_{level}_{score}" for level in ("superordinate", "fine") for score in ("em", "em_strict")}
-    assert all(value * 8 == int(value * 8) for value in found.values())
-    assert f"| finer_mini_fine_em | {found['finer_mini_fine_em']:.3f} |" in (tmp_path / "with/README.md").read_text()
+    found = record(tmp_path / "with")["evaluations"]
+    assert sorted(found) == ["2", "3"]  # every second step, and the end
+    scores = {f"finer_mini_{level}_{score}" for level in ("superordinate", "fine") for score in ("em", "em_strict")}
+    assert set(found["3"]) == scores
+    assert all(value * 8 == int(value * 8) for value in found["3"].values())
+    assert f"| finer_mini_fine_em | {found['3']['finer_mini_fine_em']:.3f} |" in (tmp_path / "with/README.md").read_text()
     assert losses(tmp_path / "with") == losses(tmp_path / "plain")
-    wrong = run(command(mixture, tmp_path / "o", "evaluation={tasks: [finer_mini_fin]}"))
-    assert (wrong.returncode, "did you mean finer_mini_fine?" in wrong.stderr) == (2, True)
+    assert same_weights(tmp_path / "with", tmp_path / "plain")
+
+
+def test_evaluations_that_cannot_be_done_are_refused_before_the_model_is_loaded(mixture: Path, tmp_path: Path) -> None:
+    recipe = TrainRecipe("no-such-model", mixture, tmp_path / "o")
+    with pytest.raises(TrainingError, match=r"did you mean finer_mini_fine\?"):
+        prepare_run(replace(recipe, evaluation=Evaluation(("finer_mini_fin",))))
+    with pytest.raises(NotPreparedError, match="finer prepare cub"):
+        prepare_run(replace(recipe, evaluation=Evaluation(("finer_cub_fine",))))
+
+
+def test_documents_are_spread_over_all_and_are_as_many_as_asked_for() -> None:
+    chosen = spread_over(5794, 3000)
+    assert len(set(chosen)) == 3000
+    assert (chosen[0], chosen[-1]) == (0, 5792)
+    assert max(after - before for before, after in pairwise(chosen)) == 2
+    assert spread_over(5, 8) == [0, 1, 2, 3, 4]
 
 
 def test_sigterm_leaves_a_checkpoint_from_which_the_run_goes_on(mixture: Path, tmp_path: Path) -> None:
@@ -156,7 +203,7 @@ def test_sigterm_leaves_a_checkpoint_from_which_the_run_goes_on(mixture: Path, t
     assert "stopped at step" in output
     (saved,) = (tmp_path / "o").glob("checkpoint-*")
     assert run([*arguments[:-1], "max_steps=30"]).returncode == 0
-    assert json.loads((tmp_path / "o/training.json").read_text())["steps"] == 30 > int(saved.name.removeprefix("checkpoint-"))
+    assert record(tmp_path / "o")["steps"] == 30 > int(saved.name.removeprefix("checkpoint-"))
 
 
 def test_a_full_disk_keeps_the_last_good_checkpoint(mixture: Path, tmp_path: Path) -> None:

@@ -11,10 +11,9 @@ OUTPUT/report.json, table.md, summary.html, summary.png
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from loguru import logger
 
 from finer_tasks.analysis.evaluate import run_lmms_eval
 from finer_tasks.datasets.prepare import ensure_mini
+from finer_tasks.locking import locked
 from finer_tasks.models.loading import LoadOptions, load_model, load_processor
 from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.mixture.build import build_mixture
@@ -39,10 +39,10 @@ from finer_tasks.training.reproduce.stages import (
     train_language,
     train_projector,
 )
-from finer_tasks.training.tuning.output import versions
+from finer_tasks.training.tuning.output import saving, versions
 from finer_tasks.training.tuning.recipe import Lora, TrainRecipe
 from finer_tasks.training.tuning.train import train
-from finer_tasks.writing import write_text
+from finer_tasks.writing import replacing, write_text
 
 STYLES = ("finer", "direct")
 TUNED_TASKS = ("finer_mini", "finer_mini_fine_attrseek", "finer_mini_fine_text")
@@ -52,18 +52,19 @@ _BATCH = "64"
 
 def reproduce(plan: Plan, output: Path) -> Path:
     """Do what is not done yet of a plan; returns the HTML summary. Raises TrainingError if the folder holds another plan."""
-    _claim(plan, output)
-    ensure_mini()
-    base = make_base(plan, output)
-    evaluate(output / "evaluations/base", f"pretrained={base}", BASE_TASKS, plan)
-    for style in STYLES:
-        make_mixture(plan, style, output / "mixtures" / style)
-        for seed in plan.tuning_seeds:
-            name = f"{style}-{seed}"
-            tune(plan, seed, base, output / "mixtures" / style, output / "runs" / name)
-            adapter = f"pretrained={base},peft={output / 'runs' / name}"
-            evaluate(output / "evaluations" / name, adapter, TUNED_TASKS, plan)
-    return write_report(plan, output, versions())
+    with locked(output):
+        _claim(plan, output)
+        ensure_mini()
+        base = make_base(plan, output)
+        evaluate(output / "evaluations/base", f"pretrained={base}", BASE_TASKS, plan)
+        for style in STYLES:
+            make_mixture(plan, style, output / "mixtures" / style)
+            for seed in plan.tuning_seeds:
+                name = f"{style}-{seed}"
+                tune(plan, seed, base, output / "mixtures" / style, output / "runs" / name)
+                adapter = f"pretrained={base},peft={output / 'runs' / name}"
+                evaluate(output / "evaluations" / name, adapter, TUNED_TASKS, plan)
+        return write_report(plan, output, versions())
 
 
 def make_base(plan: Plan, output: Path) -> Path:
@@ -91,14 +92,12 @@ def make_base(plan: Plan, output: Path) -> Path:
 
 
 def _save(model: Any, processor: Any, folder: Path, split: TrainSplit | None) -> None:
-    fresh = folder.with_name(f".{folder.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    model.save_pretrained(fresh)
-    processor.save_pretrained(fresh)
-    if split is not None:
-        write_text(fresh / "probe.json", json.dumps(probe(model, split, load_split("test"))))
-    os.replace(fresh, folder)
+    with saving(folder), replacing(folder) as fresh:
+        fresh.mkdir()
+        model.save_pretrained(fresh)
+        processor.save_pretrained(fresh)
+        if split is not None:
+            write_text(fresh / "probe.json", json.dumps(probe(model, split, load_split("test"))))
 
 
 def make_mixture(plan: Plan, style: str, folder: Path) -> None:
@@ -138,20 +137,20 @@ def evaluate(folder: Path, model_args: str, tasks: tuple[str, ...], plan: Plan) 
     """The plain lmms-eval command on a model."""
     if folder.exists():
         return
-    fresh = folder.with_name(f".{folder.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
     began = time.monotonic()
     options = ["--limit", str(plan.documents)] if plan.documents else []
     options += ["--gen_kwargs", f"max_new_tokens={plan.max_new_tokens}"] if plan.max_new_tokens else []
-    run_lmms_eval(fresh, "finer_hf", model_args, tasks, _BATCH, options)
+    with replacing(folder) as fresh:
+        run_lmms_eval(fresh, "finer_hf", model_args, tasks, _BATCH, options)
     logger.info(f"{folder.name} evaluated in {time.monotonic() - began:.0f} s")
-    os.replace(fresh, folder)
 
 
 def _claim(plan: Plan, output: Path) -> None:
     now, path = json.loads(json.dumps(asdict(plan))), output / "plan.json"
+    if output.exists() and not output.is_dir():
+        raise TrainingError(f"{output} is a file; give another --output")
     if path.exists():
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = _read_plan(path)
         changed = [key for key in now if before.get(key) != now[key]]
         if changed:
             raise TrainingError(
@@ -159,5 +158,12 @@ def _claim(plan: Plan, output: Path) -> None:
             )
     elif output.exists() and any(output.iterdir()):
         raise TrainingError(f"{output} is not empty and holds no run; give another --output")
-    output.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps(now, indent=2) + "\n")
+
+
+def _read_plan(path: Path) -> dict[str, Any]:
+    with suppress(ValueError):
+        before = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(before, dict):
+            return before
+    raise TrainingError(f"{path} is damaged, so that nothing tells what the run was. Give another --output")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import torch
 
 from finer_tasks.analysis.bootstrap import Estimate
 from finer_tasks.cli_output import without_nan
@@ -27,7 +28,7 @@ from finer_tasks.training.reproduce.findings import (
     read_probes,
 )
 from finer_tasks.training.reproduce.plan import Plan
-from finer_tasks.writing import write_text
+from finer_tasks.writing import replacing, write_text
 
 _COLOURS = {"base": "#9aa5b1", "direct": "#5b8def", "finer": "#d2553b"}
 
@@ -43,11 +44,18 @@ def write_report(plan: Plan, output: Path, versions: Mapping[str, str]) -> Path:
         "claims": [asdict(claim) | {"verdict": claim.verdict} for claim in checked],
         "linear_probe": accuracy,
         "versions": dict(versions),
+        "machine": machine(),
     }
     write_text(output / "report.json", json.dumps(without_nan(json.loads(json.dumps(record))), indent=2) + "\n")
     write_text(output / "table.md", table(found, checked, accuracy))
     _plot(found, output / "summary.png")
-    return _page(plan, found, checked, accuracy, versions, output)
+    return _page(plan, found, checked, accuracy, {**versions, **machine()}, output)
+
+
+def machine() -> dict[str, str]:
+    """What sums in floating point depend on beside the versions: the processor's instructions, and how many share the work."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    return {"instructions": torch.backends.cpu.get_cpu_capability(), "threads": str(torch.get_num_threads()), "GPU": gpu}
 
 
 def table(found: Sequence[Figure], checked: Sequence[Claim], accuracy: Mapping[str, float]) -> str:
@@ -92,10 +100,9 @@ def _plot(found: Sequence[Figure], path: Path) -> None:
         axis.set_ylim(0, 1.08)
     axes[0].set_ylabel("exact match, 95 % interval over concepts")
     panes.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-    fresh = path.with_name(f".{path.name}")
-    panes.savefig(fresh, dpi=140, format="png")
+    with replacing(path) as fresh:
+        panes.savefig(fresh, dpi=140, format="png")
     plt.close(panes)
-    fresh.replace(path)
 
 
 def _page(

@@ -3,30 +3,55 @@
 from __future__ import annotations
 
 import difflib
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 
+from finer_tasks.datasets.prepare import ensure_mini
+from finer_tasks.datasets.prepared import load_prepared
 from finer_tasks.models.finer_hf import FinerHF
 from finer_tasks.models.loading import LoadOptions, load_processor
 from finer_tasks.tasks import list_tasks
 from finer_tasks.training.errors import TrainingError
+from finer_tasks.training.tuning.precision import Precision, autocast
 from finer_tasks.training.tuning.recipe import Evaluation
 
 SCORES = ("em", "em_strict")
 
 
+def require_tasks(evaluation: Evaluation) -> None:
+    """Raise TrainingError for an unknown task and NotPreparedError where the data are absent; loads no model."""
+    known = {task.name: task for task in list_tasks()}
+    for name in evaluation.tasks:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "`finer tasks` lists them"
+            raise TrainingError(f"evaluation.tasks: {name!r} is no single task; {hint}")
+        (ensure_mini() if known[name].dataset == "mini" else load_prepared(known[name].dataset)).check("test")
+
+
+@contextmanager
+def generators_kept() -> Iterator[None]:
+    """Give every random generator back as it was: lmms-eval seeds them all."""
+    python, arrays = random.getstate(), np.random.get_state()
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    try:
+        with torch.random.fork_rng(devices):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(arrays)
+
+
 class TaskEvaluation:
     """Callable on a step; returns em and em_strict by task."""
 
-    def __init__(self, evaluation: Evaluation, pretrained: str, model: Any) -> None:
-        known = {task.name for task in list_tasks()}
-        for name in evaluation.tasks:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f"did you mean {near[0]}?" if near else "`finer tasks` lists them"
-                raise TrainingError(f"evaluation.tasks: {name!r} is no single task; {hint}")
-        self.evaluation = evaluation
+    def __init__(self, evaluation: Evaluation, pretrained: str, model: Any, precision: Precision) -> None:
+        self.evaluation, self.precision = evaluation, precision
         # A processor of its own: generation pads on the left, training on the right.
         self.processor = load_processor(LoadOptions(pretrained))
         self.pretrained, self.model = pretrained, model
@@ -36,21 +61,15 @@ class TaskEvaluation:
         from lmms_eval.evaluator import simple_evaluate
 
         was_training, cached = self.model.training, self.model.config.use_cache
-        state = torch.get_rng_state()
         self.model.eval()
         self.model.config.use_cache = True
         try:
             answerer = FinerHF.of(self.model, self.processor, self.evaluation.batch_size, self.pretrained)
-            found = simple_evaluate(
-                model=answerer,
-                tasks=self._tasks(),
-                log_samples=False,
-                bootstrap_iters=0,
-            )
+            with generators_kept(), autocast(self.precision, answerer.device):
+                found = simple_evaluate(model=answerer, tasks=self._tasks(), log_samples=False, bootstrap_iters=0)
         finally:
             self.model.train(was_training)
             self.model.config.use_cache = cached
-            torch.set_rng_state(state)
         results = (found or {}).get("results", {})  # None on all processes but the first
         return {
             f"{task}_{score}": float(results[task][f"{score},none"])
@@ -67,8 +86,13 @@ class TaskEvaluation:
         for task in tasks.values():
             split = task.config.test_split
             whole = task.dataset[split]
-            step = max(1, len(whole) // self.evaluation.documents)
-            chosen = range(0, len(whole), step)[: self.evaluation.documents]
+            chosen = spread_over(len(whole), self.evaluation.documents)
             for dataset in (task.dataset, task.dataset_no_image):
                 dataset[split] = dataset[split].select(chosen) if len(dataset[split]) == len(whole) else dataset[split]
         return list(tasks.values())
+
+
+def spread_over(size: int, wanted: int) -> list[int]:
+    """As many of the first `size` numbers as wanted, all of them if that is more, evenly spread from 0."""
+    wanted = min(wanted, size)
+    return [index * size // wanted for index in range(wanted)]

@@ -91,7 +91,7 @@ class GroupedOrder(Sampler[int]):
 
     With `grouped`, every stretch of 50 batches is sorted by length, longest first, and cut into
     batches that are put in random order again; the longest conversation of all comes first, so
-    that a run which does not fit in memory ends at its start.
+    that a run which does not fit in memory ends at its start. What does not fill a batch comes last.
     """
 
     def __init__(self, lengths: Sequence[int] | np.ndarray, batch_size: int, seed: int, grouped: bool) -> None:
@@ -114,11 +114,10 @@ class GroupedOrder(Sampler[int]):
 
     def _group(self, order: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         size = self.batch_size
-        stretch = size * _MEGABATCH
-        ordered = [
-            part[np.argsort(-self.lengths[part], kind="stable")]
-            for part in (order[start : start + stretch] for start in range(0, len(order), stretch))
-        ]
+        starts = np.arange(0, len(order), size * _MEGABATCH)
+        # A last stretch that fills no batch joins the one before, or its longest could come last of all.
+        cuts = starts[1:][len(order) - starts[1:] >= size]
+        ordered = [part[np.argsort(-self.lengths[part], kind="stable")] for part in np.split(order, cuts)]
         merged = np.concatenate(ordered)
         whole = len(merged) // size * size
         batches, rest = merged[:whole].reshape(-1, size), merged[whole:]

@@ -50,12 +50,10 @@ class Meter:
 
     def __init__(self, cost: Cost, processes: int = 1) -> None:
         self.cost, self.processes, self.peak = cost, processes, peak_flops()
-        self.waited_in_all = self.began = 0.0
         self.reset()
 
     def reset(self) -> None:
         self.started = time.perf_counter()
-        self.began = self.began or self.started
         self.samples = self.tokens = self.squared = 0
         self.waited = 0.0
 
@@ -69,7 +67,6 @@ class Meter:
     def wait(self, seconds: float) -> None:
         """Add time in which the step waited for its data."""
         self.waited += seconds
-        self.waited_in_all += seconds
 
     def report(self) -> dict[str, float]:
         """Figures since the last report, which they end; samples and tokens over all processes, taken as equally fast."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-import tempfile
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
@@ -19,7 +21,8 @@ from finer_tasks.models.adapters import attach, read_adapter, refuse_not_finite
 from finer_tasks.models.loading import LoadOptions, load_model, load_processor
 from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.tuning.modules import count_parameters
-from finer_tasks.writing import replacing, write_text
+from finer_tasks.training.tuning.run_folder import FINISHED
+from finer_tasks.writing import replacing, write_text, writing
 
 PACKAGES = ("finer-tasks", "lmms_eval", "torch", "transformers", "peft", "accelerate")
 
@@ -29,35 +32,57 @@ def versions() -> dict[str, str]:
     return {name: metadata.version(name) for name in PACKAGES}
 
 
-def write_output(
-    setup: Any, trainer: Any, losses: list[dict[str, float]], figures: dict[str, float], metrics: dict[str, float]
-) -> None:
-    """Write everything to the run's folder; training.json, last, marks the run as finished."""
+def write_output(setup: Any, trainer: Any, figures: dict[str, float]) -> None:
+    """Write everything to the run's folder; training.json, last, marks the run as finished. Raises OutputError."""
     output: Path = setup.recipe.output
-    model = trainer.accelerator.unwrap_model(trainer.model)
-    with tempfile.TemporaryDirectory(dir=output, prefix=".adapter-") as folder:
+    with saving(output):
+        _write_adapter(setup, trainer.accelerator.unwrap_model(trainer.model), output)
+    record = _record(setup, trainer)
+    write_text(output / "recipe.yaml", yaml.safe_dump(record["recipe"], sort_keys=False))
+    write_text(output / "README.md", model_card(record, figures))
+    write_text(output / FINISHED, json.dumps(record, indent=2) + "\n")
+
+
+@contextmanager
+def saving(path: Path) -> Iterator[None]:
+    """Turn what the disk refuses while weights are written into an OutputError."""
+    try:
+        with writing(path):
+            yield
+    except SafetensorError as error:  # which hides the system's error
+        raise OutputError(f"{path} cannot be written: {in_one_line(error)}") from error
+
+
+def _write_adapter(setup: Any, model: Any, output: Path) -> None:
+    fresh = output / ".adapter"
+    shutil.rmtree(fresh, ignore_errors=True)  # of a process that was killed; no other is here now
+    try:
         model.peft_config["default"].base_model_name_or_path = setup.recipe.model  # as named, no path of this machine
-        model.save_pretrained(folder, save_embedding_layers=False)
-        setup.processor.save_pretrained(folder)
-        for path in Path(folder).iterdir():
+        model.save_pretrained(fresh, save_embedding_layers=False)
+        setup.processor.save_pretrained(fresh)
+        for path in fresh.iterdir():
             path.replace(output / path.name)
-    recipe = json.loads(json.dumps(asdict(setup.recipe), default=str))
-    write_text(output / "recipe.yaml", yaml.safe_dump(recipe, sort_keys=False))
-    record = {
-        "recipe": recipe,
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _record(setup: Any, trainer: Any) -> dict[str, Any]:
+    progress = trainer.progress
+    progress.tick()
+    return {
+        "recipe": json.loads(json.dumps(asdict(setup.recipe), default=str)),
         "mixture": {key: setup.card[key] for key in ("name", "hash", "conversations", "data")},
         "conversations": len(setup.dataset),
         "left_out_as_too_long": setup.left_out,
         "steps": trainer.state.global_step,
-        "parameters": count_parameters(model, setup.parts),
-        "loss": [{"step": entry["step"], "loss": entry["loss"]} for entry in losses],
-        "evaluations": {str(step): values for step, values in trainer.evaluated.items()},
-        "seconds": metrics.get("train_runtime"),
-        "data_wait_share": round(trainer.meter.waited_in_all / max(1e-9, metrics.get("train_runtime", 0.0)), 4),
+        "parameters": count_parameters(trainer.accelerator.unwrap_model(trainer.model), setup.parts),
+        "mean_loss": progress.mean(),
+        "loss": [{"step": entry["step"], "loss": entry["loss"]} for entry in trainer.state.log_history if "loss" in entry],
+        "evaluations": {str(step): values for step, values in progress.evaluations.items()},
+        "seconds": round(progress.seconds, 1),
+        "data_wait_share": round(progress.waited / max(1e-9, progress.seconds), 4),
         "versions": versions(),
     }
-    write_text(output / "README.md", model_card(record, figures))
-    write_text(output / "training.json", json.dumps(record, indent=2) + "\n")
 
 
 def model_card(record: dict[str, Any], figures: dict[str, float]) -> str:
@@ -76,8 +101,8 @@ def model_card(record: dict[str, Any], figures: dict[str, float]) -> str:
 
 Base model `{recipe["model"]}`; rank {recipe["lora"]["rank"]}, alpha {recipe["lora"]["alpha"]}, projector {recipe["projector"]}.
 {record["conversations"]} conversations of the mixture `{mixture["name"]}` (SHA-256 `{mixture["hash"]}`),
-{record["steps"]} steps of {recipe["global_batch_size"]}, final loss {final}. The whole recipe is in `recipe.yaml`,
-versions and figures in `training.json`.
+{record["steps"]} steps of {recipe["global_batch_size"]}, mean loss {record["mean_loss"]:.4f}, at the end {final}.
+The whole recipe is in `recipe.yaml`, versions and figures in `training.json`.
 
     lmms-eval --model finer_hf --model_args pretrained={recipe["model"]},peft=FOLDER --tasks finer_cub --batch_size 8
 
@@ -110,9 +135,6 @@ def merge_adapter(adapter: Path, output: Path, base: str | None = None, dtype: s
         parameter.data = parameter.data.to(dtypes[name])  # what was trained in full may be in float32
     refuse_not_finite(f"{adapter} merged into {base} in {model.dtype}", model.named_parameters())
     processor = load_processor(replace(options, peft=str(adapter)))
-    try:
-        with replacing(output) as fresh:
-            model.save_pretrained(fresh)
-            processor.save_pretrained(fresh)
-    except SafetensorError as error:
-        raise OutputError(f"{output} cannot be written: {in_one_line(error)}") from error
+    with saving(output), replacing(output) as fresh:
+        model.save_pretrained(fresh)
+        processor.save_pretrained(fresh)

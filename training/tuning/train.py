@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from datasets import Dataset, load_from_disk
-from loguru import logger
+from datasets import Dataset
 from transformers import TrainingArguments
 from transformers.utils import is_flash_attn_2_available
 
 from finer_tasks.errors import ModelError
+from finer_tasks.locking import locked
 from finer_tasks.models.loading import LoadOptions, load_model, load_processor
-from finer_tasks.training.errors import MixtureError, TrainingError
-from finer_tasks.training.recipe import recipe_hash
+from finer_tasks.training.errors import TrainingError
+from finer_tasks.training.mixture.reading import read_mixture
 from finer_tasks.training.tuning.encoding import ConversationEncoder
 from finer_tasks.training.tuning.lengths import GroupedOrder, measure, within
 from finer_tasks.training.tuning.meter import Cost, Meter
 from finer_tasks.training.tuning.modules import Parts, attach_adapter, count_parameters, parts_of
 from finer_tasks.training.tuning.output import write_output
+from finer_tasks.training.tuning.precision import keep_in_float32, mixed_precision
+from finer_tasks.training.tuning.progress import Progress
 from finer_tasks.training.tuning.recipe import TrainRecipe
-from finer_tasks.training.tuning.trainer import FinerTrainer, StopOnSignal, last_checkpoint
-from finer_tasks.writing import write_text
-
-STARTED, FINISHED = "run.json", "training.json"
-# Where a run lies and how often it reports are no part of what it computes.
-_FREE_TO_CHANGE = {"output", "workers", "save_every", "keep", "log_every", "report_to", "evaluation"}
+from finer_tasks.training.tuning.run_folder import checkpoint_to_resume, is_main_process, mark_started
+from finer_tasks.training.tuning.trainer import FinerTrainer, StopOnSignal
 
 
 @dataclass(frozen=True)
@@ -65,34 +63,40 @@ class Setup:
 
 def train(recipe: TrainRecipe) -> Outcome:
     """Run or resume; the adapter, processor, recipe and card are in recipe.output when it is finished."""
-    resume = _checkpoint_to_resume(recipe)
+    with locked(recipe.output) if is_main_process() else nullcontext():  # the first process writes for all
+        return _train(recipe)
+
+
+def _train(recipe: TrainRecipe) -> Outcome:
+    resume = checkpoint_to_resume(recipe, read_mixture(recipe.mixture)[0]["hash"])
     setup = prepare_run(recipe)
-    trainer = make_trainer(setup)
-    _mark_started(setup)
+    trainer = make_trainer(setup, Progress.load(resume) if resume else Progress())
+    mark_started(recipe, setup.card["hash"])
     stop = StopOnSignal(trainer)
     trainer.add_callback(stop)
     with explained(recipe):
-        result = trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+        trainer.train(resume_from_checkpoint=str(resume) if resume else None)
         if stop.caught is not None:
             return Outcome(recipe.output, trainer.state.global_step, None, stop.caught)
         figures = trainer.run_tasks()
+    trainer.settle()
     if trainer.accelerator.is_main_process:
-        losses = [entry for entry in trainer.state.log_history if "loss" in entry]
-        write_output(setup, trainer, losses, figures, result.metrics)
+        write_output(setup, trainer, figures)
     trainer.accelerator.wait_for_everyone()
-    return Outcome(recipe.output, trainer.state.global_step, result.training_loss, None)
+    return Outcome(recipe.output, trainer.state.global_step, trainer.progress.mean(), None)
 
 
 def dry_run(recipe: TrainRecipe) -> dict[str, Any]:
-    """Load everything, check the labels of a few conversations, and take one step on the longest batch."""
-    _checkpoint_to_resume(recipe)
+    """Load everything, check the labels of a few conversations, and take one step on the longest conversations."""
+    checkpoint_to_resume(recipe, read_mixture(recipe.mixture)[0]["hash"])
     with tempfile.TemporaryDirectory() as folder:  # Trainer makes its output folder
         return _one_step(prepare_run(replace(recipe, output=Path(folder))))
 
 
 def _one_step(setup: Setup) -> dict[str, Any]:
     recipe = setup.recipe
-    trainer = make_trainer(setup)
+    trainer = make_trainer(setup, Progress())
+    # No batch of the run holds more tokens than this one: its conversations are the longest of all.
     longest = np.argsort(-setup.lengths)[: recipe.micro_batch_size]
     batch = setup.encoder.check([setup.dataset[int(index)] for index in longest])
     with explained(recipe):
@@ -116,6 +120,10 @@ def _one_step(setup: Setup) -> dict[str, Any]:
 def prepare_run(recipe: TrainRecipe) -> Setup:
     """Read the mixture, load model and processor, attach the adapter, measure lengths, check the labels."""
     card, dataset = read_mixture(recipe.mixture)
+    if recipe.evaluation:
+        from finer_tasks.training.tuning.evaluation import require_tasks
+
+        require_tasks(recipe.evaluation)
     arguments = training_arguments(recipe)
     options = LoadOptions(
         recipe.model,
@@ -137,6 +145,7 @@ def prepare_run(recipe: TrainRecipe) -> Setup:
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
     torch.manual_seed(recipe.seed)  # the adapter starts from the seed, whatever loading drew
     model = attach_adapter(model, parts, recipe.lora, recipe.projector)
+    keep_in_float32(model)
     model.config.use_cache = False
     lengths = measure(dataset, encoder)
     dataset, lengths, left_out = within(dataset, lengths, recipe.max_length, recipe.overlong)
@@ -145,8 +154,8 @@ def prepare_run(recipe: TrainRecipe) -> Setup:
     return Setup(recipe, card, arguments, processor, model, parts, encoder, dataset, lengths, left_out)
 
 
-def make_trainer(setup: Setup) -> FinerTrainer:
-    """The Trainer of a run."""
+def make_trainer(setup: Setup, progress: Progress) -> FinerTrainer:
+    """The Trainer of a run, which goes on from what `progress` says was done."""
     recipe = setup.recipe
     counted = count_parameters(setup.model, setup.parts)
     text = setup.model.config.get_text_config()
@@ -154,7 +163,7 @@ def make_trainer(setup: Setup) -> FinerTrainer:
     if recipe.evaluation:
         from finer_tasks.training.tuning.evaluation import TaskEvaluation
 
-        evaluate = TaskEvaluation(recipe.evaluation, recipe.model, setup.model)
+        evaluate = TaskEvaluation(recipe.evaluation, recipe.model, setup.model, mixed_precision(recipe))
     return FinerTrainer(
         recipe,
         setup.parts,
@@ -162,6 +171,7 @@ def make_trainer(setup: Setup) -> FinerTrainer:
         Meter(
             Cost(counted["language"], counted["trained"], text.num_hidden_layers, text.hidden_size), setup.arguments.world_size
         ),
+        progress,
         evaluate,
         model=setup.model,
         args=setup.arguments,
@@ -193,7 +203,8 @@ def training_arguments(recipe: TrainRecipe) -> TrainingArguments:
             warmup_steps=recipe.warmup_ratio,  # below 1: a share of all steps
             weight_decay=recipe.weight_decay,
             max_grad_norm=recipe.max_grad_norm,
-            bf16=_is_bfloat16(recipe),
+            bf16=mixed_precision(recipe) == "bf16",
+            fp16=mixed_precision(recipe) == "fp16",
             use_cpu=not torch.accelerator.is_available(),  # said, or several processes on a CPU would each train alone
             activation_checkpointing=recipe.gradient_checkpointing,
             activation_checkpointing_kwargs={"use_reentrant": False} if recipe.gradient_checkpointing else None,
@@ -220,73 +231,12 @@ def training_arguments(recipe: TrainRecipe) -> TrainingArguments:
         raise TrainingError(f"the recipe does not fit transformers' Trainer: {error}") from error
 
 
-def read_mixture(folder: Path) -> tuple[dict[str, Any], Dataset]:
-    """Card and conversations of a mixture; raises MixtureError if it is none."""
-    try:
-        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-        dataset = load_from_disk(str(folder / "arrow"))
-    except (OSError, ValueError) as error:
-        raise MixtureError(f"{folder} is no mixture ({error}). Build one with `finer mixture build`") from error
-    return card, dataset
-
-
 def trainer_steps(setup: Setup) -> int:
     """Steps of the whole run."""
     if setup.recipe.max_steps:
         return setup.recipe.max_steps
     per_epoch = -(-len(setup.dataset) // setup.recipe.global_batch_size)
     return int(-(-per_epoch * setup.recipe.epochs // 1))
-
-
-def identity(recipe: TrainRecipe, mixture_hash: str) -> dict[str, Any]:
-    """What must agree for a run to be resumed."""
-    values = {key: value for key, value in asdict(recipe).items() if key not in _FREE_TO_CHANGE}
-    return json.loads(json.dumps(values | {"mixture_hash": mixture_hash}, default=str))  # type: ignore[no-any-return]
-
-
-def is_main_process() -> bool:
-    """Whether this is the only process or the first of several, as torchrun numbers them; known before Trainer is built."""
-    return int(os.environ.get("RANK", "0")) == 0
-
-
-def _checkpoint_to_resume(recipe: TrainRecipe) -> Path | None:
-    """The checkpoint to go on from; raises TrainingError if the folder holds a finished run or checkpoints of another one."""
-    card, _ = read_mixture(recipe.mixture)
-    found, started = last_checkpoint(recipe.output), recipe.output / STARTED
-    if not is_main_process():  # the first process looks and writes for all
-        return found
-    if (recipe.output / FINISHED).exists():
-        raise TrainingError(f"{recipe.output} holds a finished run; give another output")
-    if not started.exists():
-        if recipe.output.exists() and any(recipe.output.iterdir()):
-            raise TrainingError(f"{recipe.output} is not empty and holds no run; give another output")
-        return None
-    if found is None:
-        return None  # stopped before its first checkpoint: nothing is lost by another recipe
-    now, before = identity(recipe, card["hash"]), json.loads(started.read_text(encoding="utf-8"))
-    changed = sorted(key for key in {*now, *before} if now.get(key) != before.get(key))
-    if changed:
-        key = changed[0]
-        raise TrainingError(
-            f"{recipe.output} holds another run: {key} is {before.get(key)!r} there and {now.get(key)!r} now. "
-            "Give another output, or the recipe the run was started with"
-        )
-    logger.info(f"Resuming from {found} (recipe {recipe_hash(now)})")
-    return found
-
-
-def _mark_started(setup: Setup) -> None:
-    """Note in the run's folder what it computes, once everything is loaded and checked."""
-    if is_main_process():
-        recipe = setup.recipe
-        recipe.output.mkdir(parents=True, exist_ok=True)
-        write_text(recipe.output / STARTED, json.dumps(identity(recipe, setup.card["hash"]), indent=2) + "\n")
-
-
-def _is_bfloat16(recipe: TrainRecipe) -> bool:
-    return recipe.dtype == "bfloat16" or (
-        recipe.dtype == "auto" and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    )
 
 
 def _require_libraries(recipe: TrainRecipe) -> None:

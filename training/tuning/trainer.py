@@ -8,6 +8,7 @@ it does not know, LLaVA-1.5's form among them; benchmarks/training.py has its sp
 from __future__ import annotations
 
 import inspect
+import math
 import os
 import shutil
 import signal
@@ -22,12 +23,15 @@ from torch.nn import functional
 from transformers import Trainer, TrainerCallback
 from transformers.trainer_utils import rotate_checkpoints
 
+from finer_tasks.errors import OutputError
 from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.tuning.encoding import IGNORED
 from finer_tasks.training.tuning.lengths import GroupedOrder
 from finer_tasks.training.tuning.meter import Meter
 from finer_tasks.training.tuning.modules import Parts
+from finer_tasks.training.tuning.progress import Progress
 from finer_tasks.training.tuning.recipe import TrainRecipe
+from finer_tasks.training.tuning.run_folder import last_checkpoint
 
 PARTIAL = ".partial"
 
@@ -44,18 +48,19 @@ class FinerTrainer(Trainer):
         parts: Parts,
         order: GroupedOrder,
         meter: Meter,
+        progress: Progress,
         evaluate_tasks: Callable[[int], dict[str, float]] | None = None,
         **arguments: Any,
     ) -> None:
         super().__init__(**arguments)
         self.recipe, self.parts, self.order, self.meter = recipe, parts, order, meter
-        self.evaluate_tasks = evaluate_tasks
+        self.progress, self.evaluate_tasks = progress, evaluate_tasks
         # The loss below is a mean over all answer tokens of a step, over its passes and processes.
         self.model_accepts_loss_kwargs = self.loss_is_scaled_for_ga = True
         self._keeps = recipe.loss_on == "answers" and _takes_logits_to_keep(self.model)
-        self._finite = torch.ones((), dtype=torch.bool)
+        self._step_loss: Any = 0.0
         self._saving = False
-        self.evaluated: dict[int, dict[str, float]] = {}
+        self.add_callback(_Begin(self))
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -76,16 +81,25 @@ class FinerTrainer(Trainer):
         return (loss, logits) if return_outputs else loss
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
-        """As Trainer's, and remembers whether every loss was a number."""
+        """As Trainer's, and adds up the loss of the step."""
         loss = super().training_step(model, inputs, num_items_in_batch)
-        self._finite = self._finite.to(loss.device) & torch.isfinite(loss).all()
+        self._step_loss = self._step_loss + loss.detach()
         return loss
+
+    def _run_epoch(self, *arguments: Any, **named: Any) -> None:
+        """As Trainer's, but it does not take another step where the checkpoint was the last one."""
+        if self.state.global_step >= self.state.max_steps:
+            self.control.should_training_stop = True
+            return
+        super()._run_epoch(*arguments, **named)
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> Any:
         """As Trainer's, timed; a conversation that could not be encoded ends the run with its message."""
         started = time.perf_counter()
         samples, count = super().get_batch_samples(epoch_iterator, num_batches, device)
-        self.meter.wait(time.perf_counter() - started)
+        waited = time.perf_counter() - started
+        self.meter.wait(waited)
+        self.progress.waited += waited
         broken = next((batch["error"] for batch in samples if "error" in batch), None)
         if broken:
             raise TrainingError(f"{broken}. {self._last_good()}")
@@ -107,32 +121,68 @@ class FinerTrainer(Trainer):
         return optimizer
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Add the speed since the last report to what Trainer logs while it trains."""
-        super().log({**logs, **self.meter.report()} if "loss" in logs else logs, start_time)
+        """Log the loss over all steps since the last report, also those before a resume, and the speed."""
+        if "loss" in logs:
+            before = [entry["step"] for entry in self.state.log_history if "loss" in entry]
+            logs = {**logs, "loss": self.progress.mean(since=before[-1] if before else 0), **self.meter.report()}
+        elif "train_loss" in logs:
+            logs = {**logs, "train_loss": self.progress.mean()}
+        super().log(logs, start_time)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> GroupedOrder:
         return self.order
 
     def _maybe_log_save_evaluate(self, tr_loss: torch.Tensor, grad_norm: Any, *rest: Any, **named: Any) -> None:
+        if self.progress.steps < self.state.global_step:  # an epoch ends with a second call after its last step
+            self.progress.add(self._step_loss)
+            self._step_loss = 0.0
         if self.control.should_log or self.control.should_save:
-            norm = torch.as_tensor(0.0 if grad_norm is None else grad_norm)
-            if not bool(self._finite) or not bool(torch.isfinite(norm)):
-                raise TrainingError(
-                    f"the loss or its gradient is not a number at step {self.state.global_step} or shortly before. "
-                    f"Lower learning_rate, or check the mixture. {self._last_good()}"
-                )
+            self.settle()
+            self._require_gradient(grad_norm)
         super()._maybe_log_save_evaluate(tr_loss, grad_norm, *rest, **named)
-        evaluation = self.recipe.evaluation
-        if self.evaluate_tasks and evaluation and self.state.global_step % evaluation.every == 0:
+        self.run_due_tasks()
+
+    def settle(self) -> None:
+        """Bring the losses of all steps up to now from the device; raises TrainingError if one is not a number."""
+        known = len(self.progress.losses)
+        self.progress.settle(lambda losses: self.accelerator.reduce(losses, reduction="mean"))
+        broken = next((step for step, loss in enumerate(self.progress.losses[known:], known + 1) if not math.isfinite(loss)), 0)
+        if broken == 1:
+            raise TrainingError(
+                "the loss is not a number at step 1, before anything was learned: the weights of the model or its dtype are "
+                f"at fault, not the learning rate. {self._advice('Check the model with dtype=float32')}"
+            )
+        if broken:
+            advice = self._advice("Lower learning_rate, or check the mixture")
+            raise TrainingError(f"the loss is not a number at step {broken}. {advice}. {self._last_good()}")
+
+    def _require_gradient(self, grad_norm: Any) -> None:
+        """Raise TrainingError for a gradient that is not a number, unless loss scaling left the step out to lower the scale."""
+        if grad_norm is None or math.isfinite(float(grad_norm)):
+            return
+        scaler = self.accelerator.scaler
+        if scaler is None or scaler.get_scale() < 1:
+            advice = self._advice("Lower learning_rate, or check the mixture")
+            raise TrainingError(f"the gradient is not a number at step {self.state.global_step}. {advice}. {self._last_good()}")
+
+    def _advice(self, otherwise: str) -> str:
+        if self.args.mixed_precision == "fp16":
+            return "float16 holds no number above 65504: give dtype=bfloat16, or float32"
+        return otherwise
+
+    def run_due_tasks(self) -> None:
+        """Evaluate the recipe's tasks if this is a step for it, also where a run stopped before it did."""
+        evaluation, step = self.recipe.evaluation, self.state.global_step
+        if evaluation and step and step % evaluation.every == 0:
             self.run_tasks()
 
     def run_tasks(self) -> dict[str, float]:
         """Evaluate the recipe's tasks now, once a step, and log the figures."""
-        step = self.state.global_step
-        if self.evaluate_tasks and step not in self.evaluated:
-            self.evaluated[step] = self.evaluate_tasks(step)
-            self.log({f"eval_{name}": value for name, value in self.evaluated[step].items()})
-        return self.evaluated.get(step, {})
+        step, found = self.state.global_step, self.progress.evaluations
+        if self.evaluate_tasks and step not in found:
+            found[step] = self.evaluate_tasks(step)
+            self.log({f"eval_{name}": value for name, value in found[step].items()})
+        return found.get(step, {})
 
     def _get_output_dir(self, trial: Any) -> str:
         folder = str(super()._get_output_dir(trial))
@@ -147,7 +197,9 @@ class FinerTrainer(Trainer):
         self._saving = True
         try:
             super()._save_checkpoint(model, trial)
-        except (OSError, RuntimeError, SafetensorError) as error:
+            if self.args.should_save:
+                self.progress.save(output / PARTIAL / f"checkpoint-{self.state.global_step}")
+        except (OSError, RuntimeError, SafetensorError, OutputError) as error:
             free = shutil.disk_usage(output).free / 2**30
             raise TrainingError(
                 f"the checkpoint of step {self.state.global_step} could not be written to {output}: {error} "
@@ -166,6 +218,17 @@ class FinerTrainer(Trainer):
     def _last_good(self) -> str:
         found = last_checkpoint(Path(str(self.args.output_dir)))
         return f"The last good checkpoint is {found}; the same command resumes from it" if found else "No checkpoint yet"
+
+
+class _Begin(TrainerCallback):
+    """What comes before the first step, or before the first one after a resume."""
+
+    def __init__(self, trainer: FinerTrainer) -> None:
+        self.trainer = trainer
+
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        self.trainer.progress.start()
+        self.trainer.run_due_tasks()
 
 
 class StopOnSignal(TrainerCallback):
@@ -203,12 +266,6 @@ class StopOnSignal(TrainerCallback):
 def predicting_positions(labels: torch.Tensor) -> torch.Tensor:
     """Positions whose next token bears the loss in any row of labels of shape (batch, length)."""
     return labels[:, 1:].ne(IGNORED).any(0).nonzero().flatten()
-
-
-def last_checkpoint(output: Path) -> Path | None:
-    """The newest complete checkpoint of a run."""
-    found = [path for path in output.glob("checkpoint-*") if (path / "trainer_state.json").exists()]
-    return max(found, key=lambda path: int(path.name.rsplit("-", 1)[1]), default=None)
 
 
 def _takes_logits_to_keep(model: Any) -> bool:
