@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from finer_tasks.errors import OutputError
 from finer_tasks.locking import locked
 from finer_tasks.training.errors import MixtureError, TrainingError
 from finer_tasks.training.mixture.reading import read_mixture
-from finer_tasks.training.tuning.recipe import Lora, TrainRecipe
+from finer_tasks.training.tuning.recipe import Evaluation, Lora, TrainRecipe
 from finer_tasks.training.tuning.train import train
 
 
@@ -23,12 +24,14 @@ def recipe_for(mixture: Path, output: Path) -> TrainRecipe:
     return TrainRecipe(
         "finer-mini", mixture, output, lora=Lora(4, 8, 0.0), max_steps=4, save_every=2, log_every=3,
         global_batch_size=4, micro_batch_size=4, max_length=512, workers=0,
+        evaluation=Evaluation(("finer_mini_fine",), every=2, documents=4),
     )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def finished(mixture: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(mixture: Path, shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished") / "run"
+    os.environ["FINER_DATA_DIR"] = str(shared_data)
     train(recipe_for(mixture, folder))
     return folder
 
@@ -42,12 +45,15 @@ def stopped(finished: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_run_killed_after_its_last_checkpoint_takes_no_further_step(mixture: Path, stopped: Path, finished: Path) -> None:
+def test_a_run_killed_after_its_last_checkpoint_takes_no_further_step(
+    mixture: Path, stopped: Path, finished: Path, mini_data: Path
+) -> None:
     (stopped / ".adapter").unlink()
     (stopped / ".adapter").mkdir()
     assert train(recipe_for(mixture, stopped)).steps == 4
     first, second = (json.loads((folder / "training.json").read_text()) for folder in (finished, stopped))
-    for key in ("steps", "mean_loss", "loss"):
+    assert sorted(first["evaluations"]) == ["2", "4"]
+    for key in ("steps", "mean_loss", "loss", "evaluations"):
         assert first[key] == second[key]
     one, two = (load_file(folder / "adapter_model.safetensors") for folder in (finished, stopped))
     assert all(torch.equal(one[name], two[name]) for name in one)

@@ -79,11 +79,8 @@ def same_weights(first: Path, second: Path) -> bool:
     return one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
 
 
-TASKS = "evaluation={tasks: [finer_mini_superordinate, finer_mini_fine], every: 2, documents: 8}"
-
-
 def test_a_killed_run_ends_as_an_unbroken_one_with_the_losses_of_all_its_steps(mixture: Path, tmp_path: Path) -> None:
-    more = ["log_every=4", "workers=1", TASKS]
+    more = ["log_every=4", "workers=1"]
     unbroken = run(command(mixture, tmp_path / "a", *more))
     assert unbroken.returncode == 0, unbroken.stderr[-2000:]
     kill_after(command(mixture, tmp_path / "b", *more), tmp_path / "b/checkpoint-2")
@@ -92,8 +89,7 @@ def test_a_killed_run_ends_as_an_unbroken_one_with_the_losses_of_all_its_steps(m
     assert same_weights(tmp_path / "a", tmp_path / "b")
     first, second = record(tmp_path / "a"), record(tmp_path / "b")
     assert [entry["step"] for entry in first["loss"]] == [4]
-    assert sorted(first["evaluations"]) == ["2", "4", "6"]
-    for key in ("loss", "mean_loss", "evaluations", "steps"):
+    for key in ("loss", "mean_loss", "steps"):
         assert first[key] == second[key]
     assert f"mean loss {first['mean_loss']:.4f}" in unbroken.stdout
     again = run(command(mixture, tmp_path / "b", *more))
@@ -163,7 +159,8 @@ def test_two_processes_train_as_one(mixture: Path, tmp_path: Path) -> None:
 def test_evaluation_on_the_way_changes_nothing_in_any_bit(mixture: Path, tmp_path: Path) -> None:
     more = ["max_steps=3", "lora.dropout=0.2", "dtype=bfloat16"]  # dropout draws from the generator that lmms-eval seeds
     assert run(command(mixture, tmp_path / "plain", *more)).returncode == 0
-    done = run(command(mixture, tmp_path / "with", *more, TASKS))
+    tasks = "evaluation={tasks: [finer_mini_superordinate, finer_mini_fine], every: 2, documents: 8}"
+    done = run(command(mixture, tmp_path / "with", *more, tasks))
     assert done.returncode == 0, done.stderr[-2000:]
     found = record(tmp_path / "with")["evaluations"]
     assert sorted(found) == ["2", "3"]  # every second step, and the end

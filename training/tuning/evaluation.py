@@ -6,6 +6,7 @@ import difflib
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,13 @@ class TaskEvaluation:
         try:
             answerer = FinerHF.of(self.model, self.processor, self.evaluation.batch_size, self.pretrained)
             with generators_kept(), autocast(self.precision, answerer.device):
-                found = simple_evaluate(model=answerer, tasks=self._tasks(), log_samples=False, bootstrap_iters=0)
+                found = simple_evaluate(
+                    model=answerer,
+                    tasks=self._tasks(),
+                    task_manager=self._manager,
+                    log_samples=False,
+                    bootstrap_iters=0,
+                )
         finally:
             self.model.train(was_training)
             self.model.config.use_cache = cached
@@ -78,11 +85,18 @@ class TaskEvaluation:
             if f"{score},none" in results.get(task, {})
         }
 
+    @cached_property
+    def _manager(self) -> Any:
+        """Reads every task file of lmms-eval, which takes seconds: once a run."""
+        from lmms_eval.tasks import TaskManager
+
+        return TaskManager()
+
     def _tasks(self) -> list[Any]:
         """The tasks on documents spread evenly over all: the first ones would be of a few concepts."""
-        from lmms_eval.tasks import TaskManager, get_task_dict
+        from lmms_eval.tasks import get_task_dict
 
-        tasks = get_task_dict(list(self.evaluation.tasks), TaskManager(), "chat")
+        tasks = get_task_dict(list(self.evaluation.tasks), self._manager, "chat")
         for task in tasks.values():
             split = task.config.test_split
             whole = task.dataset[split]
