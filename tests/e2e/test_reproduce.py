@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from finer_tasks.errors import OutputError
-from finer_tasks.locking import locked
 from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.recipe import read_recipe
 from finer_tasks.training.reproduce.experiment import reproduce as repeat
 from finer_tasks.training.reproduce.plan import Plan
+from tests.held_locks import held
 
 FINER = str(Path(sys.executable).with_name("finer"))
 
@@ -52,7 +52,7 @@ def test_the_fast_form_goes_through_all_stages_and_goes_on_where_it_stopped(tmp_
 
 def test_a_folder_in_use_a_file_and_a_damaged_plan_are_refused(tmp_path: Path) -> None:
     plan = read_recipe(Plan, Path("reproduce-mini-fast"))
-    with locked(tmp_path / "r"), pytest.raises(OutputError, match="r is being written by another process"):
+    with held(tmp_path / "r"), pytest.raises(OutputError, match="r is being written by another process"):
         repeat(plan, tmp_path / "r")
     (tmp_path / "file").write_text("mine")
     with pytest.raises(TrainingError, match="file is a file; give another --output"):

@@ -17,7 +17,6 @@ from finer_tasks.attributes.knowledge import ConceptAttributes, Provenance, know
 from finer_tasks.datasets.prepare import Request, prepare
 from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.errors import OutputError
-from finer_tasks.locking import locked
 from finer_tasks.training.errors import MixtureError, RecipeError
 from finer_tasks.training.mixture.build import build_mixture
 from finer_tasks.training.mixture.leakage import NameSearch, near_duplicates
@@ -26,6 +25,7 @@ from finer_tasks.training.mixture.selection import Candidates, select
 from finer_tasks.training.mixture.templates import load_templates
 from finer_tasks.training.recipe import read_recipe
 from tests import official
+from tests.held_locks import held
 
 RECIPE = MixtureRecipe("t", {"mini": DatasetShare(per_concept=2)}, held_out=HeldOut(superordinates=("Dog",)))
 
@@ -157,7 +157,7 @@ def test_images_that_are_near_to_any_test_set_or_cannot_be_decoded_are_left_out(
 
 def test_two_builds_into_one_folder_are_refused_and_a_full_disk_leaves_nothing(mini_data: Path, tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
-    with locked(tmp_path / "a/out"), pytest.raises(OutputError, match="being written by another process"):
+    with held(tmp_path / "a/out"), pytest.raises(OutputError, match="being written by another process"):
         build_mixture(RECIPE, tmp_path / "a/out")
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limit[1]))

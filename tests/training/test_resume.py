@@ -13,11 +13,11 @@ import torch
 from safetensors.torch import load_file
 
 from finer_tasks.errors import OutputError
-from finer_tasks.locking import locked
 from finer_tasks.training.errors import MixtureError, TrainingError
 from finer_tasks.training.mixture.reading import read_mixture
 from finer_tasks.training.tuning.recipe import Evaluation, Lora, TrainRecipe
 from finer_tasks.training.tuning.train import train
+from tests.held_locks import held
 
 
 def recipe_for(mixture: Path, output: Path) -> TrainRecipe:
@@ -82,7 +82,7 @@ def test_a_damaged_checkpoint_is_named_with_the_one_before_it(mixture: Path, sto
 
 
 def test_a_folder_that_cannot_be_written_or_belongs_to_another_is_refused(mixture: Path, stopped: Path, tmp_path: Path) -> None:
-    with locked(stopped), pytest.raises(OutputError, match="run is being written by another process"):
+    with held(stopped), pytest.raises(OutputError, match="run is being written by another process"):
         train(recipe_for(mixture, stopped))
     (stopped / "run.json").write_text("[1]")
     with pytest.raises(TrainingError, match=r"run.json is damaged"):
