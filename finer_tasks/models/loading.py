@@ -184,6 +184,6 @@ def _not_loaded(pretrained: str, error: Exception) -> str:
     if isinstance(error, torch.OutOfMemoryError):
         return f"pretrained={pretrained} does not fit in memory. Use a smaller dtype, load_in_4bit=True, or a larger device"
     return (
-        f"pretrained={pretrained} cannot be loaded: {in_one_line(error)} "
+        f"pretrained={pretrained} cannot be loaded: {in_one_line(error).rstrip('.')}. "
         f"Give a model folder, a name on the Hugging Face hub, or one of the built-in {', '.join(BUILT_IN)}"
     )
