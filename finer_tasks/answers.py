@@ -182,6 +182,17 @@ def pack_rounds(replies: Sequence[Any]) -> str:
     return json.dumps({"rounds": [as_text(reply) for reply in replies]}).replace("<", "\\u003c")
 
 
+def opened_thought(prompt: str) -> str:
+    """The opening tag with which a prompt ends, where the chat template has begun the thought that the reply goes on with."""
+    end = prompt.rstrip()
+    return next((opening for opening, _ in THOUGHT_TAGS if end.endswith(opening)), "")
+
+
+def is_tag(token: str) -> bool:
+    """Whether a special token is a tag, or a piece of one, that tells thought from answer."""
+    return len(token) > 2 and any(token in tag for pair in (*THOUGHT_TAGS, *ANSWER_TAGS) for tag in pair)
+
+
 def extract_answer(output: str) -> str:
     """The text after the first "Answer:", else the whole output; end-of-sequence marks removed, stripped.
 

@@ -20,6 +20,7 @@ from lmms_eval.api.model import lmms
 from loguru import logger
 from tqdm import tqdm
 
+from finer_tasks.answers import is_tag, opened_thought
 from finer_tasks.errors import ModelError, user_errors
 from finer_tasks.models.batching import BatchRunner, by_length
 from finer_tasks.models.conversation import ChatEncoder, Conversation, append_turn
@@ -114,6 +115,9 @@ class FinerHF(lmms):
         tokens, known = len(processor.tokenizer), model.get_input_embeddings().num_embeddings
         if self.options.peft and tokens > known:
             raise ModelError(f"peft={self.options.peft}: its tokenizer has {tokens} tokens, the model embeddings for {known}")
+        # Special tokens, and whether they tell thought from answer.
+        added = processor.tokenizer.added_tokens_decoder
+        self._special = {number: is_tag(token.content) for number, token in added.items() if token.special}
         self.batch_size = batch_size
         self.runner = BatchRunner(batch_size, workers)
         self.continues_cache = getattr(model.config, "model_type", "") in CACHE_CONTINUES
@@ -234,7 +238,9 @@ class FinerHF(lmms):
         generated = ids[:, start:]
         lengths, ended = self._reply_lengths(generated)
         rows = [row[:length] for row, length in zip(generated, lengths, strict=True)]
-        texts = [_cut(self.tokenizer.decode(row, skip_special_tokens=True), arguments.get("until")) for row in rows]
+        opened = [opened_thought(self.encoder.render(conversation)) for conversation in conversations]
+        texts = [_cut(self._decode(row), arguments.get("until")) for row in rows]
+        texts = [before + text for before, text in zip(opened, texts, strict=True)]
         counts = [
             TokenCounts(input_tokens=int(mask.sum()), output_tokens=length)
             for mask, length in zip(inputs["attention_mask"], lengths, strict=True)
@@ -244,6 +250,13 @@ class FinerHF(lmms):
         mask = torch.cat([inputs["attention_mask"], reply_mask], dim=1)
         keep_cache &= start > 0 and all(map(self._is_told_in_full, rows, ended, texts))
         return Turn(conversations, ids, mask, ended, texts, counts, output.cache if keep_cache else None)
+
+    def _decode(self, row: torch.Tensor) -> str:
+        """The text of a reply without special tokens, but with those that tell thought from answer."""
+        if not any(self._special.values()):
+            return str(self.tokenizer.decode(row, skip_special_tokens=True))
+        kept = [number for number in row.tolist() if self._special.get(number, True)]
+        return str(self.tokenizer.decode(kept, skip_special_tokens=False))
 
     def _is_told_in_full(self, row: torch.Tensor, ended: bool, text: str) -> bool:
         """Whether the reply is all that its tokens say: a later turn must not see what a stop string cut off."""

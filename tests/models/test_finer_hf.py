@@ -14,6 +14,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForImageTextToText
 
 from finer_tasks import hooks, questions
+from finer_tasks.answers import read_reply
 from finer_tasks.datasets.prepared import load_prepared
 from finer_tasks.errors import ModelError
 from finer_tasks.models.batching import BatchRunner, by_length
@@ -83,6 +84,20 @@ def test_token_counts_and_stop_strings(docs: Any) -> None:
     assert 0 < plain.token_counts.output_tokens <= 24
     cut = model(docs).generate_until(chat_requests(docs, [2], GREEDY | {"until": ["er:"]}))[0]
     assert cut.text == plain.text.split("er:")[0]
+
+
+def test_a_thought_that_the_template_opens_and_tags_that_are_special_tokens_stay_in_the_reply(docs: Any) -> None:
+    thinking = model(docs)
+    plain = texts(thinking.generate_until(chat_requests(docs, [0])))[0]
+    thinking.tokenizer.add_special_tokens({"extra_special_tokens": ["[THINK]", "[/THINK]", "<pad2>"]})
+    ids = thinking.tokenizer.encode("[THINK]red[/THINK]Finch<pad2>", add_special_tokens=False)
+    thinking._use(thinking.model, thinking.encoder.processor, 1, 1)
+    assert thinking._decode(torch.tensor(ids)) == "[THINK]red[/THINK]Finch"
+    thinking.encoder.processor.chat_template += "<think>\n"
+    reply = texts(thinking.generate_until(chat_requests(docs, [0])))[0]
+    assert reply.startswith("<think>")
+    assert read_reply(reply).state == "unfinished"
+    assert not plain.startswith("<think>")
 
 
 def two_turns(docs: Any, indices: list[int], second: Callable[[str], list[dict[str, Any]]]) -> list[Instance]:
