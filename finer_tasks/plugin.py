@@ -101,12 +101,15 @@ def _require_data(get_config: Callable[[str], Any], names: Iterable[str]) -> Non
 
 
 def extend_response_cache() -> None:
-    """Put the fingerprint of the weights into the key under which `--use_cache` keeps answers to our tasks."""
+    """Put the fingerprint of the weights into the key under which `--use_cache` keeps answers to our tasks.
+
+    Failed requests, which it keeps like answers, are made again.
+    """
     from lmms_eval.caching.response_cache import ResponseCache
 
     if getattr(ResponseCache, "_finer_extended", False):
         return
-    if not hasattr(ResponseCache, "create"):
+    if not all(hasattr(ResponseCache, name) for name in ("create", "_lookup", "_is_valid_response")):
         _explain("keep answers of replaced weights out of --use_cache of", "ResponseCache")
         return
     create = ResponseCache.create.__func__
@@ -116,10 +119,29 @@ def extend_response_cache() -> None:
         if _has_ours(task_dict or {}):
             with user_errors():
                 model = f"{model}@{_weights(model, model_args)}"
-        return create(cls, *args, model=model, model_args=model_args, task_dict=task_dict, **kwargs)
+        cache = create(cls, *args, model=model, model_args=model_args, task_dict=task_dict, **kwargs)
+        return _without_failures(cache) if _has_ours(task_dict or {}) else cache
 
     ResponseCache.create = classmethod(created)
     ResponseCache._finer_extended = True
+
+
+def _without_failures(cache: Any) -> Any:
+    """The cache, which now neither keeps failed requests nor finds those it has kept."""
+    from finer_tasks.answers import no_answer, rounds_of
+
+    lookup, is_valid = cache._lookup, cache._is_valid_response
+
+    def answered(response: Any) -> bool:
+        return no_answer(rounds_of([getattr(response, "text", response)])) != "request_failed"
+
+    def found(key: str) -> Any:
+        response = lookup(key)
+        return response if answered(response) else None
+
+    cache._lookup = found
+    cache._is_valid_response = lambda response, kind: is_valid(response, kind) and answered(response)
+    return cache
 
 
 def _weights(model: Any, arguments: Any) -> str:

@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from lmms_eval.api.instance import Instance
 from lmms_eval.caching.response_cache import ResponseCache
 from lmms_eval.models import MODEL_REGISTRY_V2
 from lmms_eval.tasks import TaskManager
@@ -148,6 +149,29 @@ def test_replaced_weights_meet_no_cached_answers(tmp_path: Path) -> None:
     (model / "checkpoint-2/optimizer.pt").write_bytes(b"training")
     assert second == [key_of_cache(tmp_path, **arguments) for arguments in (alone, both, other)]
     assert key_of_cache(tmp_path, "mme", **alone) == key_of_cache(tmp_path, "mme", model=str(model))
+
+
+class Answering:
+    """Answers each request with the next of its replies."""
+
+    def __init__(self, *replies: str) -> None:
+        self.replies = list(replies)
+
+    def generate_until(self, requests: list[Instance]) -> list[str]:
+        return [self.replies.pop(0) for _ in requests]
+
+
+@pytest.mark.parametrize(("task", "second"), [("finer_mini_fine", "Pug"), ("mme", "[LMMS_EVAL_BUDGET_EXCEEDED]")])
+def test_failed_requests_are_made_again_and_not_taken_from_the_cache(tmp_path: Path, task: str, second: str) -> None:
+    plugin.register()
+    found = []
+    for reply in ("[LMMS_EVAL_BUDGET_EXCEEDED]", "Pug", "Beagle"):
+        cache = ResponseCache.create(str(tmp_path), model="vllm", model_args="", task_dict={task: None})
+        arguments = ("Which?", {"temperature": 0, "do_sample": False}, None, 0, task, "test")
+        request = Instance("generate_until", arguments, 0, {"task": task, "doc_id": 0, "repeats": 1})
+        found += cache.execute(Answering(reply), "generate_until", [request])
+        cache.finalize(success=True)
+    assert found == ["[LMMS_EVAL_BUDGET_EXCEEDED]", second, second]
 
 
 def test_the_commit_of_a_hub_model_is_part_of_its_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
