@@ -32,7 +32,6 @@ def _identity(*keys: str) -> Callable[[Side], Any]:
 # What must agree for two arms to be comparable, by the name under which it may be allowed to differ.
 CONDITIONS: Mapping[str, Callable[[Side], Any]] = {
     "model": lambda side: side[0].model,
-    "weights": _identity("weights"),
     "prompts": _identity("prompt_set", "prompt_hash"),
     "data": _identity("data_fingerprint", "data_source"),
     "scoring": _identity("scoring"),
