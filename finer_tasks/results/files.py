@@ -1,16 +1,13 @@
-"""JSON and YAML from other hands: each way in which it can be broken is one ValueError, or one ResultsError with the path."""
+"""JSON from other hands: each way in which it can be broken is one ValueError."""
 
 from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
-from finer_tasks.errors import ResultsError
 from finer_tasks.text import harmless, well_formed
 
 # Far below what makes writing, comparing or showing a value overflow the stack.
@@ -55,15 +52,6 @@ def _check(value: Any, allow_nan: bool) -> None:
             return
         level = below
     raise ValueError("it is nested too deeply")
-
-
-def read_yaml(path: Path) -> Any:
-    """The content of a YAML file; raises ResultsError if it cannot be read."""
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        why = "it is nested too deeply" if isinstance(error, RecursionError) else error
-        raise ResultsError(f"{path} cannot be read as YAML in UTF-8 ({why})") from error
 
 
 def explain(error: ValidationError) -> str:

@@ -159,7 +159,7 @@ def test_one_hostile_archive_is_refused_alone(archives: Path, tmp_path: Path) ->
         ("- {name: A, source: b, scores: {overall: .nan}}", "is not between 0 and 1"),
         ("- {name: A, scores: {overall: 0.5}}", "0.source: Field required"),
         ("", "the whole: Input should be a valid list"),
-        ("[", "cannot be read as YAML"),
+        ("[", "not valid YAML"),
     ],
 )
 def test_a_mistake_in_published_rows_is_named(text: str, message: str, tmp_path: Path) -> None:

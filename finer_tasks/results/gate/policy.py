@@ -9,11 +9,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
-import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from finer_tasks.errors import ResultsError
+from finer_tasks.yaml_files import read_yaml
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -81,10 +81,8 @@ def read_policy(path: Path | None) -> Policy:
     if path is None:
         return Policy()
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = read_yaml(path, ResultsError)[1]
         return TypeAdapter(Policy).validate_python(raw if raw is not None else {})
-    except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
-        raise ResultsError(f"{path} cannot be read as a policy: {error}") from error
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']} (found {e['input']!r})" for e in error.errors()

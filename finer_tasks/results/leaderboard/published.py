@@ -8,9 +8,10 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from finer_tasks.errors import ResultsError
-from finer_tasks.results.files import explain, read_yaml
+from finer_tasks.results.files import explain
 from finer_tasks.results.leaderboard.standings import board_tasks
 from finer_tasks.results.submission.scoring import tasks_by_name
+from finer_tasks.yaml_files import read_yaml
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -26,7 +27,7 @@ class Published:
 def read_published(path: Path) -> list[Published]:
     """The rows of a YAML list; raises ResultsError naming the field."""
     try:
-        rows = TypeAdapter(list[Published]).validate_python(read_yaml(path))
+        rows = TypeAdapter(list[Published]).validate_python(read_yaml(path, ResultsError)[1])
     except ValidationError as error:
         raise ResultsError(f"{path}: {explain(error)}") from error
     known = board_tasks(tasks_by_name())

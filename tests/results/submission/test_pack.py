@@ -97,8 +97,8 @@ def test_runs_that_an_older_version_scored_are_scored_anew_and_newer_ones_refuse
 
 CARDS = {
     "a field is missing": (b"name: x\n", "revision: Field required"),
-    "no UTF-8": (b"name: \xff\n", "cannot be read as YAML in UTF-8"),
-    "no YAML": (b"name: [\n", "cannot be read as YAML in UTF-8"),
+    "no UTF-8": (b"name: \xff\n", "card.yaml:1: not UTF-8 text"),
+    "no YAML": (b"name: [\n", "not valid YAML"),
     "deep": (b"[" * 5000, "nested too deeply"),
     "a list": (b"- x\n", "the whole: "),
     "an infinite size": (b"{name: x, revision: y, parameters: .inf, weights: open, contact: z}", "parameters: "),
