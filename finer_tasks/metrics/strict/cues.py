@@ -14,6 +14,10 @@ import yaml
 from finer_tasks.metrics.strict.words import LINE, NO_BREAK, SENTENCE, Word, words_of
 
 _LABEL_WORDS = 5
+_DEMONSTRATIVES = frozenset(words_of("this that these those them"))
+_NOUNS = frozenset(
+    words_of("one bird dog car plane aircraft airplane jet species breed model variant kind type animal vehicle")
+)
 _COLON = re.compile(r"""[\s*_"'`)\]]*[:=]""")
 _LIST_DASH = re.compile(r"\s+-\s")
 
@@ -65,27 +69,45 @@ def _cues() -> tuple[dict[str, Any], dict[tuple[str, ...], str]]:
 
 
 def find_cues(words: Sequence[Word], names: Container[int]) -> list[Cue]:
-    """The cues among the words, longest first at each position; words of names are no cues."""
+    """The cues among the words, longest first at each position; words of names are no cues.
+
+    Within a cue, "it" stands for phrases such as "this bird" as well.
+    """
     tree, _ = _cues()
     found: list[Cue] = []
     i = 0
     while i < len(words):
-        if words[i].text not in tree or i in names:
+        cue = _longest(words, names, tree, i) if words[i].text in tree and i not in names else None
+        if cue is None:
             i += 1
             continue
-        node, end = tree[words[i].text], i
-        uses: tuple[tuple[str, str], ...] = ()
-        for k in range(i + 1, len(words) + 1):
-            if "" in node:
-                end, uses = k, node[""]
-            if k == len(words) or words[k].text not in node or words[k].rank >= SENTENCE or k in names:
-                break
-            node = node[words[k].text]
-        if uses:
-            found.append(Cue(i, end, uses))
+        found.append(cue)
         # "is unlikely", said of a name before it, may begin "is unlikely to be", said of the next.
-        i = end if any(direction not in ("previous", "after") for _, direction in uses) else i + 1
+        i = cue.end if any(direction not in ("previous", "after") for _, direction in cue.uses) else i + 1
     return found
+
+
+def _longest(words: Sequence[Word], names: Container[int], tree: dict[str, Any], start: int) -> Cue | None:
+    node, k = tree[words[start].text], start + 1
+    cue = Cue(start, k, node[""]) if "" in node else None
+    while k < len(words) and words[k].rank < SENTENCE:
+        if words[k].text in node and k not in names:
+            node, k = node[words[k].text], k + 1
+        elif "it" in node and (length := _pronoun(words, k)):
+            node, k = node["it"], k + length
+        else:
+            break
+        if "" in node:
+            cue = Cue(start, k, node[""])
+    return cue
+
+
+def _pronoun(words: Sequence[Word], start: int) -> int:
+    """How many words of "this", "the bird", "this one" stand for "it"."""
+    noun = start + 1 < len(words) and words[start + 1].text in _NOUNS and words[start + 1].rank == NO_BREAK
+    if words[start].text in _DEMONSTRATIVES:
+        return 1 + noun
+    return 2 if words[start].text == "the" and noun else 0
 
 
 def find_fields(words: Sequence[Word], tail: str) -> Fields:

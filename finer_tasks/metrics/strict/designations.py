@@ -8,12 +8,11 @@ series), or else a kind that the dataset does not have.
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
+from finer_tasks.metrics.strict.lexicon import Lexicon
+from finer_tasks.metrics.strict.names import Found, Name, without
 from finer_tasks.metrics.strict.words import Word
-
-if TYPE_CHECKING:
-    from finer_tasks.metrics.strict.lexicon import Lexicon, Name
 
 _GENERATIONS = frozenset({"ng", "ceo", "classic"})
 _NOT_SUFFIXES = frozenset(
@@ -23,8 +22,6 @@ _NOT_SUFFIXES = frozenset(
 
 def narrowed(lexicon: Lexicon, name: Name, words: Sequence[Word], start: int, end: int) -> tuple[Name, int]:
     """The name with its suffix taken into account, and where the suffix ends."""
-    from finer_tasks.metrics.strict.lexicon import without
-
     suffix, stop = _suffix(words, end, lexicon.years)
     key = "".join(word.text for word in words[start:end])
     if not suffix or not any(char.isdigit() for char in key) or name.kin:
@@ -33,16 +30,34 @@ def narrowed(lexicon: Lexicon, name: Name, words: Sequence[Word], start: int, en
         return name, end  # "A320/A321" are two names
     if words[end].gap == "/" and suffix[0].isdigit():
         return without(name, f"{key}/{suffix}"), stop  # "737-700/800"
-    member = lexicon.names.get(key + _series(suffix)) if _series(suffix) else None
+    member = _member(lexicon, name, words[start:end], _series(suffix))
     if member is not None:
         return member, stop
     own = next((concept for own, concept in lexicon.own.items() if own[-1].isdigit() and key.endswith(own)), None)
     if own is not None and own in name.denotes:
-        return type(name)(frozenset([own]), name.levels), stop
+        return replace(name, denotes=frozenset([own])), stop
     family = (
         lexicon.years or len(name.denotes) > 1 or any(label.endswith(key) or key.endswith(label) for label in lexicon.families)
     )
     return (without(name, key + suffix) if family else name), stop
+
+
+def bare(lexicon: Lexicon, words: Sequence[Word], before: Found, start: int) -> Name | None:
+    """What a number with a hyphen before it denotes after the last name: "a 737, likely a -800", "737-700/-800"."""
+    if not words[start].text.isdigit() or not words[start].gap.endswith((" -", "/-", "(-")):
+        return None
+    texts = [word.text for word in words[before.start : before.end]]
+    stems = ("".join(texts), "".join(texts[:-1]))
+    return next((name for stem in stems if stem and (name := lexicon.names.get(stem + words[start].text))), None)
+
+
+def _member(lexicon: Lexicon, name: Name, words: Sequence[Word], series: str) -> Name | None:
+    """The member of a family that a series leads to, known with or without the maker before it."""
+    for start in range(len(words) if series else 0):
+        member = lexicon.names.get("".join(word.text for word in words[start:]) + series)
+        if member is not None and (start == 0 or member.denotes <= name.denotes):
+            return member
+    return None
 
 
 def _suffix(words: Sequence[Word], end: int, years: Container[str]) -> tuple[str, int]:

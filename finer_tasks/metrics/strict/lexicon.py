@@ -1,4 +1,4 @@
-"""The names of a dataset's concepts, and finding them among the words of an answer."""
+"""The names of a dataset's concepts and what they denote."""
 
 from __future__ import annotations
 
@@ -7,41 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from finer_tasks.datasets.taxonomy import Concept, Taxonomy, load_taxonomy
-from finer_tasks.metrics.strict import designations
 from finer_tasks.metrics.strict.extra import Extra, load_extra
-from finer_tasks.metrics.strict.words import NO_BREAK, Word, words_of
+from finer_tasks.metrics.strict.names import COARSE, FINE, SUPERORDINATE, Name, outside
+from finer_tasks.metrics.strict.words import words_of
 
-FINE, COARSE, SUPERORDINATE, YEAR = 3, 2, 1, 0
-_PREFIX = 3
-_SPLIT_FROM = 6
-_YEAR = re.compile(r"(?:19[5-9]|20[0-4])\d")
+PREFIX = 3
+YEAR_PATTERN = re.compile(r"(?:19[5-9]|20[0-4])\d")
 _BINOMIAL = re.compile(r"[A-Z][a-z]+ [a-z]+")
 _OTHER_DATASETS = {"cub": ("nabirds",), "nabirds": ("cub",)}
-
-
-@dataclass(frozen=True)
-class Name:
-    """What a phrase denotes.
-
-    Attributes:
-        denotes: fine concepts; for a kind outside the dataset, an identifier of its own.
-        levels: the levels at which it is a name.
-        kin: for a kind outside the dataset, the concepts of its group; empty otherwise.
-    """
-
-    denotes: frozenset[str]
-    levels: frozenset[int]
-    kin: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True)
-class Found:
-    """A name among the words of an answer: words[start:end]."""
-
-    phrase: str
-    name: Name
-    start: int
-    end: int
 
 
 @dataclass
@@ -74,7 +47,7 @@ class Lexicon:
         self.families = {"".join(words_of(label)) for concept in concepts for label in concept.fine[1:]} - set(self.own)
         self._entries: dict[str, _Entry] = {}
         self._extra = extra
-        self._listed: set[str] = set()  # labels with commas in them, "Ducks, Geese, and Swans"
+        self.listed: set[str] = set()  # labels with commas in them, "Ducks, Geese, and Swans"
         members: dict[tuple[str, int], set[str]] = {}
         groups: dict[str, set[str]] = {}
         for concept in concepts:
@@ -100,7 +73,7 @@ class Lexicon:
         self._add_parts(concepts)
         self._add_outside()
         self._true: dict[tuple[str, tuple[str, ...], tuple[str, ...]], dict[int, frozenset[str]]] = {}
-        self._reach: dict[str, int] = {}
+        self.reach: dict[str, int] = {}
         for key in self.names:
             self._reachable(key)
 
@@ -108,8 +81,8 @@ class Lexicon:
         """Concepts that the given fine labels denote, each with its year where the dataset's labels have one."""
         found: set[str] = set()
         for label in labels:
-            if name := self.names.get("".join(words_of(_YEAR.sub(" ", label) if self.years else label))):
-                year = _YEAR.search(label) if self.years else None
+            if name := self.names.get("".join(words_of(YEAR_PATTERN.sub(" ", label) if self.years else label))):
+                year = YEAR_PATTERN.search(label) if self.years else None
                 found |= name.denotes & self.years.get(year.group(), frozenset()) if year else name.denotes
         return frozenset(found)
 
@@ -132,84 +105,27 @@ class Lexicon:
         """Concepts below the given coarse (2) or superordinate (1) labels."""
         return frozenset().union(*(self.sets.get((label, level), frozenset()) for label in labels))
 
-    def find(self, words: Sequence[Word], dropped: frozenset[int] = frozenset()) -> list[Found]:
-        """Names among the words, longest first at each position, none inside another.
-
-        `dropped` are words to read over: labels of fields such as "Model:".
-        """
-        years = [i for i, word in enumerate(words) if _YEAR.fullmatch(word.text)] if self.years else []
-        skipped = dropped.union(years)
-        order: Sequence[int] = [i for i in range(len(words)) if i not in skipped] if skipped else range(len(words))
-        parted = self._parted(words, order, dropped)
-        found = [
-            Found(words[i].text, Name(self.years.get(words[i].text, frozenset()), frozenset([YEAR])), i, i + 1) for i in years
-        ]
-        position = 0
-        while position < len(order):
-            length, name = self._longest(words, order, parted, position)
-            if name is not None:
-                start, end = order[position], order[position + length - 1] + 1
-                name, end = designations.narrowed(self, name, words, start, end)
-                phrase = " ".join(words[i].shown for i in range(start, end) if i not in skipped)
-                found.append(Found(phrase, name, start, end))
-                while position < len(order) and order[position] < end:
-                    position += 1
-            else:
-                position += 1
-        return sorted(found, key=lambda mention: mention.start)
-
-    def _longest(
-        self, words: Sequence[Word], order: Sequence[int], parted: Sequence[bool], start: int
-    ) -> tuple[int, Name | None]:
-        key = words[order[start]].text
-        reach = self._reach.get(key[:_PREFIX])
-        if reach is None:
-            return 0, None
-        length, name, listed = 1, self.names.get(key), False
-        best = 1 if name else 0
-        while len(key) <= reach and start + length < len(order):
-            word = words[order[start + length]]
-            if parted[start + length]:
-                listed = bool(self._listed) and word.gap == ", "
-                if not listed:
-                    break
-            key += word.text
-            length += 1
-            longer = self.names.get(key)
-            if longer is None or (listed and key not in self._listed):
-                continue
-            if len(key) >= _SPLIT_FROM or word.joined or not self._one_word(key):
-                best, name = length, longer
-        return best, name
-
-    def _one_word(self, key: str) -> bool:
-        """Whether a name is one word of letters: "an i" is not the bird "Ani"."""
+    def is_one_word(self, key: str) -> bool:
+        """Whether a name is one word of letters."""
         entry = self._entries.get(key)
         return entry is not None and entry.one_word and key.isalpha()
-
-    def _parted(self, words: Sequence[Word], order: Sequence[int], dropped: frozenset[int]) -> list[bool]:
-        """Whether a name ends before each word; the value of a field goes on with the value of the next."""
-        parted, left = [], -1
-        for right in order:
-            broken = words[right].rank > NO_BREAK or (right - left > 1 and any(w.rank for w in words[left + 1 : right]))
-            parted.append(broken and right - 1 not in dropped)
-            left = right
-        return parted
 
     def _add_fine(self, concept: Concept) -> None:
         for label in (*concept.fine, *concept.aliases):
             if self.years:
-                label = _YEAR.sub(" ", label)
+                label = YEAR_PATTERN.sub(" ", label)
             self._add(label, [concept.concept_id], FINE)
             if _BINOMIAL.fullmatch(label) and label not in concept.fine:
                 self._add(f"{label[0]} {label.split()[1]}", [concept.concept_id], FINE)
         for label in concept.general:
-            self._add(_YEAR.sub(" ", label) if self.years else label, [concept.concept_id], FINE if self.years else COARSE)
+            self._add(
+                YEAR_PATTERN.sub(" ", label) if self.years else label, [concept.concept_id], FINE if self.years else COARSE
+            )
 
     def _add(self, label: str, concept_ids: Iterable[str], level: int) -> None:
         words = words_of(label)
         if "," in label:
-            self._listed.add("".join(words))
+            self.listed.add("".join(words))
         for key in self._keys(words):
             entry = self._entries.setdefault(key, _Entry())
             entry.denotes.update(concept_ids)
@@ -231,10 +147,14 @@ class Lexicon:
 
     def _add_same(self) -> None:
         for label, others in self._extra.same.items():
-            if entry := self._entries.get("".join(words_of(label))):
+            key = "".join(words_of(label))
+            if entry := self._entries.get(key):
+                # A version of a concept whose name is also a family's is no version of the rest of the family.
+                denotes = {self.own[key]} if key in self.own else entry.denotes
                 for other in others:
                     words = words_of(other)
-                    self._entries.setdefault("".join(words), replace(entry, one_word=len(words) == 1))
+                    for form in self._keys(words):
+                        self._entries.setdefault(form, replace(entry, denotes=denotes, one_word=len(words) == 1))
 
     def _add_parts(self, concepts: Sequence[Concept]) -> None:
         """A cab is a name of the cars that have it; asked for the body, it stands for the group."""
@@ -272,20 +192,15 @@ class Lexicon:
         return self.groups.get(label) or (name.denotes if name else frozenset())
 
     def _reachable(self, key: str) -> None:
-        for end in range(1, _PREFIX + 1):
-            self._reach[key[:end]] = max(self._reach.get(key[:end], 0), len(key))
-
-
-def outside(label: str, kin: frozenset[str]) -> Name:
-    """The name of a kind that the dataset does not have, of the group of `kin`."""
-    return Name(frozenset([f"<{label}>"]), frozenset([FINE]), kin)
+        for end in range(1, PREFIX + 1):
+            self.reach[key[:end]] = max(self.reach.get(key[:end], 0), len(key))
 
 
 def _years(concepts: Iterable[Concept]) -> dict[str, frozenset[str]]:
     """Concepts by model year, where every label of a dataset ends with one."""
     by_year: dict[str, set[str]] = {}
     for concept in concepts:
-        year = _YEAR.fullmatch(concept.fine[0].split()[-1])
+        year = YEAR_PATTERN.fullmatch(concept.fine[0].split()[-1])
         if year is None:
             return {}
         by_year.setdefault(year.group(), set()).add(concept.concept_id)
@@ -293,20 +208,19 @@ def _years(concepts: Iterable[Concept]) -> dict[str, frozenset[str]]:
 
 
 def _short_names(concepts: Iterable[Concept], names: Mapping[str, Name]) -> dict[tuple[str, ...], Name]:
-    """First words by which alone one concept can be called: "Laysan" for "Laysan Albatross"."""
+    """First words that can stand for a name: "Laysan" for "Laysan Albatross", "herding" for "herding dog"."""
     by_words: dict[tuple[str, ...], set[str]] = {}
+    short: dict[tuple[str, ...], Name] = {}
     for concept in concepts:
         for label in concept.fine:
             words = tuple(words_of(label))
             for end in range(1, len(words)):
                 by_words.setdefault(words[:end], set()).add(concept.concept_id)
-    return {
-        words: Name(frozenset(ids), frozenset([FINE]))
-        for words, ids in by_words.items()
-        if len(ids) == 1 and "".join(words) not in names
-    }
-
-
-def without(name: Name, phrase: str) -> Name:
-    """The name of a kind near the given one that the dataset does not have."""
-    return replace(outside(phrase, name.kin or name.denotes), levels=frozenset([FINE]))
+        for label in concept.coarse:
+            *first, last = words_of(label)
+            if first and [last] == words_of(concept.superordinate):
+                short[tuple(first)] = names["".join((*first, last))]
+    for words, ids in by_words.items():
+        if len(ids) == 1:
+            short[words] = Name(frozenset(ids), frozenset([FINE]))
+    return {words: name for words, name in short.items() if "".join(words) not in names}

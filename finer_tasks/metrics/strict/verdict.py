@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from finer_tasks.datasets.record import LEVELS
-from finer_tasks.metrics.strict.lexicon import COARSE, FINE, SUPERORDINATE, YEAR, Lexicon, Name
-from finer_tasks.metrics.strict.status import Mention, Status, read_answer
+from finer_tasks.metrics.strict.lexicon import Lexicon
+from finer_tasks.metrics.strict.mentions import Mention, Status
+from finer_tasks.metrics.strict.names import COARSE, FINE, SUPERORDINATE, YEAR, Name
+from finer_tasks.metrics.strict.status import read_answer
 
 REASONS = (
     "right", "wrong_sibling", "wrong_coarse", "wrong_superordinate", "too_general", "several", "hybrid", "negated",
@@ -84,12 +86,11 @@ def score_strict(answer: str, doc: Mapping[str, Any], level: str, lexicon: Lexic
 
 
 def _asserted(mentions: Sequence[Mention], asked: int) -> list[Mention]:
-    """The asserted names, else the tentative ones; without things of another kind that stand in the picture."""
-    found: list[Mention] = []
-    for status in (Status.ASSERTED, Status.TENTATIVE):
-        found = [mention for mention in mentions if mention.status is status]
-        if any(not mention.is_year for mention in found):
-            break
+    """The asserted names, with the tentative ones where those say nothing; without things of another kind in the picture."""
+    found = [mention for mention in mentions if mention.status is Status.ASSERTED]
+    says = min(asked, COARSE)
+    if not any(max(mention.name.levels) >= says for mention in found):
+        found = [mention for mention in mentions if mention.status in (Status.ASSERTED, Status.TENTATIVE)]
     if asked > SUPERORDINATE:
         deeper = [mention.name for mention in found if max(mention.name.levels) > SUPERORDINATE]
         found = [m for m in found if max(m.name.levels) != SUPERORDINATE or all(_meet(m.name, d) for d in deeper)]

@@ -13,7 +13,14 @@ MAX_CHARACTERS = 40 * MAX_WORDS
 
 NO_BREAK, CLAUSE, SENTENCE, LINE = range(4)
 
-_SPELLING = {"grey": "gray", "coloured": "colored", "moustached": "mustached", "aeroplane": "airplane"}
+_SPELLING = {
+    "grey": "gray",
+    "colour": "color",
+    "favour": "favor",
+    "coloured": "colored",
+    "moustached": "mustached",
+    "aeroplane": "airplane",
+}
 _IRREGULAR = (
     ("geese", "goose"), ("mice", "mouse"), ("wolves", "wolf"), ("calves", "calf"), ("leaves", "leaf"), ("knives", "knife"),
     ("children", "child"), ("fungi", "fungus"), ("cacti", "cactus"),
@@ -24,7 +31,8 @@ _CHARACTERS: dict[int, str | None] = {ord(char): "-" for char in "\u2010\u2011\u
 _CHARACTERS |= {ord(char): "'" for char in "\u2018\u2019\u201b\u02bc`\u00b4"}
 _CHARACTERS |= {ord(char): '"' for char in "\u201c\u201d\u201e\u00ab\u00bb"}
 _CHARACTERS |= {ord(char): None for char in "\u00ad\u200b\u200c\u200d\u2060\ufeff"}
-_CHARACTERS |= {ord("&"): " and ", ord("\u2014"): " \u2014 ", ord("\u2192"): ">", ord("\u0131"): "i"}
+_CHARACTERS |= {ord("&"): " and ", ord("\u2014"): " \u2014 ", ord("\u2192"): ">", ord("\u0131"): "i", ord("\u00d7"): " x "}
+_CHARACTERS |= {ord(char): ": no " for char in "\u274c\u2717\u2718"}
 _POSSESSIVE = re.compile(r"(?<=[^\W\d_])'s(?![^\W_])")
 _NUMBER_PLURAL = re.compile(r"(?<=\d)'?s(?![^\W_])")
 _WORD = re.compile(r"[^\W\d_]+|\d+")
@@ -125,5 +133,5 @@ def _is_within_name(before: str, word: Word) -> bool:
     if word.gap == ".":
         return True
     if word.gap == ". ":
-        return len(before) == 1 or before in _ABBREVIATIONS
+        return (len(before) == 1 and before.isalpha()) or before in _ABBREVIATIONS
     return word.gap == "," and before.isdigit() and word.shown.isdigit()
