@@ -16,7 +16,7 @@ import numpy as np
 
 from finer_tasks.analysis.bootstrap import Clusters, Estimate
 from finer_tasks.errors import ResultsError
-from finer_tasks.results.reading import Run, Sample, TaskRun
+from finer_tasks.results.reading import FAILED, Run, Sample, TaskRun
 
 ARMS = {"direct": "image", "text": "text", "both": "both", "attrseek": "attrseek", "attrseek1": "attrseek1",
         "cot": "cot", "cot_fewshot": "cot_fewshot", "parent_only": "parent_only"}  # fmt: skip
@@ -78,10 +78,11 @@ class Gap:
 def gaps(runs: Sequence[Run], allow: Collection[str] = (), seed: int = 0) -> list[Gap]:
     """One Gap for each dataset and level that has the image arm; raises ResultsError where arms are not comparable.
 
-    `allow` names conditions of CONDITIONS that may differ between arms; a note says so.
+    `allow` names conditions of CONDITIONS that may differ between arms, or request_failed; a note says so.
     """
-    if unknown := sorted(set(allow) - set(CONDITIONS)):
-        raise ResultsError(f"--allow {unknown[0]}: unknown; known are {', '.join(CONDITIONS)}")
+    known = (*CONDITIONS, FAILED)
+    if unknown := sorted(set(allow) - set(known)):
+        raise ResultsError(f"--allow {unknown[0]}: unknown; known are {', '.join(known)}")
     groups: dict[tuple[str, str], dict[str, Side]] = {}
     for side in [(run, task) for run in runs for task in run.tasks]:
         task = side[1]
@@ -139,6 +140,11 @@ def _require_comparable(sides: Mapping[str, Side], allow: Collection[str]) -> li
     differing = set()
     for side in sides.values():
         task = side[1]
+        if (failed := task.unanswered.get(FAILED, 0)) and FAILED not in allow:
+            raise ResultsError(
+                f"{task.name}: the backend did not answer {failed} of {len(task.samples)} requests. Run it again, or count "
+                f"them as wrong with --allow {FAILED}"
+            )
         for name, read in CONDITIONS.items():
             one, other = read(side), read(sides["image"])
             if one != other and name not in allow:
@@ -184,6 +190,9 @@ def _notes(dataset: str, arms: Mapping[str, TaskRun], differing: Sequence[str]) 
         notes.append("the text arm tells the ranks down to genus, the image arm does not: part of the difference is theirs")
     if "text" in arms and "parent_only" not in arms:
         notes.append("without the parent_only arm, what guessing from the parent gives is not known")
+    for name, task in arms.items():
+        if failed := task.unanswered.get(FAILED, 0):
+            notes.append(f"{name}: {failed} requests were not answered by the backend and count as wrong")
     if any(task.identity.get("data_partial") for task in arms.values()):
         notes.append("from a partial copy of the dataset")
     return tuple(notes)

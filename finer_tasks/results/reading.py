@@ -22,7 +22,7 @@ from finer_tasks.results.files import explain, parse_json
 from finer_tasks.results.samples import Sample, Unanswered, read_samples
 from finer_tasks.text import harmless
 
-__all__ = ["Run", "Sample", "TaskRun", "Unanswered", "read_run", "require_answered"]
+__all__ = ["FAILED", "Run", "Sample", "TaskRun", "Unanswered", "read_run", "require_answered"]
 
 _ENDING = "_results.json"
 _DATE = re.compile(r"\d{8}_\d{6}")
@@ -147,6 +147,10 @@ def read_run(path: Path, unscored: bool = False) -> Run:
     # Installed from a wheel, lmms-eval states its own version as unknown; ours is in the tasks.
     version = tasks[0].identity.get("versions", {}).get("lmms_eval") or raw.lmms_eval_version
     return Run(file, model, tasks, settings | {"lmms_eval_version": version, "date": raw.date})
+
+
+# Why a document has no answer where the backend is to blame, and not the model.
+FAILED: Unanswered = "request_failed"
 
 
 def require_answered(task: TaskRun, allow: Collection[str]) -> None:

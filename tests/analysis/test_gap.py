@@ -107,3 +107,11 @@ def test_plots_in_both_formats(tmp_path: Path) -> None:
     written = plot_gaps(gaps([run(IMAGE, TEXT)]), tmp_path)
     assert {path.suffix for path in written} == {".png", ".svg"}
     assert all(path.stat().st_size > 5000 for path in written)
+
+
+def test_an_arm_with_requests_that_failed_is_refused_unless_allowed() -> None:
+    failing = replace(TEXT.samples[0], outputs=("[LMMS_EVAL_REQUEST_FAILED after 3 retries] 429",))
+    text = replace(TEXT, samples=(failing, *TEXT.samples[1:]))
+    with pytest.raises(ResultsError, match=r"did not answer 1 of 8 requests.*--allow request_failed"):
+        gaps([run(IMAGE, text)])
+    assert "text: 1 requests were not answered" in " ".join(gaps([run(IMAGE, text)], ["request_failed"])[0].notes)

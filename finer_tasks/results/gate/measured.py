@@ -9,15 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finer_tasks.answers import read_reply
 from finer_tasks.errors import ResultsError
-from finer_tasks.results.reading import Run, Sample, TaskRun, read_run
+from finer_tasks.results.reading import FAILED, Run, Sample, TaskRun, read_run
 
 # Figures that are no score of the answer, or the same score once more for another average.
 _NOT_COMPARED = ("_macro", "corrupt_images", "lca_distance", "seek_", "attr_unparsed", "echo")
 _LONGEST_ANSWER = 200
-# The name under which requests that the backend did not answer may be let in.
-FAILED = "request_failed"
 # Scores of both sides are compared to so many digits, as baseline files keep them.
 _DIGITS = 6
 
@@ -89,8 +86,7 @@ def require_answered(found: Measured, tasks: Iterable[str], allow: Collection[st
 
 def _task(task: TaskRun) -> MeasuredTask:
     documents = {str(sample.record["id"]): document(sample) for sample in task.samples}
-    failed = sum(any(read_reply(output).state == "failed" for output in sample.outputs) for sample in task.samples)
-    return MeasuredTask(task.name, task.identity, task.generation, documents, failed)
+    return MeasuredTask(task.name, task.identity, task.generation, documents, task.unanswered.get(FAILED, 0))
 
 
 def document(sample: Sample) -> Document:

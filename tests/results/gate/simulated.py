@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from finer_tasks.answers import no_answer
 from finer_tasks.judging import score_items
 from finer_tasks.metrics.strict import StrictScore
 
@@ -61,7 +62,8 @@ def write_run(
     for number, (score, concept) in enumerate(zip(right, concepts, strict=True)):
         record = {"id": f"cub/test/{number}", "superordinate": "Bird", "coarse": ["Gull"], "fine": [concept],
                   "concept_id": concept, "class_id": concept}  # fmt: skip
-        strict = StrictScore(bool(score), "right" if score else "wrong_sibling", (), 0, None)
+        reason = no_answer([answer]) or ("right" if score else "wrong_sibling")
+        strict = StrictScore(bool(score), reason, (), 0, None)
         items = score_items(float(score), float(score), strict, concept)
         items["em_strict"] |= {"level": "fine", "record": record}
         lines.append({"doc_id": number, "filtered_resps": answer, "input": "Which?", **items})
