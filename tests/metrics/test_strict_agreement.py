@@ -12,7 +12,10 @@ ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "cases" / "strict_answers.jsonl"
 
 
-@pytest.mark.parametrize(("path", "floor"), [(ANSWERS / "first.jsonl", 0.97), (ANSWERS / "second.jsonl", 0.93), (SHARED, 0.95)])
+FLOORS = {"first.jsonl": 0.97, "second.jsonl": 0.93, "third.jsonl": 0.97, "fourth.jsonl": 0.95}
+
+
+@pytest.mark.parametrize(("path", "floor"), [*((ANSWERS / name, floor) for name, floor in FLOORS.items()), (SHARED, 0.95)])
 def test_the_scorer_agrees_with_verdicts_by_hand(path: Path, floor: float) -> None:
     if not path.exists():
         pytest.skip(f"{path} is not here; it is not part of the project")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from itertools import islice
 from typing import Any, NamedTuple
 
 import yaml
@@ -19,6 +21,7 @@ _NOUNS = frozenset(
     words_of("one bird dog car plane aircraft airplane jet species breed model variant kind type animal vehicle")
 )
 _COLON = re.compile(r"""[\s*_"'`)\]]*[:=]""")
+_BULLET = re.compile(r"\n\s*[-*\u2022]")
 _LIST_DASH = re.compile(r"\s+-\s")
 
 
@@ -111,7 +114,7 @@ def _pronoun(words: Sequence[Word], start: int) -> int:
 
 
 def find_fields(words: Sequence[Word], tail: str) -> Fields:
-    """The known labels among the words: those before a colon, or before a dash at the start of a line."""
+    """The known labels among the words: those before a colon, or before a dash or alone on a line."""
     _, labels = _cues()
     dropped: set[int] = set()
     answers: list[int] = []
@@ -122,7 +125,8 @@ def find_fields(words: Sequence[Word], tail: str) -> Fields:
             continue
         start, role = _label(words, end, labels)
         begins_line = start == 0 or words[start].rank == LINE
-        if not _COLON.match(gap) and not (role and begins_line and _LIST_DASH.match(gap)):
+        heads = begins_line and (_LIST_DASH.match(gap) or ("\n" in gap and role in ("aside", "answer")))
+        if not _COLON.match(gap) and not (role and heads):
             continue
         starts.append((end, role))
         if role == "join":
@@ -145,8 +149,9 @@ def _label(words: Sequence[Word], end: int, labels: dict[tuple[str, ...], str]) 
 
 def _value_end(words: Sequence[Word], start: int, starts: Sequence[tuple[int, str]]) -> int:
     """Where a value ends: at the next label, a blank line, and outside a list at the end of its sentence."""
-    following = next((other for other, _ in starts if other > start), len(words) + 1)
     is_list = start < len(words) and words[start].rank == LINE
+    later = islice(starts, bisect_right(starts, start, key=lambda label: label[0]), None)
+    following = next((end for end, role in later if role or not is_list or not _is_item(words, end)), len(words) + 1)
     end = start + 1
     while end < min(len(words), following - 1):
         gap = words[end].gap
@@ -154,3 +159,11 @@ def _value_end(words: Sequence[Word], start: int, starts: Sequence[tuple[int, st
             break
         end += 1
     return end
+
+
+def _is_item(words: Sequence[Word], end: int) -> bool:
+    """Whether the label that ends here begins an item of a list: "- Barn Owl: …"."""
+    for i in range(end - 1, max(-1, end - 1 - _LABEL_WORDS), -1):
+        if words[i].rank == LINE:
+            return _BULLET.search(words[i].gap) is not None
+    return False

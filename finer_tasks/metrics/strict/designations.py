@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from finer_tasks.metrics.strict.lexicon import Lexicon
 from finer_tasks.metrics.strict.names import Found, Name, without
-from finer_tasks.metrics.strict.words import Word
+from finer_tasks.metrics.strict.words import NO_BREAK, Word
 
 _GENERATIONS = frozenset({"ng", "ceo", "classic"})
 _NOT_SUFFIXES = frozenset(
@@ -22,6 +22,8 @@ _NOT_SUFFIXES = frozenset(
 
 def narrowed(lexicon: Lexicon, name: Name, words: Sequence[Word], start: int, end: int) -> tuple[Name, int]:
     """The name with its suffix taken into account, and where the suffix ends."""
+    if further := _further(lexicon, words, start, end):
+        return further
     suffix, stop = _suffix(words, end, lexicon.years)
     key = "".join(word.text for word in words[start:end])
     if not suffix or not any(char.isdigit() for char in key) or name.kin:
@@ -49,6 +51,16 @@ def bare(lexicon: Lexicon, words: Sequence[Word], before: Found, start: int) -> 
     texts = [word.text for word in words[before.start : before.end]]
     stems = ("".join(texts), "".join(texts[:-1]))
     return next((name for stem in stems if stem and (name := lexicon.names.get(stem + words[start].text))), None)
+
+
+def _further(lexicon: Lexicon, words: Sequence[Word], start: int, end: int) -> tuple[Name, int] | None:
+    """A designation that begins within a name and goes on past it: "Bombardier Challenger 300"."""
+    if end == len(words) or not words[end].text.isdigit() or words[end].rank > NO_BREAK:
+        return None
+    for inner in range(start + 1, end):
+        if name := lexicon.names.get("".join(word.text for word in words[inner : end + 1])):
+            return name, end + 1
+    return None
 
 
 def _member(lexicon: Lexicon, name: Name, words: Sequence[Word], series: str) -> Name | None:

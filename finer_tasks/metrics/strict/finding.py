@@ -11,6 +11,10 @@ from finer_tasks.metrics.strict.words import CLAUSE, NO_BREAK, Word
 
 _SPLIT_FROM = 6
 _QUALIFIERS = 2
+_SHARED = 5
+_BETWEEN = 5
+_JOINING = frozenset({"or", "nor", "and", "rather", "than", "over", "vs", "versus", "instead"})
+_BESIDE_JOINING = frozenset({"of", "a", "an", "the"})
 # "one of the most common gulls" speaks of no Common Gull.
 _DEGREES = frozenset({"most", "more", "less", "very", "fairly", "quite", "rather"})
 
@@ -38,6 +42,7 @@ def find_names(lexicon: Lexicon, words: Sequence[Word], dropped: frozenset[int] 
             name, end = narrowed(lexicon, name, words, start, end)
             name, end = _inverted(lexicon, name, words, start, end)
             designated = Found("", name, start, end)
+            found.extend(_elliptic(lexicon, words, found[-1].end if found else 0, start, end))
         elif designated and (name := bare(lexicon, words, designated, start)):
             end = start + 1
         else:
@@ -81,7 +86,7 @@ def _inverted(lexicon: Lexicon, name: Name, words: Sequence[Word], start: int, e
     """A group's name with the rest of a fine name behind it: "Poodle (Standard)", "Gull, Herring"."""
     if end == len(words) or words[end].gap not in (" (", ", ") or len(name.denotes) < 2:
         return name, end
-    group = "".join(word.text for word in words[start:end])
+    group = _key(words, start, end)
     key, stop = "", end
     while stop < len(words) and stop - end < _QUALIFIERS and (stop == end or words[stop].rank == NO_BREAK):
         key += words[stop].text
@@ -89,6 +94,31 @@ def _inverted(lexicon: Lexicon, name: Name, words: Sequence[Word], start: int, e
     closed = stop == len(words) or words[stop].rank >= CLAUSE
     whole = lexicon.names.get(key + group) if closed else None
     return (whole, stop) if whole is not None and whole.denotes < name.denotes else (name, end)
+
+
+def _elliptic(lexicon: Lexicon, words: Sequence[Word], first: int, start: int, end: int) -> list[Found]:
+    """Names before one that share its last word: "Herring or Western Gull", "Norfolk/Norwich Terrier"."""
+    found: list[Found] = []
+    right, last = start, words[end - 1].text
+    while end - start > 1 and len(found) < _SHARED:
+        left = right - 1
+        while left >= first and right - left <= _BETWEEN and words[left].text in _JOINING | _BESIDE_JOINING:
+            left -= 1
+        joined = any(word.text in _JOINING for word in words[left + 1 : right]) or words[right].gap == "/"
+        listed = bool(found) and left == right - 1 and words[right].gap == ", "
+        if left < first or words[left + 1].rank > CLAUSE or not (joined or listed):
+            break
+        begin = next((i for i in (left - 1, left) if i >= first and _key(words, i, left + 1) + last in lexicon.names), None)
+        if begin is None:
+            break
+        name = lexicon.names[_key(words, begin, left + 1) + last]
+        found.append(Found(" ".join(word.shown for word in words[begin : left + 1]), name, begin, left + 1))
+        right = begin
+    return found
+
+
+def _key(words: Sequence[Word], start: int, end: int) -> str:
+    return "".join(word.text for word in words[start:end])
 
 
 def _parted(words: Sequence[Word], order: Sequence[int], dropped: frozenset[int]) -> list[bool]:

@@ -1,4 +1,4 @@
-"""What the rest of an answer makes of a name that a cue has already spoken of, or none: questions, corrections, conclusions."""
+"""What an answer as a whole makes of its names: fields, years, questions, percentages, corrections, conclusions."""
 
 from __future__ import annotations
 
@@ -96,8 +96,9 @@ def _questions(words: Sequence[Word], tail: str, mentions: Sequence[Mention]) ->
 def _shares(words: Sequence[Word], tail: str, mentions: Sequence[Mention]) -> None:
     """Of names with a percentage each, one above half is meant: "House Finch (80%), Purple Finch (20%)"."""
     shares = {i: share for i, mention in enumerate(mentions) if (share := _share(words, tail, mention)) is not None}
+    settled = max(shares.values(), default=0) > _MAJORITY
     for i, share in shares.items():
-        if max(shares.values()) > _MAJORITY >= share and mentions[i].status is Status.ASSERTED:
+        if settled and share <= _MAJORITY and mentions[i].status is Status.ASSERTED:
             mentions[i].status = Status.TENTATIVE
 
 

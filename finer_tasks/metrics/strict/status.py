@@ -17,6 +17,7 @@ NEXT_WORDS = 12
 NEAR_WORDS = 3
 PREVIOUS_WORDS = 15
 AFTER_WORDS = 2
+_LIST_WORDS = 30
 
 
 _STOPS = frozenset(words_of("but however so because since therefore thus hence instead"))
@@ -77,6 +78,9 @@ def _apply(words: Sequence[Word], mentions: Sequence[Mention], cue: Cue) -> None
         if kind not in Status._value2member_map_:
             continue
         status = Status(kind)
+        if direction == "list":
+            _list(words, mentions, cue, status)
+            return
         if direction in ("next", "near", "of", "sentence"):
             index, step = _following(words, mentions, cue, direction), 1
         else:
@@ -86,10 +90,20 @@ def _apply(words: Sequence[Word], mentions: Sequence[Mention], cue: Cue) -> None
             return
 
 
+def _list(words: Sequence[Word], mentions: Sequence[Mention], cue: Cue, status: Status) -> None:
+    """Give a status to all names after a cue in its sentence, with unknown ones between: "puffins, murres and auklets"."""
+    limit = min(len(words), cue.end + _LIST_WORDS)
+    end = next((i for i in range(cue.end, limit) if words[i].rank >= SENTENCE or words[i].text in _STOPS), limit)
+    for mention in mentions[bisect_left(mentions, cue.end, key=lambda mention: mention.start) :]:
+        if mention.start >= end:
+            break
+        mention.status = status
+
+
 def _following(words: Sequence[Word], mentions: Sequence[Mention], cue: Cue, direction: str) -> int | None:
     """The first name after a cue, as far as its direction reaches, before a word such as "but"."""
     index = bisect_left(mentions, cue.end, key=lambda mention: mention.start)
-    if index == len(mentions):
+    if index == len(mentions) or words[cue.start].gap == "-":  # "an otter-like head"
         return None
     between = range(cue.end, mentions[index].start)
     limit = SENTENCE if direction == "sentence" else CLAUSE

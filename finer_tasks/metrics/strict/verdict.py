@@ -6,13 +6,13 @@ without its year all its years. What an answer asserts is what all asserted name
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from finer_tasks.datasets.record import LEVELS
 from finer_tasks.metrics.strict.lexicon import Lexicon
-from finer_tasks.metrics.strict.mentions import Mention, Status
+from finer_tasks.metrics.strict.mentions import Mention, Reading, Status
 from finer_tasks.metrics.strict.names import COARSE, FINE, SUPERORDINATE, YEAR, Name
 from finer_tasks.metrics.strict.status import read_answer
 
@@ -63,19 +63,15 @@ def score_strict(answer: str, doc: Mapping[str, Any], level: str, lexicon: Lexic
     asserted = _asserted(reading.mentions, asked)
     names = [mention for mention in asserted if not mention.is_year]
     named = tuple(dict.fromkeys(mention.phrase for mention in asserted or reading.mentions))
-    if reading.abstains and all(max(mention.name.levels) < asked for mention in names):
-        return StrictScore(False, "abstained", named, 0, None)
-    if not any(not mention.is_year for mention in reading.mentions):
-        return StrictScore(False, "unknown_name", named, 0, None)
-    left_open = [mention for mention in reading.mentions if mention.status in (Status.ALTERNATIVE, Status.HYBRID)]
-    if not names:
-        return StrictScore(False, _unasserted(reading.mentions), named, 0, None)
+    if reason := _nothing_asserted(reading, names, asked):
+        return StrictScore(False, reason, named, 0, None)
     sets = lexicon.true_sets(doc["superordinate"], tuple(doc["coarse"]), tuple(doc["fine"]))
-    name = _common(names, asked, bool(lexicon.years))
+    name = _common(names, asked, bool(lexicon.years)) or (_group(names, lexicon.group_names) if asked == COARSE else None)
     if name is None:
         union = frozenset().union(*(mention.name.kin or mention.name.denotes for mention in names))
         return StrictScore(False, "several", named, _depth(union, sets), None)
-    if any(mention.status is Status.HYBRID or _meet(name, mention.name) != name for mention in left_open):
+    left_open = [mention for mention in reading.mentions if _leaves_open(mention, name, asked)]
+    if left_open:
         return StrictScore(False, _unasserted(left_open), named, 0, None)
     if lexicon.years and FINE in name.levels:
         dated = _dated(name, [mention for mention in reading.mentions if mention.is_year])
@@ -97,9 +93,25 @@ def _asserted(mentions: Sequence[Mention], asked: int) -> list[Mention]:
     return found
 
 
+def _nothing_asserted(reading: Reading, names: Sequence[Mention], asked: int) -> str:
+    """The reason why an answer asserts nothing; empty if it asserts something."""
+    if reading.abstains and all(max(mention.name.levels) < asked for mention in names):
+        return "abstained"
+    if all(mention.is_year for mention in reading.mentions):
+        return "unknown_name"
+    return "" if names else _unasserted(reading.mentions)
+
+
 def _unasserted(mentions: Iterable[Mention]) -> str:
     statuses = {mention.status for mention in mentions}
     return next((reason for status, reason in _UNASSERTED if status in statuses), "hedged")
+
+
+def _leaves_open(mention: Mention, name: Name, asked: int) -> bool:
+    """Whether an alternative or a hybrid takes back what is asserted; "a gull, either X or Y" is a gull."""
+    if mention.status is Status.ALTERNATIVE and asked < FINE and mention.name.denotes <= name.denotes:
+        return False
+    return mention.status is Status.HYBRID or (mention.status is Status.ALTERNATIVE and _meet(name, mention.name) != name)
 
 
 def _common(mentions: Sequence[Mention], asked: int, strict_groups: bool) -> Name | None:
@@ -111,6 +123,15 @@ def _common(mentions: Sequence[Mention], asked: int, strict_groups: bool) -> Nam
             name = _meet(name, mention.name) if name else None
         if name is not None:
             return name
+    return None
+
+
+def _group(mentions: Sequence[Mention], groups: Container[frozenset[str]]) -> Name | None:
+    """The group that is named beside several of its members: "House Finch or Purple Finch, but a finch for sure"."""
+    for mention in mentions:
+        whole = mention.name.denotes
+        if whole in groups and all((other.name.kin or other.name.denotes) <= whole for other in mentions):
+            return mention.name
     return None
 
 
