@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from finer_tasks.metrics.strict.designations import bare, narrowed
 from finer_tasks.metrics.strict.lexicon import PREFIX, YEAR_PATTERN, Lexicon
-from finer_tasks.metrics.strict.names import YEAR, Found, Name
+from finer_tasks.metrics.strict.names import COARSE, YEAR, Found, Name
 from finer_tasks.metrics.strict.words import CLAUSE, NO_BREAK, Word
 
 _SPLIT_FROM = 6
 _QUALIFIERS = 2
+_GROUP_NOUNS = frozenset({"family", "group", "order"})
 _SHARED = 5
 _BETWEEN = 5
 _JOINING = frozenset({"or", "nor", "and", "rather", "than", "over", "vs", "versus", "instead"})
@@ -41,6 +43,8 @@ def find_names(lexicon: Lexicon, words: Sequence[Word], dropped: frozenset[int] 
             end = order[position + length - 1] + 1
             name, end = narrowed(lexicon, name, words, start, end)
             name, end = _inverted(lexicon, name, words, start, end)
+            if COARSE in name.levels and end < len(words) and words[end].text in _GROUP_NOUNS:
+                name = replace(name, levels=frozenset([COARSE]))  # "the cardinal family" is not the species
             designated = Found("", name, start, end)
             found.extend(_elliptic(lexicon, words, found[-1].end if found else 0, start, end))
         elif designated and (name := bare(lexicon, words, designated, start)):

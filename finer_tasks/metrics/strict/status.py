@@ -85,7 +85,10 @@ def _apply(words: Sequence[Word], mentions: Sequence[Mention], cue: Cue) -> None
             index, step = _following(words, mentions, cue, direction), 1
         else:
             index, step = _preceding(words, mentions, cue, direction, status), -1
-        if index is not None:
+        if status is Status.RANGE:  # of years alone: "2012 or later"
+            if index is not None and mentions[index].is_year:
+                mentions[index].status = status
+        elif index is not None:
             govern(words, mentions, index, step, status)
             return
 
