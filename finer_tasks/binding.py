@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
@@ -26,8 +27,29 @@ def bind(config: dict[str, Any], model: Any) -> dict[str, Any]:
 
     The metadata go into every result, and into the key under which `--use_cache` stores answers, so
     that changed data or prompts never meet old answers. In the YAML `dataset_path` is the name of the
-    dataset. Raises NotPreparedError, ChangedDataError, PromptError or KnowledgeError, at once and
-    with the command that mends it.
+    dataset. Raises as `identify`.
+    """
+    prepared, identity = identify(config)
+    kwargs = config["lmms_eval_specific_kwargs"]
+    bound = dict(config) | {"dataset_path": str(prepared.data), "dataset_kwargs": {"load_from_disk": True}}
+    if "similarity" in kwargs:
+        identity["similarity"] = similarity_setting(kwargs)
+        settings = {"similarity": identity["similarity"]}
+    else:
+        settings = {"parent": told_parent(identity["variant"], identity["parent"])}
+    bound["process_results"] = functools.partial(config["process_results"], **settings)
+    if config.get("output_type") == "generate_until_multi_round":
+        identity["rounds"] = choose_rounds(model)
+        if identity["rounds"] == "agentic":
+            bound["output_type"] = "generate_until_agentic"
+    bound["metadata"] = {**config["metadata"], "finer": identity}
+    return _guarded(bound)
+
+
+def identify(config: Mapping[str, Any]) -> tuple[Prepared, dict[str, Any]]:
+    """The prepared data of a task's config, and what identifies a run of it.
+
+    Raises NotPreparedError, ChangedDataError, PromptError or KnowledgeError, at once and with the command that mends it.
     """
     dataset = config["dataset_path"]
     prepared = ensure_mini() if dataset == "mini" else load_prepared(dataset)
@@ -51,19 +73,7 @@ def bind(config: dict[str, Any], model: Any) -> dict[str, Any]:
     }
     if kwargs.get("attributes"):
         identity["attributes_fingerprint"] = _complete_knowledge(dataset, prepared)
-    bound = dict(config) | {"dataset_path": str(prepared.data), "dataset_kwargs": {"load_from_disk": True}}
-    if "similarity" in kwargs:
-        identity["similarity"] = similarity_setting(kwargs)
-        settings = {"similarity": identity["similarity"]}
-    else:
-        settings = {"parent": told_parent(identity["variant"], identity["parent"])}
-    bound["process_results"] = functools.partial(config["process_results"], **settings)
-    if config.get("output_type") == "generate_until_multi_round":
-        identity["rounds"] = choose_rounds(model)
-        if identity["rounds"] == "agentic":
-            bound["output_type"] = "generate_until_agentic"
-    bound["metadata"] = {**config["metadata"], "finer": identity}
-    return _guarded(bound)
+    return prepared, identity
 
 
 def _guarded(value: Any) -> Any:

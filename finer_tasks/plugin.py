@@ -64,7 +64,7 @@ def extend_task_manager() -> None:
     def match_tasks(self: Any, task_list: Any) -> Any:
         names = match(self, task_list)
         with user_errors():
-            _require_data(functools.partial(get_config, self), names)
+            _require_what_tasks_need(functools.partial(get_config, self), names)
         return names
 
     @functools.wraps(get_config)
@@ -81,11 +81,14 @@ def extend_task_manager() -> None:
     TaskManager._finer_extended = True
 
 
-def _require_data(get_config: Callable[[str], Any], names: Iterable[str]) -> None:
-    """Raise NotPreparedError if a dataset that our tasks or groups among `names` need is not prepared."""
-    from finer_tasks.datasets.prepared import load_prepared
+def _require_what_tasks_need(get_config: Callable[[str], Any], names: Iterable[str]) -> None:
+    """Raise if data, prompts or attributes of our tasks and groups among `names` are not in order.
 
-    datasets, waiting = set(), list(names)
+    lmms-eval asks for the names before it loads the model and for the configs after it.
+    """
+    from finer_tasks.binding import identify
+
+    waiting = list(names)
     while waiting:
         name = waiting.pop()
         if not f"{name}_".startswith(TASK_PREFIX):
@@ -93,11 +96,9 @@ def _require_data(get_config: Callable[[str], Any], names: Iterable[str]) -> Non
         config = get_config(name)
         tasks = config.get("task")
         if isinstance(tasks, str):
-            datasets.add(config["dataset_path"])
+            identify(config)
         else:
             waiting += tasks or ()
-    for dataset in sorted(datasets - {"mini"}):  # which is made when it is asked for
-        load_prepared(dataset)
 
 
 def extend_response_cache() -> None:

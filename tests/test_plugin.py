@@ -17,7 +17,7 @@ from loguru import logger
 from finer_tasks import errors, plugin
 from finer_tasks.datasets.prepare import Request, prepare
 from finer_tasks.datasets.prepared import load_prepared
-from finer_tasks.errors import ChangedDataError, NotPreparedError
+from finer_tasks.errors import ChangedDataError, KnowledgeError, NotPreparedError, PromptError
 from finer_tasks.models.fingerprint import weights_fingerprint
 from finer_tasks.tasks import list_groups, list_tasks
 from tests import official
@@ -107,6 +107,21 @@ def test_an_unprepared_dataset_is_noticed_before_a_model_is_loaded(mini_data: Pa
     for tasks in (["finer_cub_fine"], ["finer_mini_fine", "finer_cub"], ["finer"]):
         with pytest.raises(NotPreparedError, match="finer prepare"):
             manager.match_tasks(tasks)
+
+
+def test_changed_data_prompts_and_attributes_are_noticed_before_a_model_is_loaded(
+    tmp_path: Path, manager: TaskManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = prepare(Request("cub", official.cub(tmp_path / "cub"), allow_partial=True))
+    with pytest.raises(KnowledgeError, match="finer attributes"):
+        manager.match_tasks(["finer_cub_fine", "finer_cub_attributes"])
+    arrow = next((result.data / "test").glob("*.arrow"))
+    arrow.write_bytes(arrow.read_bytes() + b"x")
+    with pytest.raises(ChangedDataError, match="finer prepare cub"):
+        manager.match_tasks(["finer_cub_fine"])
+    monkeypatch.setenv("FINER_PROMPTS", "absent.yaml")
+    with pytest.raises(PromptError, match="absent"):
+        manager.match_tasks(["finer_mini_fine"])
 
 
 def test_what_lmms_eval_calls_ends_with_one_line(
