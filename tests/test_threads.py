@@ -40,8 +40,8 @@ def forget() -> None:
     """Every cache that scoring fills."""
     hooks._readable.clear()
     for cached in (
-        judging.lexicon, judging._by_coarse, attributes._lexical, attributes._rouge_scorer, attributes.similarity_named,
-        attribute_phrases.analyse,
+        judging.lexicon, judging._by_coarse, attributes._rouge_scorer, attributes.similarity_named,
+        attribute_phrases.analyse, attribute_phrases.stem, attribute_phrases._stemmer,
     ):  # fmt: skip
         cached.cache_clear()
 

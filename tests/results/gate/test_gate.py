@@ -20,7 +20,7 @@ from finer_tasks.results.gate.measured import Document, Measured, MeasuredTask, 
 from finer_tasks.results.gate.policy import Policy, Rule
 from tests.results.gate.simulated import IDENTITY, scores, sizes_of, write_run
 
-RUNS = 40
+RUNS = 25
 NAMES = [str(number // 20) for number in range(2000)]
 
 
