@@ -40,6 +40,8 @@ def _regress(arguments: argparse.Namespace) -> int:
     from finer_tasks.results.gate.policy import read_policy
     from finer_tasks.writing import write_text, writing
 
+    for path in filter(None, (arguments.json, arguments.junit, arguments.markdown, arguments.html)):
+        _keep(path, *filter(None, (arguments.baseline, arguments.candidate, arguments.policy)))
     policy = read_policy(arguments.policy)
     policy = dataclasses.replace(policy, allow=(*policy.allow, *_names(arguments.allow)))
     gate = run_gate(read_measured(arguments.baseline), read_measured(arguments.candidate), policy)
@@ -68,9 +70,7 @@ def _keep(output: Path, *inputs: Path) -> Path:
 
     of_a_run = output.name.endswith("_results.json") or ("_samples_" in output.name and output.suffix == ".jsonl")
     if output.exists() and (of_a_run or any(path.exists() and output.samefile(path) for path in inputs)):
-        raise OutputError(
-            f"{output} is what the command reads, or a file of lmms-eval, and would be lost. Give another --output"
-        )
+        raise OutputError(f"{output} is what the command reads, or a file of lmms-eval, and would be lost. Give another place")
     return output
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import socket
@@ -75,7 +76,7 @@ def _swap(fresh: Path, path: Path) -> None:
 
 def _sweep(path: Path) -> None:
     """Remove temporaries of processes of this machine that are gone; an old folder is put back if nothing took its place."""
-    for left in path.parent.glob(f".{path.name}.{_HOST}-*"):
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{_HOST}-*"):
         process = left.stem.rpartition("-")[2]
         if left.suffix not in (".new", ".old") or not process.isdigit() or _is_alive(int(process)):
             continue

@@ -34,6 +34,12 @@ def test_a_failure_leaves_the_old_content_and_no_temporary(tmp_path: Path) -> No
     assert names(tmp_path) == ["card.json"]
 
 
+def test_names_are_no_patterns(tmp_path: Path) -> None:
+    for name in ("a**b.html", "a[b", "a?"):
+        write_text(tmp_path / name, "new")
+    assert names(tmp_path) == ["a**b.html", "a?", "a[b"]
+
+
 def test_a_folder_takes_the_place_of_another(tmp_path: Path) -> None:
     target = tmp_path / "mix"
     for content in ("one", "two"):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from finer_tasks.analysis.gap import Gap
+from finer_tasks.writing import write_bytes
 
 
 def plot_gaps(found: Sequence[Gap], folder: Path) -> list[Path]:
@@ -16,7 +18,6 @@ def plot_gaps(found: Sequence[Gap], folder: Path) -> list[Path]:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    folder.mkdir(parents=True, exist_ok=True)
     written = []
     for gap in found:
         panels = 2 if gap.by_concept else 1
@@ -25,8 +26,9 @@ def plot_gaps(found: Sequence[Gap], folder: Path) -> list[Path]:
         if gap.by_concept:
             _scatter(axes[0][1], gap)
         for kind in ("png", "svg"):
-            path = folder / f"gap-{gap.dataset}-{gap.level}.{kind}"
-            figure.savefig(path, dpi=120)
+            path, picture = folder / f"gap-{gap.dataset}-{gap.level}.{kind}", io.BytesIO()
+            figure.savefig(picture, format=kind, dpi=120)
+            write_bytes(path, picture.getvalue())
             written.append(path)
         plt.close(figure)
     return written

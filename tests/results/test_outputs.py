@@ -10,13 +10,17 @@ from finer_tasks.cli import main
 from tests.faults import full_disk
 from tests.results.submission.made import write_card, write_submission, write_whole_run
 
+REGRESS = ["regress", "--baseline", "{run}", "--candidate", "{run}", "--policy", "{policy}"]
 COMMANDS = {
     "pack": ["submit", "pack", "{run}", "--card", "{card}", "--output", "{output}"],
     "report": ["report", "{run}", "--output", "{output}"],
     "baseline": ["baseline", "make", "{run}", "--output", "{output}"],
     "export": ["export", "{run}", "--form", "every-eval-ever", "--card", "{card}", "--output", "{output}"],
     "leaderboard": ["leaderboard", "build", "{archives}", "--output", "{output}"],
+    "plots": ["gap", "{run}", "--plots", "{output}"],
+    **{form: [*REGRESS, f"--{form}", "{output}"] for form in ("json", "junit", "html")},
 }
+APPENDING = {"markdown": [*REGRESS, "--markdown", "{output}"]}
 
 
 @pytest.fixture(autouse=True)
@@ -31,11 +35,13 @@ def inputs(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
         patch.setenv("FINER_DATA_DIR", str(shared_data))
         write_submission(folder, "Model", 0.5)
         run = write_whole_run(folder / "run", 0.5, tasks=("finer_mini_fine",))
-    return {"run": run, "card": write_card(folder / "card.yaml"), "archives": folder / "archives"}
+    (folder / "policy.yaml").write_text("rules: [{max_drop: 0.1}]")
+    card, policy = write_card(folder / "card.yaml"), folder / "policy.yaml"
+    return {"run": run, "card": card, "policy": policy, "archives": folder / "archives"}
 
 
 def run(command: str, inputs: dict[str, Path], output: Path) -> int:
-    return main([word.format(output=output, **inputs) for word in COMMANDS[command]])
+    return main([word.format(output=output, **inputs) for word in (COMMANDS | APPENDING)[command]])
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -45,7 +51,7 @@ def test_a_full_disk_and_a_file_in_the_way_lose_nothing(
     output = tmp_path / "output"
     assert run(command, inputs, output) == 0
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    with full_disk():
+    with full_disk(100):
         assert run(command, inputs, output) == 2
     assert "cannot be written: File too large" in capsys.readouterr().err
     (tmp_path / "file").touch()
@@ -55,11 +61,12 @@ def test_a_full_disk_and_a_file_in_the_way_lose_nothing(
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.parametrize("command", ["pack", "report", "baseline"])
+@pytest.mark.parametrize("command", ["pack", "report", "baseline", "json", "junit", "html", "markdown"])
 def test_an_output_that_is_an_input_is_refused(
     command: str, inputs: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for path in (inputs["card"], *inputs["run"].iterdir()) if command == "pack" else inputs["run"].iterdir():
+    others = {"pack": [inputs["card"]], "report": [], "baseline": []}.get(command, [inputs["policy"]])
+    for path in (*others, *inputs["run"].iterdir()):
         before = path.read_bytes()
         assert run(command, inputs, path) == 2
         assert "would be lost" in capsys.readouterr().err
