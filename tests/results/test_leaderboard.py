@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -177,7 +178,7 @@ def test_a_folder_that_is_no_site_is_left_alone(archives: Path, tmp_path: Path, 
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.tex").write_text("x")
     assert main(["leaderboard", "build", str(archives), "--output", str(tmp_path / "mine")]) == 2
-    assert "that is no leaderboard of ours" in capsys.readouterr().err
+    assert "thesis.tex is no part of a leaderboard of ours" in capsys.readouterr().err
     assert main(["leaderboard", "build", str(archives), "--output", str(tmp_path / "mine/thesis.tex")]) == 2
     assert (tmp_path / "mine/thesis.tex").read_text() == "x"
     assert main(["leaderboard", "build", str(tmp_path), "--output", str(tmp_path / "new")]) == 2
@@ -243,3 +244,13 @@ def test_a_phone_in_the_dark_shows_all_without_scrolling_sideways(site: Path) ->
             assert wide <= 0, page.name
             background = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
             assert background == "rgb(20, 24, 31)"
+
+
+def test_what_others_put_into_a_site_is_not_replaced_with_it(archives: Path, tmp_path: Path) -> None:
+    """Archives beside the pages that were made of them, for example."""
+    site = tmp_path / "site"
+    command = ["leaderboard", "build", str(archives), "--output", str(site)]
+    assert [main(command), main(command)] == [0, 0]
+    shutil.copytree(archives, site / "archives")
+    assert main(["leaderboard", "build", str(site / "archives"), "--output", str(site)]) == 2
+    assert sorted((site / "archives").iterdir())

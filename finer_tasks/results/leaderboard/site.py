@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -20,6 +21,7 @@ from finer_tasks.text import harmless
 from finer_tasks.writing import replacing
 
 _MARK = ".finer-leaderboard"
+_OWN = re.compile(rf"{re.escape(_MARK)}|index\.html|submission-[0-9a-f]{{16}}\.html")
 
 
 def build_site(submissions: Path, output: Path, published: Sequence[Published]) -> tuple[list[Verified], list[str]]:
@@ -30,8 +32,8 @@ def build_site(submissions: Path, output: Path, published: Sequence[Published]) 
     paths = sorted(submissions.glob("*.zip"))
     if not paths:
         raise ResultsError(f"{submissions} holds no *.zip; make submissions with `finer submit pack`")
-    if output.exists() and not (output.is_dir() and ((output / _MARK).exists() or not any(output.iterdir()))):
-        raise ResultsError(f"{output} is, or holds, something that is no leaderboard of ours; give another --output")
+    if foreign := _foreign(output):
+        raise ResultsError(f"{foreign} is no part of a leaderboard of ours and would be lost; give another --output")
     shown, refused = _verified(paths)
     if not shown:
         raise ResultsError("no submission verifies: " + "; ".join(refused))
@@ -40,6 +42,14 @@ def build_site(submissions: Path, output: Path, published: Sequence[Published]) 
         (fresh / _MARK).touch()
         _write(fresh, shown, refused, published)
     return shown, refused
+
+
+def _foreign(output: Path) -> Path | None:
+    """Something in the output's place that an earlier run of this command did not write: a site is replaced as a whole."""
+    if not output.is_dir():
+        return output if output.exists() else None
+    is_site = (output / _MARK).exists()
+    return next((path for path in sorted(output.iterdir()) if not (is_site and _OWN.fullmatch(path.name))), None)
 
 
 def page_of(found: Verified) -> str:
