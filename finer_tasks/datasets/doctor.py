@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -220,10 +220,12 @@ def _duplicates(tables: Mapping[str, Any], contents: Mapping[str, np.ndarray]) -
         distinct[split] = known[readable], first[readable]
     if len(distinct) > 1:
         (one, (left, left_at)), (other, (right, right_at)) = distinct.items()
-        across, left_index, right_index = np.intersect1d(left, right, assume_unique=True, return_indices=True)
-        examples = _Examples(len(across))
-        pairs: Iterable[tuple[Any, Any]] = zip(left_at[left_index[:_EXAMPLES]], right_at[right_index[:_EXAMPLES]], strict=True)
-        examples.first = [f"{tables[one][int(a)]['image']} = {tables[other][int(b)]['image']}" for a, b in pairs]
-        if len(across):
-            yield Finding("problem", f"{len(across)} pictures are in both splits under different names: {examples}")
+        _, left_index, right_index = np.intersect1d(left, right, assume_unique=True, return_indices=True)
+        names = [tables[split].select_columns(["image"]) for split in (one, other)]
+        examples = _Examples()
+        for a, b in zip(names[0][left_at[left_index]]["image"], names[1][right_at[right_index]]["image"], strict=True):
+            if a != b:  # one image in both splits is told by _split_folders
+                examples.add(f"{a} = {b}")
+        if examples.count:
+            yield Finding("problem", f"{examples.count} pictures are in both splits under different names: {examples}")
     yield Finding("note" if within else "ok", f"{within} pictures occur more than once within a split")

@@ -192,10 +192,12 @@ def _is_whole(request: Request, root: Path, split: str, account: Account) -> boo
 
 def _check_counts(request: Request, root: Path, accounts: Mapping[str, Account]) -> None:
     for split, account in accounts.items():
+        if not account.listed:
+            raise DatasetContentError(f"{request.unified.get(split, root)} lists no image of the {split} split")
         if account.listed == account.missing:
             raise PartialDatasetError(
                 f"{request.dataset}: none of the {account.listed} images of the {split} split is below {root}"
-                + (f" (looked for {account.examples[0]}). Check --root" if account.examples else ". Check --root")
+                f" (looked for {account.examples[0]}). Check --root"
             )
         if request.allow_partial or _is_whole(request, root, split, account):
             continue

@@ -53,6 +53,21 @@ def test_one_picture_in_both_splits_is_found(tmp_path: Path) -> None:
     assert "1 pictures are in both splits" in problems(embedded)
 
 
+def test_one_image_in_both_splits_is_told_once(tmp_path: Path) -> None:
+    root = official.cub(tmp_path / "cub")
+    rows = {"train": ["a.jpg"], "test": ["a.jpg", "b.jpg"]}
+    files = {}
+    for split, names in rows.items():
+        entries = [
+            {"idx": name, "basic-level-lbl": "Bird", "coarse-level-lbl": "Albatross", "fine-level-lbl": "x", "img_path": name}
+            for name in names
+        ]
+        files[split] = official.write(tmp_path / f"{split}.jsonl", *map(json.dumps, entries))
+    found = problems(prepare(Request("cub", root / "images/001.Black_footed_Albatross", unified=files)))
+    assert "1 images are in both splits: a.jpg" in found
+    assert "under different names" not in found
+
+
 def test_test_labels_on_training_images_are_found(tmp_path: Path) -> None:
     """The mistake of a public fine-tune: in Stanford Cars both splits use the same file names."""
     root = official.cars(tmp_path / "cars")

@@ -101,6 +101,11 @@ def test_an_entry_that_does_not_fit_is_named_with_line_and_field(tmp_path: Path,
         prepare(Request("aircraft", tmp_path, unified={"test": file}))
 
 
+def test_an_empty_file_is_said_to_be_empty(tmp_path: Path) -> None:
+    with pytest.raises(DatasetContentError, match=r"unified\.jsonl lists no image of the test split"):
+        prepared(tmp_path, "cub")
+
+
 def test_a_name_that_no_file_can_have_is_a_missing_image(tmp_path: Path) -> None:
     long = entry(6, ["737-300"], img_path="x" * 5000 + ".jpg")
     file = write(tmp_path / "unified.jsonl", entry(5, ["737-300"]), long)
