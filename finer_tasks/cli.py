@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import json
 import os
+import re
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -149,9 +150,14 @@ def _results(arguments: argparse.Namespace) -> None:
     if arguments.bertscore:
         from finer_tasks.results.bertscore import bertscore
 
-        model, _, layers = arguments.bertscore.rpartition(":") if ":" in arguments.bertscore else (arguments.bertscore, "", "")
-        for task, value in bertscore(run, model, int(layers) if layers else None).items():
-            say(f"{task}: BERTScore F1 {value:.3f} ({arguments.bertscore})")
+        for task, value in bertscore(run, *arguments.bertscore).items():
+            say(f"{task}: BERTScore F1 {value:.3f} ({':'.join(map(str, filter(None, arguments.bertscore)))})")
+
+
+def _bertscore_model(text: str) -> tuple[str, int | None]:
+    """The model, a name or path, and the number of layers; a colon before anything but a number is part of a path."""
+    model, _, layers = text.rpartition(":")
+    return (model, int(layers)) if model and re.fullmatch(r"[0-9]{1,3}", layers) else (text, None)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -172,7 +178,9 @@ def _parser() -> argparse.ArgumentParser:
     results.add_argument(
         "--disagreements", type=int, nargs="?", const=20, metavar="N", help="documents on which em and em_strict differ"
     )
-    results.add_argument("--bertscore", metavar="MODEL[:LAYERS]", help="BERTScore of attribute lists with this model")
+    results.add_argument(
+        "--bertscore", type=_bertscore_model, metavar="MODEL[:LAYERS]", help="BERTScore of attribute lists with this model"
+    )
     results.add_argument("--rescore", action="store_true", help="score the logged answers again with this version")
     results.add_argument("--json", action="store_true")
     results.set_defaults(run=_results)

@@ -9,9 +9,11 @@ import pytest
 from transformers import BertModel
 
 from finer_tasks.attributes.knowledge import load_knowledge
+from finer_tasks.cli import main
 from finer_tasks.errors import ResultsError
 from finer_tasks.results.bertscore import bertscore
 from finer_tasks.results.reading import Run, Sample, TaskRun
+from tests.results.submission.made import write_whole_run
 from tests.tiny_bert import tiny_bert
 
 
@@ -34,3 +36,12 @@ def test_a_model_whose_layers_are_unknown_asks_for_them(tmp_path: Path) -> None:
     BertModel(tiny_bert(tmp_path)).save_pretrained(tmp_path)
     with pytest.raises(ResultsError, match="Give the layers as MODEL:LAYERS"):
         bertscore(run_of(required=["red"], likely=[]), str(tmp_path))
+
+
+@pytest.mark.parametrize("model", ["no/model", "no/model:3", "C:/no/model", "no/model:x"])
+def test_a_run_without_lists_is_said_to_have_none(
+    model: str, mini_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_whole_run(tmp_path / "run", 1.0, tasks=("finer_mini_superordinate",))
+    assert main(["results", str(run), "--bertscore", model]) == 2
+    assert "no task of" in capsys.readouterr().err
