@@ -89,6 +89,8 @@ def _read(line: str) -> _Line:
 
 def _label(head: str, has_colon: bool, has_rest: bool, is_bulleted: bool, is_marked: bool) -> str:
     """The label of a heading, from the text before its colon; "" if the line is none."""
+    if '"' in head:  # a key of JSON, whose brackets and quotes are no part of a phrase
+        return ""
     words = _WORD.findall(head.partition("(")[0].casefold())
     if words and words[0] in LABELS:
         is_bare = all(word in _GENERIC for word in words[1:])

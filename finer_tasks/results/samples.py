@@ -131,6 +131,8 @@ def _sample(raw: Mapping[str, Any], line: bytes) -> tuple[Sample, str | None]:
     if not isinstance(detail, dict) or not isinstance(detail["record"], dict):
         raise TypeError("a figure or its record is no JSON object")
     record = _record(detail["record"])
+    for key in {"reason", "concept"} & set(detail):
+        _texts(key, [detail[key]])
     items = {name: value for name, value in raw.items() if isinstance(value, dict) and "concept_id" in value}
     for key in ("named",) if "em_strict" in raw else ("required", "likely"):
         _texts(key, detail[key], some=False)

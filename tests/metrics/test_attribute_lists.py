@@ -92,6 +92,7 @@ def test_lists_in_the_benchmarks_own_form_are_read_as_its_parser_does(reply: str
         "Answer: Pug",
         "required reading is fun\nlikely story",
         "Likely it is a male: see how red it is",
+        '{"required": ["black cap", "red eye"], "likely": ["long tail"]}',
     ],
 )
 def test_prose_is_no_list(text: str) -> None:

@@ -46,6 +46,7 @@ SAMPLES: dict[str, tuple[Callable[[str], str], str]] = {
     "deep": (lambda text: "[" * 100_000 + "\n" + text, "jsonl:1: .*nested too deeply"),
     "no names": (replaced('"named": []', '"names": []'), "jsonl:1: .*'named' is missing"),
     "no rounds": (replaced('"level": "fine"', '"rounds": []'), "jsonl:1: .*rounds is no text"),
+    "a list for a concept": (replaced('"level": "fine"', '"concept": []'), "jsonl:1: .*concept is no text"),
     "rounds of numbers": (replaced('"level": "fine"', '"rounds": [1]'), "jsonl:1: .*rounds is no text"),
     "no label": (replaced('"fine": ["a"]', '"fine": []'), "jsonl:1: .*record.fine is no text"),
     "no id": (replaced('"id": "cub/test/0"', '"id": 7'), "jsonl:1: .*record.id is no text"),
