@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 MARKER = "Answer:"
-_END_MARKS = re.compile(r"</s>|<\|im_end\|>|<\|endoftext\|>|<\|eot_id\|>|<\|end\|>|<end_of_turn>|<end_of_utterance>|<eos>")
+_END_MARKS = re.compile(
+    r"</s>|<\|im_end\|>|<\|endoftext\|>|<\|eot_id\|>|<\|end\|>|<end_of_turn>|<end_of_utterance>|<eos>|<\|return\|>|<｜end▁of▁sentence｜>"
+)
 
 # Why a document, which then counts as wrong, has no answer of the model; and the figures that count them.
 Unanswered = Literal["corrupt_image", "request_failed", "unfinished_thought"]
@@ -63,7 +65,10 @@ def _any_of(tags: Sequence[tuple[str, str]]) -> re.Pattern[str]:
 
 _THOUGHT, _ANSWER = _any_of(THOUGHT_TAGS), _any_of(ANSWER_TAGS)
 _FAMILIES = tuple(_any_of((pair,)) for pair in THOUGHT_TAGS)
-_BOXED = re.compile(r"\\boxed\{(?:\\text\{([^{}]*)\}|([^{}]*))\}")
+# Of LaTeX, in a box: commands that set a font.
+_FONT = re.compile(r"\\(?:text|math)[a-z]*\{([^{}]*)\}")
+_FONTS_NESTED = 3
+_BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
 
 
 @dataclass(frozen=True)
@@ -111,9 +116,14 @@ def no_answer(outputs: Sequence[str], readable: bool = True) -> Unanswered | Non
 def as_text(raw: Any) -> str:
     """A backend's output as text; NO_CONTENT where there is none."""
     if isinstance(raw, (list, tuple)):
-        parts = [part.get("text") if isinstance(part, dict) else part for part in raw]
+        parts = [_part_text(part) if isinstance(part, dict) else part for part in raw]
         raw = "".join(part for part in parts if isinstance(part, str)) or None
     return NO_CONTENT if raw is None else str(raw)
+
+
+def _part_text(part: Mapping[str, Any]) -> Any:
+    """The text of a content part, None where it is the model's thought."""
+    return None if part.get("type") in ("thinking", "reasoning", "thought") else part.get("text")
 
 
 def _without_thoughts(text: str) -> str | None:
@@ -156,7 +166,11 @@ def _tagged_answer(text: str) -> str:
         end = next((tag.start() for tag in tags if not tag["open"] and tag.start() >= start), len(text))
         text = text[start:end].strip() or text
     text = _ANSWER.sub("", text).strip() if tags else text
-    return _BOXED.sub(lambda match: match[1] or match[2] or "", text)
+    if "\\boxed{" not in text:
+        return text
+    for _ in range(_FONTS_NESTED):
+        text = _FONT.sub(r"\1", text)
+    return _BOXED.sub(r"\1", text)
 
 
 def rounds_of(results: Sequence[Any]) -> list[str]:

@@ -57,6 +57,8 @@ def test_text_without_such_tags_is_untouched(text: str) -> None:
         ("a</think> b <think>c</think> d", "b  d"),
         ("Answer: $\\boxed{\\text{Pug}}$", "Answer: $Pug$"),
         ("<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>Pug<|return|>", "Pug<|return|>"),
+        ("\\boxed{\\text{Black \\textbf{Pug}}} or \\boxed{\\mathrm{Beagle}}", "Black Pug or Beagle"),
+        ([{"type": "reasoning", "text": "a Pug?"}, {"type": "text", "text": "Beagle"}], "Beagle"),
         ([{"type": "thinking", "thinking": []}, {"type": "text", "text": "Pug"}, " dog"], "Pug dog"),
     ],
 )
