@@ -25,6 +25,8 @@ DEFAULT = "finer-1"
 VARIABLE = "FINER_PROMPTS"
 # A prompt file is data that people pass on: its templates can neither reach Python nor change what they are given.
 _JINJA = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False)
+# What gives another text each time: the same set asks the same questions.
+del _JINJA.filters["random"], _JINJA.globals["lipsum"]
 _PARENTS = {"superordinate": None, "coarse": "superordinate", "fine": "coarse"}
 
 
@@ -128,9 +130,13 @@ def _compile(path: Path, variant: str, levels: object) -> dict[str, jinja2.Templ
 
 def _render(template: jinja2.Template, place: str, words: Mapping[str, object], blanks: Blanks) -> str:
     try:
-        return template.render(**words, **vars(blanks))
+        text = template.render(**words, **vars(blanks))
+        text.encode()  # half of a surrogate pair is no text that a model can be asked
     except Exception as error:  # as above: also a division by zero, or recursion without end
         raise PromptError(f"{place}: the template cannot be filled in: {_why(error)}") from error
+    if not text.strip():
+        raise PromptError(f"{place}: the template asks nothing. Write the question, or leave the level out")
+    return text
 
 
 def _why(error: Exception) -> str:
