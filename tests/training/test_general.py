@@ -46,6 +46,8 @@ BROKEN = [
     (said("<image>x") | {"image": "/etc/a.png"}, "image outside the folder", "'/etc/a.png' must be a path below"),
     (said("<image>x") | {"image": "../a.png"}, "image outside the folder", "'../a.png' must be a path below"),
     (said("<image>x") | {"image": "gone.png"}, "missing image", "gone.png is not in"),
+    (said("<image>x") | {"image": "x" * 5000}, "missing image", "is not in"),
+    (said("x", " "), "empty turn", "turn 1 of 'gpt' holds no text"),
     (said("<image>x") | {"image": "cut.png"}, "image that cannot be decoded", "cut.png: image cannot be decoded"),
     (said("x") | {"video": "a.mp4"}, "video or audio", "'video'; only images"),
     (said("<image>x") | {"image": "a.png", "videos": ["a.mp4"]}, "video or audio", "'videos'"),
@@ -120,3 +122,8 @@ def test_a_set_of_which_nothing_is_left_and_a_broken_list_are_refused(folder: Pa
     (folder / "g.json").write_text(json.dumps([said("a")])[:-9])
     with pytest.raises(MixtureError, match=r"g.json: not valid JSON"):
         build_mixture(recipe(folder / "g.json", drop_broken=True), folder / "out")
+
+
+def test_a_list_with_a_byte_order_mark_is_read(folder: Path) -> None:
+    (folder / "g.json").write_text(json.dumps([said("a")]), encoding="utf-8-sig")
+    assert build_mixture(recipe(folder / "g.json"), folder / "out")["counts"]["source"]["general"] == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import tempfile
 from collections import Counter
@@ -90,7 +91,7 @@ class GeneralEntries:
         if isinstance(raw, BrokenEntry):
             raise raw
         row = checked(raw)
-        if row["image"] and not (self.general.images / row["image"]).is_file():
+        if row["image"] and not _is_file(self.general.images / row["image"]):
             raise BrokenEntry("missing image", f"{row['image']} is not in {self.general.images}")
         return row
 
@@ -112,6 +113,8 @@ def checked(raw: Any) -> dict[str, Any]:
         if not isinstance(turn, dict) or turn.get("from") != speaker or not isinstance(turn.get("value"), str):
             what = f"turn {position} must be text of {speaker!r}; turns alternate and 'human' begins"
             raise BrokenEntry("turns out of order", what)
+        if not turn["value"].strip():
+            raise BrokenEntry("empty turn", f"turn {position} of {speaker!r} holds no text")
     if len(turns) % 2:
         raise BrokenEntry("turns out of order", "the last turn must be of 'gpt'")
     image = _image(raw, turns)
@@ -141,11 +144,20 @@ def _image(raw: dict[str, Any], turns: list[dict[str, Any]]) -> str:
     return paths[0] if paths else ""
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name longer than the system allows, or a folder that may not be looked into
+        return False
+
+
 def _entries(path: Path) -> Iterator[tuple[str, Any]]:
     """Where each entry stands, and the entry; a BrokenEntry for a line that is no JSON."""
     with path.open("rb") as file:
+        begin = len(codecs.BOM_UTF8) if file.read(3) == codecs.BOM_UTF8 else 0
+        file.seek(begin)
         start = file.read(64).lstrip()[:1]
-        file.seek(0)
+        file.seek(begin)
         if start == b"[":
             try:
                 for number, raw in enumerate(ijson.items(file, "item")):
