@@ -96,6 +96,11 @@ def in_one_line(error: BaseException, limit: int = 400) -> str:
     return text if len(text) <= limit else f"{text[: limit // 2]} … {text[-limit // 2 :]}"
 
 
+def typed(error: BaseException) -> str:
+    """A foreign error as in_one_line, after its type: many messages, such as a key that is missing, say nothing alone."""
+    return f"{type(error).__name__}: {in_one_line(error)}"
+
+
 def exit_code_of(error: Exception) -> int:
     """Print what went wrong for the user and give the exit code: 2 where a user can mend it, 70 where nobody foresaw it.
 

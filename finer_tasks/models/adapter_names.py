@@ -28,7 +28,7 @@ class Names:
         from transformers.conversion_mapping import get_model_conversion_mapping
         from transformers.core_model_loading import WeightRenaming
 
-        self._modules = {name for name, _ in model.named_modules()}
+        self.modules = {name for name, _ in model.named_modules()}
         self._tensors = set(model.state_dict())
         self._renamings = [entry for entry in get_model_conversion_mapping(model) if isinstance(entry, WeightRenaming)]
         decoder = model.get_decoder()
@@ -49,14 +49,19 @@ class Names:
             placed[name if name is not None else key] = tensor
         return placed, nowhere
 
+    def module(self, path: str) -> str | None:
+        """What a module is called today, None if it is no part of the model."""
+        bare = _split(path, "lora_")[0]
+        return next((name for name in self._candidates(bare) if name in self.modules), None)
+
     def nearest(self, key: str) -> str:
         """The module or tensor of the model whose name shares the longest ending with `key`."""
         path = _split(key, "lora_")[0].split(".")
-        return max(sorted(self._modules | self._tensors), key=lambda name: _shared_ending(name.split("."), path))
+        return max(sorted(self.modules | self._tensors), key=lambda name: _shared_ending(name.split("."), path))
 
     def _today(self, key: str, prefix: str) -> str | None:
         path, ending = _split(key, prefix)
-        known = self._modules if ending else self._tensors
+        known = self.modules if ending else self._tensors
         found = next((name for name in self._candidates(path) if name in known), None)
         return None if found is None else PEFT + ".".join(filter(None, (found, ending)))
 

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import pickle
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
 from loguru import logger
-from safetensors import SafetensorError
 
-from finer_tasks.errors import ModelError, in_one_line
+from finer_tasks.errors import ModelError, in_one_line, typed
 from finer_tasks.models.adapter_names import PEFT, Names, modules_of
 
 LORA = "lora_"
 # Beside the adapter in the authors' LLaVA: the projector, trained in full.
 NON_LORA = "non_lora_trainables.bin"
-# What the libraries raise for files that are cut off, of another kind, or hold values of another type.
-BROKEN_FILE = (
-    OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, pickle.UnpicklingError, SafetensorError,
-    StrictDataclassError,
-)  # fmt: skip
 
 
 def attach(model: Any, adapter: str, base: str) -> Any:
@@ -43,6 +36,9 @@ def attach(model: Any, adapter: str, base: str) -> Any:
     lost = [key for key in nowhere if ".experts." not in key]  # transformers fuses experts, peft adapters of them
     if lost:
         raise ModelError(_no_fit(adapter, len(weights), lost, names))
+    if prefix == LORA:
+        _refuse_integers(adapter, placed)
+        _rename_patterns(config, adapter, names, modules_of(placed, prefix))
     _enlarge_vocabulary(model, placed)
     narrowed = prefix == LORA and not nowhere and _narrow(config, modules_of(placed, prefix))
     try:
@@ -52,7 +48,11 @@ def attach(model: Any, adapter: str, base: str) -> Any:
             f"peft={adapter}: its config lists modules_to_save={', '.join(config.modules_to_save or ())}, but its weights hold "
             f"no {error.args[0]}. The file was written without what was trained in full; save the adapter again"
         ) from error
-    except (ValueError, RuntimeError, TypeError) as error:
+    except (TypeError, AttributeError, ArithmeticError, re.error) as error:
+        raise ModelError(
+            f"peft={adapter}: its adapter_config.json holds a value that peft cannot use ({typed(error)}). Mend it"
+        ) from error
+    except (ValueError, RuntimeError) as error:
         raise ModelError(_no_fit(adapter, len(weights), [], names, in_one_line(error))) from error
     if unexpected:
         raise ModelError(_no_fit(adapter, len(weights), unexpected, names))
@@ -75,9 +75,9 @@ def read_adapter(adapter: str) -> tuple[Any, dict[str, torch.Tensor]]:
             weights |= torch.load(Path(adapter) / NON_LORA, map_location="cpu", weights_only=True)
         if not all(isinstance(tensor, torch.Tensor) for tensor in weights.values()):
             raise ValueError("its file holds other things than tensors")
-    except BROKEN_FILE as error:
+    except Exception as error:  # whatever the files of an adapter can be wrong in
         raise ModelError(
-            f"peft={adapter}: not an adapter that can be read ({in_one_line(error)}). "
+            f"peft={adapter}: not an adapter that can be read ({typed(error)}). "
             "Give the folder that holds adapter_config.json and adapter_model.safetensors, whole"
         ) from error
     if not weights:
@@ -139,6 +139,39 @@ def _narrow(config: Any, modules: set[str]) -> bool:
         if getattr(config, field, None) is not None:
             setattr(config, field, None)
     return True
+
+
+def _refuse_integers(adapter: str, placed: Mapping[str, torch.Tensor]) -> None:
+    broken = sorted(name for name, tensor in placed.items() if not tensor.is_floating_point())
+    if broken:
+        raise ModelError(
+            f"peft={adapter}: {len(broken)} tensors hold integers, for example {broken[0]} ({placed[broken[0]].dtype}). "
+            "Save the adapter unquantized, in float32, float16 or bfloat16"
+        )
+
+
+def _rename_patterns(config: Any, adapter: str, names: Names, modules: set[str]) -> None:
+    """Bring ranks and scales of single modules to the names of today: peft would leave out those that fit no module."""
+    for field in ("rank_pattern", "alpha_pattern"):
+        renamed = {}
+        for pattern, value in (getattr(config, field, None) or {}).items():
+            today = pattern if _fits_any(pattern, modules) else names.module(pattern)
+            if today is None and not _fits_any(pattern, names.modules):
+                raise ModelError(
+                    f"peft={adapter}: {field} of its adapter_config.json is for {pattern!r}, which is no part of this model. "
+                    "Give the base model that it was trained on"
+                )
+            renamed[today or pattern] = value
+        setattr(config, field, renamed)
+
+
+def _fits_any(pattern: str, modules: Iterable[str]) -> bool:
+    """Whether peft would find the pattern in a module's name."""
+    try:
+        wanted = re.compile(rf"(?:.*\.)?(?:{pattern})")
+    except re.error:
+        return False
+    return any(wanted.fullmatch(module) for module in modules)
 
 
 def _inject(model: Any, config: Any, placed: dict[str, torch.Tensor]) -> tuple[Any, list[str], list[str]]:

@@ -37,6 +37,12 @@ class ChatEncoder:
             ) from error
         token = getattr(config, "image_token_id", None) or getattr(config, "image_token_index", None)
         if token is not None and not bool((ids == token).any()):
+            own = getattr(self.processor, "image_token_id", None)
+            if own is not None and bool((ids == own).any()):
+                raise ModelError(
+                    f"the model would not see the image (config.json has {token} as the image's token, the processor {own}). "
+                    "Mend the files in its folder"
+                )
             why = "; ".join(self._lacking(config)) or "its chat template leaves the image out"
             raise ModelError(f"the model would not see the image ({why}). Put a template that fits into its folder")
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from loguru import logger
+from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationConfig
 
-from finer_tasks.errors import ModelError, in_one_line
+from finer_tasks.errors import ModelError, in_one_line, typed
 from finer_tasks.models import BUILT_IN
-from finer_tasks.models.adapters import BROKEN_FILE, attach, refuse_not_finite
+from finer_tasks.models.adapters import attach, refuse_not_finite
 from finer_tasks.models.fingerprint import WEIGHTS
 from finer_tasks.models.tokens import add_tokens_of
 
@@ -72,7 +73,7 @@ def load_processor(options: LoadOptions) -> Any:
         processor = AutoProcessor.from_pretrained(
             resolve(options.pretrained), revision=options.revision, trust_remote_code=options.trust_remote_code
         )
-    except (*BROKEN_FILE, ImportError) as error:
+    except Exception as error:  # whatever the files of a model can be wrong in
         raise ModelError(_not_loaded(options.pretrained, error)) from error
     if not hasattr(processor, "tokenizer") or not hasattr(processor, "image_processor"):
         raise ModelError(
@@ -101,7 +102,9 @@ def load_model(options: LoadOptions, device: torch.device) -> Any:
             output_loading_info=True,
             **_placement(options, device),
         )
-    except (*BROKEN_FILE, ImportError) as error:
+        if Path(resolve(options.pretrained), "generation_config.json").is_file():
+            GenerationConfig.from_pretrained(resolve(options.pretrained))  # loading a model passes over a broken one
+    except Exception as error:  # whatever the files of a model can be wrong in
         raise ModelError(_not_loaded(options.pretrained, error)) from error
     model, found = loaded
     if getattr(model, "_hf_peft_config_loaded", False):
@@ -142,6 +145,11 @@ def _refuse_incomplete(pretrained: str, missing: Iterable[str], unexpected: Iter
     lost = sorted(name for name in missing if name.rpartition(".")[2] not in _COMPUTED)
     unknown = sorted(unexpected)
     if not lost and not any("lora_" in name for name in unknown):
+        if unknown:
+            logger.warning(
+                f"pretrained={pretrained}: {len(unknown)} tensors of its weights have no place in the model and are left out, "
+                f"for example {', '.join(unknown[:3])}. Check its config.json, such as the number of layers"
+            )
         return
     told = f"lack {len(lost)} of the model's tensors, for example {', '.join(lost[:3])}" if lost else "hold an adapter"
     if unknown:
@@ -184,6 +192,6 @@ def _not_loaded(pretrained: str, error: Exception) -> str:
     if isinstance(error, torch.OutOfMemoryError):
         return f"pretrained={pretrained} does not fit in memory. Use a smaller dtype, load_in_4bit=True, or a larger device"
     return (
-        f"pretrained={pretrained} cannot be loaded: {in_one_line(error).rstrip('.')}. "
+        f"pretrained={pretrained} cannot be loaded: {typed(error).rstrip('.')}. "
         f"Give a model folder, a name on the Hugging Face hub, or one of the built-in {', '.join(BUILT_IN)}"
     )

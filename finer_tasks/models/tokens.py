@@ -7,8 +7,7 @@ from typing import Any
 
 from loguru import logger
 
-from finer_tasks.errors import ModelError, in_one_line
-from finer_tasks.models.adapters import BROKEN_FILE
+from finer_tasks.errors import ModelError, typed
 
 _FILES = ("tokenizer.json", "tokenizer_config.json")
 
@@ -25,8 +24,8 @@ def add_tokens_of(adapter: str, tokenizer: Any) -> None:
 
     try:
         brought = AutoTokenizer.from_pretrained(adapter)
-    except (*BROKEN_FILE, ImportError) as error:
-        raise ModelError(f"peft={adapter}: its tokenizer cannot be read ({in_one_line(error)})") from error
+    except Exception as error:  # whatever its files can be wrong in
+        raise ModelError(f"peft={adapter}: its tokenizer cannot be read ({typed(error)})") from error
     known = tokenizer.get_vocab()
     new = {token: number for token, number in brought.get_vocab().items() if known.get(token) != number}
     if not new:

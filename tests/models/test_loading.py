@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from loguru import logger
 from peft import IA3Config, LoraConfig, get_peft_model
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -224,6 +225,10 @@ REFUSED = {
     ),
     "half a layer": (without(r"0\.self_attn\.q_proj\.lora_B"), r"2 tensors are not in its file, for example \S+0\.self_attn\.q_proj\.lora_B"),
     "not finite": (with_nan, r"1 tensors hold numbers that are not finite, for example \S+lora_B"),
+    "integers": (
+        lambda t: {k: v.to(torch.int8) if "lora_" in k else v for k, v in t.items()},
+        r"32 tensors hold integers, for example \S+lora_A\.weight \(torch\.int8\)",
+    ),
     "empty": (lambda t: {}, r"holds no tensor"),
 }  # fmt: skip
 
@@ -238,6 +243,34 @@ def test_what_does_not_fit_is_refused_with_the_names_of_both_sides(case: str, fo
     with pytest.raises(ModelError, match=message):
         merge_adapter(Path(adapter), tmp_path / "merged", str(folder / "model"))
     assert not (tmp_path / "merged").exists()
+
+
+OLD_NAME, NEW_NAME = "language_model.model.layers.0.self_attn.q_proj", "model.language_model.layers.0.self_attn.q_proj"
+
+
+def test_scales_of_single_modules_hold_under_older_names(folders: Any, tmp_path: Path) -> None:
+    folder, older = folders("finer-mini"), FORMS["llava before 4.52"][1]
+    today = altered(folder, tmp_path / "today", lambda tensors: tensors, alpha_pattern={NEW_NAME: 500})
+    before = altered(folder, tmp_path / "before", older, alpha_pattern={OLD_NAME: 500})
+    scaled = logits(folder, today)
+    assert not torch.allclose(scaled, logits(folder, str(folder / "adapter")), atol=1e-3)
+    torch.testing.assert_close(logits(folder, before), scaled)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"alpha_pattern": {"blocks.0.q_proj": 500}}, r"alpha_pattern .* is for 'blocks\.0\.q_proj', which is no part of this model"),
+        ({"rank_pattern": {"(": 2}}, r"rank_pattern .* is for '\('"),
+        ({"r": None}, "holds a value that peft cannot use .TypeError"),
+        ({"lora_alpha": "16"}, "holds a value that peft cannot use .TypeError"),
+    ],
+)  # fmt: skip
+def test_a_value_of_an_adapter_that_cannot_hold_is_named(value: Any, message: str, folders: Any, tmp_path: Path) -> None:
+    folder = folders("finer-mini")
+    adapter = altered(folder, tmp_path / "adapter", lambda tensors: tensors, **value)
+    with pytest.raises(ModelError, match=message):
+        load_model(LoadOptions(str(folder / "model"), peft=adapter), CPU)
 
 
 @pytest.mark.parametrize("file", [WEIGHTS, "adapter_config.json"])
@@ -374,6 +407,11 @@ BROKEN: dict[str, tuple[Callable[[Path], Any], str]] = {
         "cannot put an image into a question .*0 <image> tokens",
     ),
     "broken template": (lambda f: (f / "chat_template.jinja").write_text("{% for %}"), "cannot put an image into a question"),
+    "list for the tokenizer": (lambda f: (f / "tokenizer_config.json").write_text("[]"), "cannot be loaded: AttributeError"),
+    "list for the processor": (lambda f: (f / "processor_config.json").write_text("[]"), "cannot be loaded: AttributeError"),
+    "no such dtype": (lambda f: write_json(f / "config.json", dtype="bogus"), "cannot be loaded: AttributeError"),
+    "generation cut off": (lambda f: cut(f / "generation_config.json"), "cannot be loaded: .*generation_config.json"),
+    "another image token": (lambda f: write_json(f / "config.json", image_token_index=5), "has 5 as the image's token, the processor"),
 }  # fmt: skip
 
 
@@ -385,6 +423,17 @@ def test_a_broken_model_folder_is_one_line_with_its_cause(case: str, tmp_path: P
     with pytest.raises(ModelError, match=message) as caught:
         FinerHF(pretrained=str(tmp_path / "model"))
     assert "\n" not in str(caught.value)
+
+
+def test_weights_without_a_place_are_told(tmp_path: Path) -> None:
+    shutil.copytree(MINI, tmp_path / "model")
+    text = json.loads((tmp_path / "model/config.json").read_text())["text_config"]
+    write_json(tmp_path / "model/config.json", text_config=text | {"num_hidden_layers": text["num_hidden_layers"] - 1})
+    told: list[str] = []
+    sink = logger.add(told.append, level="WARNING")
+    load_model(LoadOptions(str(tmp_path / "model")), CPU)
+    logger.remove(sink)
+    assert "9 tensors of its weights have no place in the model and are left out" in "".join(told)
 
 
 def test_a_template_that_only_the_tokenizer_has_is_used(tmp_path: Path) -> None:
