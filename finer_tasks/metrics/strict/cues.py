@@ -21,7 +21,7 @@ _NOUNS = frozenset(
     words_of("one bird dog car plane aircraft airplane jet species breed model variant kind type animal vehicle")
 )
 _COLON = re.compile(r"""[\s*_"'`)\]]*[:=]""")
-_BULLET = re.compile(r"\n\s*[-*\u2022]")
+_BULLET = re.compile(r"\n[^\S\n]*[-*\u2022]")
 _LIST_DASH = re.compile(r"\s+-\s")
 
 
