@@ -166,12 +166,13 @@ def _rename_patterns(config: Any, adapter: str, names: Names, modules: set[str])
 
 
 def _fits_any(pattern: str, modules: Iterable[str]) -> bool:
-    """Whether peft would find the pattern in a module's name."""
+    """Whether peft finds the pattern in a module's name."""
+    from peft.utils.other import get_pattern_key
+
     try:
-        wanted = re.compile(rf"(?:.*\.)?(?:{pattern})")
+        return any(get_pattern_key([pattern], module) == pattern for module in modules)
     except re.error:
         return False
-    return any(wanted.fullmatch(module) for module in modules)
 
 
 def _inject(model: Any, config: Any, placed: dict[str, torch.Tensor]) -> tuple[Any, list[str], list[str]]:
