@@ -27,6 +27,11 @@ def read_cub_human(
 
     attributes.txt lies beside CUB_200_2011/ in the archive or in attributes/; both are tried.
     """
+    if not 0 < likely_from <= required_from <= 100:  # false for NaN
+        raise KnowledgeError(
+            f"attributes cannot be required from {required_from:g} % and likely from {likely_from:g} %: "
+            "both are above 0 and at most 100, and likely ones begin no later than required ones"
+        )
     names = list(read_table(_attribute_names(root), "attribute").values())
     if len(names) != ATTRIBUTES:
         raise KnowledgeError(f"{_attribute_names(root)}: {len(names)} attributes instead of {ATTRIBUTES}")

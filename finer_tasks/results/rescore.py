@@ -23,9 +23,9 @@ def rescore(run: Run) -> Run:
 def by_this_version(run: Run) -> Run:
     """The run with its scores by this version of the rules; raises ResultsError if they are of a newer one."""
     scorings = {str(task.identity["scoring"]) for task in run.tasks}
-    newer = [version for version in scorings if not version.isdecimal() or int(version) > int(SCORING_VERSION)]
+    newer = sorted(scorings - {str(version) for version in range(1, int(SCORING_VERSION) + 1)})
     if newer:
-        raise ResultsError(f"{run.path} was scored by version {newer[0]}, this is {SCORING_VERSION}: update finer-tasks")
+        raise ResultsError(f"{run.path} was scored by version {newer[0]:.20}, this is {SCORING_VERSION}: update finer-tasks")
     return run if scorings == {SCORING_VERSION} else rescore(run)
 
 

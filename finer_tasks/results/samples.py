@@ -77,8 +77,9 @@ def read_samples(path: Path, identity: Mapping[str, Any], unscored: bool = False
                 raise ResultsError(at_line(path, number, cut)) from error
             document = sample.record["id"]
             if document.split("/", 1)[0] != identity["dataset"] or level not in (None, identity["level"]):
-                fix = "The file belongs to another task"
-                raise ResultsError(at_line(path, number, f"{document} was scored at level {level or 'unknown'}", fix))
+                told = f"{document} was scored at level {level or 'unknown'}"
+                told += f", the task is {identity['dataset']} {identity['level']}"
+                raise ResultsError(at_line(path, number, told, "The file belongs to another task"))
             if document in seen:
                 raise ResultsError(at_line(path, number, f"{document} is there already, on line {seen[document]}"))
             seen[document] = number
@@ -173,15 +174,16 @@ def _checked_kinds(sample: Sample) -> dict[str, str]:
         number = item.get(kind)
         if number is None and name in _OPTIONAL:
             continue
-        if isinstance(number, bool) or not isinstance(number, (int, float)) or not -_ROUNDING <= number <= _highest(name):
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or not is_possible(name, number):
             raise ValueError(f"{sample.record['id']}: the score {name} is {str(number)[:40]}")
         if item["concept_id"] != sample.record["concept_id"]:
             raise ValueError(f"{sample.record['id']}: {name} is of concept {item['concept_id']!r}")
     return kinds
 
 
-def _highest(name: str) -> float:
-    return _HIGHEST.get(name, 1.0) + _ROUNDING
+def is_possible(name: str, score: float) -> bool:
+    """Whether a figure can have this value; NaN is none."""
+    return -_ROUNDING <= score <= _HIGHEST.get(name, 1.0) + _ROUNDING
 
 
 def _outputs(logged: Any) -> tuple[str, ...]:

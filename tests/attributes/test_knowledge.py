@@ -242,3 +242,9 @@ def test_check_and_difference() -> None:
         ids[1]: {"-": ["required: white head"], "+": []},
     }
     assert shared_attributes({}, {"Albatross": ids}) == {}
+
+
+@pytest.mark.parametrize("shares", [(float("nan"), 30), (60, float("nan")), (200, 30), (60, -1), (10, 90)])
+def test_percentages_that_select_nothing_or_everything_are_refused(shares: tuple[float, float], tmp_path: Path) -> None:
+    with pytest.raises(KnowledgeError, match="both are above 0 and at most 100"):
+        read_cub_human(tmp_path, *shares)

@@ -53,7 +53,7 @@ SAMPLES: dict[str, tuple[Callable[[str], str], str]] = {
     "another concept": (replaced('"concept_id": "a"', '"concept_id": "z"'), "jsonl:1: .*em is of concept 'z'"),
     "another level": (
         replaced('"level": "fine"', '"level": "coarse"'),
-        "jsonl:1: cub/test/0 was scored at level coarse. The file belongs to another task",
+        "jsonl:1: cub/test/0 was scored at level coarse, the task is cub fine. The file belongs to another task",
     ),
     "another dataset": (replaced("cub/test/0", "dogs/test/0"), "jsonl:1: dogs/test/0 was scored"),
 }

@@ -16,6 +16,7 @@ from typing import Any
 from finer_tasks.answers import read_reply
 from finer_tasks.errors import ResultsError
 from finer_tasks.results.gate.measured import Document, Measured, MeasuredTask
+from finer_tasks.results.samples import is_possible
 from finer_tasks.writing import write_bytes
 
 KIND, SCHEMA = "finer-baseline", 3
@@ -53,7 +54,7 @@ def read_baseline(path: Path) -> Measured:
         for schema in range(raw["schema"], SCHEMA):
             raw = _UPGRADES[schema](raw)
         tasks = {name: _task(name, columns) for name, columns in raw["tasks"].items()}
-        return Measured(str(path), raw["model"], raw["settings"], tasks)
+        return Measured(str(path), str(raw["model"]), _mapping(raw["settings"]), tasks)
     except _DAMAGE as error:
         raise ResultsError(f"{path} is damaged ({error!r}). Restore it, or make it again with `finer baseline make`") from error
 
@@ -78,12 +79,28 @@ def _task(name: str, columns: Mapping[str, Any]) -> MeasuredTask:
     documents = [
         Document(
             **{column: str(columns[column][index]) for column in _COLUMNS},
-            scores={metric: float(values[index]) for metric, values in columns["scores"].items()},
+            scores={metric: _score(metric, values[index]) for metric, values in columns["scores"].items()},
         )
         for index in range(len(columns["ids"]))
     ]
     by_id = dict(zip(columns["ids"], documents, strict=True))
-    return MeasuredTask(name, columns["identity"], columns["generation"], by_id, int(columns["failed"]))
+    if not by_id or len(by_id) != len(documents):
+        raise ValueError(f"{name} has no documents, or one of them twice")
+    identity, generation = _mapping(columns["identity"]), _mapping(columns["generation"])
+    return MeasuredTask(name, identity, generation, by_id, int(columns["failed"]))
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{value!r:.40} is no object")
+    return value
+
+
+def _score(metric: str, value: Any) -> float:
+    score = float(value)
+    if not is_possible(metric, score):
+        raise ValueError(f"the score {metric} is {score}")
+    return score
 
 
 def _to_2(raw: dict[str, Any]) -> dict[str, Any]:

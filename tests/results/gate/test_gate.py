@@ -171,6 +171,27 @@ def test_a_baseline_of_the_older_schema_is_read_and_a_newer_one_is_not(tmp_path:
         read_baseline(path)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda raw, task: task["scores"]["em"].__setitem__(0, float("nan")),
+        lambda raw, task: task["scores"]["em"].__setitem__(0, 2),
+        lambda raw, task: task["ids"].__setitem__(0, task["ids"][1]),
+        lambda raw, task: task["ids"].clear(),
+        lambda raw, task: task.update(identity=None),
+        lambda raw, task: raw.update(settings=None),
+    ],
+)
+def test_a_damaged_baseline_is_refused(change: Any, tmp_path: Path) -> None:
+    run, path = write_run(tmp_path / "a", [1.0, 0.0], ["x", "y"]), tmp_path / "b.json.gz"
+    write_baseline(read_measured(run), path)
+    raw = json.loads(gzip.decompress(path.read_bytes()))
+    change(raw, next(iter(raw["tasks"].values())))
+    path.write_bytes(gzip.compress(json.dumps(raw).encode()))
+    with pytest.raises(ResultsError, match="is damaged"):
+        read_baseline(path)
+
+
 def test_a_policy_with_a_mistake_names_the_field(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run, policy = write_run(tmp_path / "a", [1.0], ["x"]), tmp_path / "p.yaml"
     policy.write_text("rules: [{max_drp: 0.1}]\n")

@@ -91,8 +91,10 @@ def test_runs_that_an_older_version_scored_are_scored_anew_and_newer_ones_refuse
     edit = in_submission(lambda raw: raw["tasks"][TASK[0]]["identity"].update(scoring="1"))
     (problem,) = verify(changed(tmp_path / "x.zip", tmp_path / "y.zip", edit)).problems
     assert "scoring is '1', official is '2'; pack the runs again" in problem
-    with pytest.raises(ResultsError, match="was scored by version 99, this is 2: update finer-tasks"):
-        pack([read_run(older(write_whole_run(tmp_path / "new", 1.0, tasks=TASK), "99"))], card, tmp_path / "z.zip")
+    for version in ("99", "9" * 5000):
+        newer = older(write_whole_run(tmp_path / str(len(version)), 1.0, tasks=TASK), version)
+        with pytest.raises(ResultsError, match=r"was scored by version 99+, this is 2: update finer-tasks"):
+            pack([read_run(newer)], card, tmp_path / "z.zip")
 
 
 CARDS = {
