@@ -86,7 +86,7 @@ def find_cues(words: Sequence[Word], names: Container[int]) -> list[Cue]:
             continue
         found.append(cue)
         # "is unlikely", said of a name before it, may begin "is unlikely to be", said of the next.
-        i = cue.end if any(direction not in ("previous", "after") for _, direction in cue.uses) else i + 1
+        i = cue.end if any(direction not in ("previous", "after", "reply") for _, direction in cue.uses) else i + 1
     return found
 
 

@@ -7,6 +7,7 @@ series), or else a kind that the dataset does not have.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Sequence
 from dataclasses import replace
 
@@ -19,6 +20,8 @@ _NOT_SUFFIXES = frozenset(
     {"like", "type", "sized", "size", "series", "sery", "family", "style", "class", "mix", "based", "powered"}
 )
 
+_CODE = re.compile(r"(?P<code>\d[^\W_]{2}|\d\d)(?:er|lr|sf|f|x|m|w|adv|bcf|bdsf)?")
+
 
 def narrowed(lexicon: Lexicon, name: Name, words: Sequence[Word], start: int, end: int) -> tuple[Name, int]:
     """The name with its suffix taken into account, and where the suffix ends."""
@@ -30,12 +33,12 @@ def narrowed(lexicon: Lexicon, name: Name, words: Sequence[Word], start: int, en
         return name, end
     if suffix in _GENERATIONS or (words[end].gap == "/" and suffix in lexicon.names):
         return name, end  # "A320/A321" are two names
-    if words[end].gap == "/" and suffix[0].isdigit():
+    own = next((concept for own, concept in lexicon.own.items() if own[-1].isdigit() and key.endswith(own)), None)
+    if words[end].gap == "/" and suffix[0].isdigit() and (own is None or _sibling(lexicon, key, suffix)):
         return without(name, f"{key}/{suffix}"), stop  # "737-700/800"
     member = _member(lexicon, name, words[start:end], _series(suffix))
     if member is not None:
         return member, stop
-    own = next((concept for own, concept in lexicon.own.items() if own[-1].isdigit() and key.endswith(own)), None)
     if own is not None and own in name.denotes:
         return replace(name, denotes=frozenset([own])), stop
     family = (
@@ -63,6 +66,11 @@ def _further(lexicon: Lexicon, words: Sequence[Word], start: int, end: int) -> t
     return None
 
 
+def _sibling(lexicon: Lexicon, key: str, suffix: str) -> bool:
+    """Whether a name that ends in the suffix instead is known too: "A320/321"."""
+    return key[: -len(suffix)] + suffix in lexicon.names
+
+
 def _member(lexicon: Lexicon, name: Name, words: Sequence[Word], series: str) -> Name | None:
     """The member of a family that a series leads to, known with or without the maker before it."""
     for start in range(len(words) if series else 0):
@@ -80,7 +88,6 @@ def _suffix(words: Sequence[Word], end: int, years: Container[str]) -> tuple[str
 
 
 def _series(suffix: str) -> str:
-    """The series that a customer or engine code belongs to: "436" to "400", "32" to "30"."""
-    if suffix[0].isdigit() and (len(suffix) == 3 or (len(suffix) == 2 and suffix.isdigit())):
-        return suffix[0].ljust(len(suffix), "0")
-    return ""
+    """The series that a customer or engine code belongs to: "436" to "400", "236ER" to "200", "32" to "30"."""
+    code = _CODE.fullmatch(suffix)
+    return code["code"][0].ljust(len(code["code"]), "0") if code else ""

@@ -11,11 +11,11 @@ from finer_tasks.metrics.strict.names import COARSE, YEAR, Found, Name
 from finer_tasks.metrics.strict.words import CLAUSE, NO_BREAK, Word
 
 _SPLIT_FROM = 6
-_QUALIFIERS = 2
+_QUALIFIERS = 4
 _GROUP_NOUNS = frozenset({"family", "group", "order"})
 _SHARED = 5
 _BETWEEN = 5
-_JOINING = frozenset({"or", "nor", "and", "rather", "than", "over", "vs", "versus", "instead"})
+_JOINING = frozenset({"or", "nor", "and", "not", "rather", "than", "over", "vs", "versus", "instead"})
 _BESIDE_JOINING = frozenset({"of", "a", "an", "the"})
 # "one of the most common gulls" speaks of no Common Gull.
 _DEGREES = frozenset({"most", "more", "less", "very", "fairly", "quite", "rather"})
@@ -88,8 +88,10 @@ def _longest(
 
 def _inverted(lexicon: Lexicon, name: Name, words: Sequence[Word], start: int, end: int) -> tuple[Name, int]:
     """A group's name with the rest of a fine name behind it: "Poodle (Standard)", "Gull, Herring"."""
-    if end == len(words) or words[end].gap not in (" (", ", ") or len(name.denotes) < 2:
+    if end == len(words) or words[end].gap not in (" (", ", ", " - ") or not (name.kin or COARSE in name.levels):
         return name, end
+    while start and words[start].gap == "-":  # "Screech-Owl, Western"
+        start -= 1
     group = _key(words, start, end)
     key, stop = "", end
     while stop < len(words) and stop - end < _QUALIFIERS and (stop == end or words[stop].rank == NO_BREAK):
@@ -97,7 +99,7 @@ def _inverted(lexicon: Lexicon, name: Name, words: Sequence[Word], start: int, e
         stop += 1
     closed = stop == len(words) or words[stop].rank >= CLAUSE
     whole = lexicon.names.get(key + group) if closed else None
-    return (whole, stop) if whole is not None and whole.denotes < name.denotes else (name, end)
+    return (whole, stop) if whole is not None and whole.denotes <= (name.kin or name.denotes) else (name, end)
 
 
 def _elliptic(lexicon: Lexicon, words: Sequence[Word], first: int, start: int, end: int) -> list[Found]:

@@ -126,7 +126,7 @@ class Lexicon:
         words = words_of(label)
         if "," in label:
             self.listed.add("".join(words))
-        for key in self._keys(words):
+        for key in (*self._keys(words), *_variants(label, words)):
             entry = self._entries.setdefault(key, _Entry())
             entry.denotes.update(concept_ids)
             entry.levels.add(level)
@@ -194,6 +194,14 @@ class Lexicon:
     def _reachable(self, key: str) -> None:
         for end in range(1, PREFIX + 1):
             self.reach[key[:end]] = max(self.reach.get(key[:end], 0), len(key))
+
+
+def _variants(label: str, words: Sequence[str]) -> Iterator[str]:
+    """Forms that folding word by word does not bring together: "rosebreasted", "Salukis"."""
+    if "-" in label:
+        yield "".join(words_of(label.replace("-", "")))
+    if words and len(words[-1]) > 2 and words[-1][-1] in "iu":
+        yield "".join(words) + "s"
 
 
 def _years(concepts: Iterable[Concept]) -> dict[str, frozenset[str]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise
 
 from finer_tasks.metrics.strict.cues import Cue, Fields
 from finer_tasks.metrics.strict.mentions import Mention, Status, connected, govern
-from finer_tasks.metrics.strict.names import FINE
+from finer_tasks.metrics.strict.names import FINE, Name
+from finer_tasks.metrics.strict.references import resolve
 from finer_tasks.metrics.strict.words import CLAUSE, LINE, SENTENCE, Word, words_of
 
 _SHARE_WORDS = 2
@@ -19,6 +21,7 @@ _NO_NOUN = frozenset(
         "similar so other such any more less even at in is was it not simply just hen drake male female juvenile adult puppy"
     )
 )
+_GLOSS = re.compile(r"[*_]*:")
 _RANGE_WORDS = frozenset(words_of("to through until and till"))
 
 
@@ -29,6 +32,8 @@ def revise(words: Sequence[Word], tail: str, mentions: Sequence[Mention], cues: 
     _years(words, mentions)
     _unknown_alternatives(words, mentions)
     _questions(words, tail, mentions)
+    _glosses(words, tail, mentions)
+    resolve(words, mentions)
     _shares(words, tail, mentions)
     _correct(mentions, cues)
     _conclude(words, mentions, cues, fields)
@@ -43,15 +48,23 @@ def _set_aside(mentions: Sequence[Mention], fields: Fields) -> None:
 
 
 def _take_back(words: Sequence[Word], mentions: Sequence[Mention], cues: Sequence[Cue]) -> None:
-    """ "Looks like X, but …" compares, unless no word such as "but" follows in the sentence."""
+    """ "Looks like X, but …" compares, unless only doubts follow in the sentence: "…, but I am not sure"."""
     turns = [cue.start for cue in cues if cue.has("adversative")]
+    doubts = [cue.start for cue in cues if cue.has("abstained") or cue.has("hedged") or cue.has("alternative")] if turns else []
     ends = [i for i, word in enumerate(words) if i and word.rank >= SENTENCE] if turns else []
     for mention in mentions if turns else ():
         after = bisect_left(turns, mention.end)
         if mention.status is Status.TENTATIVE and after < len(turns):
             end = bisect_left(ends, mention.end)
-            if end == len(ends) or turns[after] < ends[end]:
+            stop = ends[end] if end < len(ends) else len(words)
+            if turns[after] < stop and not _within(doubts, turns[after], stop):
                 mention.status = Status.COMPARED
+
+
+def _within(places: Sequence[int], start: int, end: int) -> bool:
+    """Whether one of the sorted places lies in [start, end)."""
+    first = bisect_left(places, start)
+    return first < len(places) and places[first] < end
 
 
 def _years(words: Sequence[Word], mentions: Sequence[Mention]) -> None:
@@ -91,6 +104,18 @@ def _questions(words: Sequence[Word], tail: str, mentions: Sequence[Mention]) ->
     for index, mention in enumerate(mentions):
         if mention.status is Status.ASSERTED and "?" in _gap(words, tail, mention.end):
             govern(words, mentions, index, -1, Status.TENTATIVE)
+
+
+def _glosses(words: Sequence[Word], tail: str, mentions: Sequence[Mention]) -> None:
+    """After a name has been asserted, what is said of another one is no answer: "Beagle. Harrier: larger, longer legs"."""
+    asserted: set[Name] = set()
+    for mention in mentions:
+        if mention.status is not Status.ASSERTED or FINE not in mention.name.levels:
+            continue
+        if asserted - {mention.name} and _GLOSS.match(_gap(words, tail, mention.end)):
+            mention.status = Status.TENTATIVE
+        else:
+            asserted.add(mention.name)
 
 
 def _shares(words: Sequence[Word], tail: str, mentions: Sequence[Mention]) -> None:

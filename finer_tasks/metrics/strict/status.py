@@ -10,6 +10,7 @@ from finer_tasks.metrics.strict.finding import find_names
 from finer_tasks.metrics.strict.lexicon import Lexicon
 from finer_tasks.metrics.strict.mentions import Mention, Reading, Status, govern
 from finer_tasks.metrics.strict.names import Found
+from finer_tasks.metrics.strict.references import with_references
 from finer_tasks.metrics.strict.revision import revise
 from finer_tasks.metrics.strict.words import CLAUSE, LINE, NO_BREAK, SENTENCE, Word, read, words_of
 
@@ -32,7 +33,7 @@ def read_answer(answer: str, lexicon: Lexicon) -> Reading:
     found = find_names(lexicon, words, fields.dropped)
     if not found:
         found = _short(words, lexicon)
-    mentions = [Mention(one.phrase, one.name, one.start, one.end) for one in found]
+    mentions = [Mention(one.phrase, one.name, one.start, one.end) for one in with_references(words, found)]
     inside = {i for mention in mentions for i in range(mention.start, mention.end)}
     cues = find_cues(words, inside)
     if mentions:

@@ -18,6 +18,7 @@ _SPELLING = {
     "colour": "color",
     "favour": "favor",
     "coloured": "colored",
+    "tricoloured": "tricolored",
     "moustached": "mustached",
     "aeroplane": "airplane",
 }
@@ -26,6 +27,7 @@ _IRREGULAR = (
     ("children", "child"), ("fungi", "fungus"), ("cacti", "cactus"),
 )  # fmt: skip
 _KEEPS_S = ("ss", "us", "is")
+_NO_PLURALS = frozenset({"mops"})
 _DROPS_E = ("che", "she", "xe", "ze", "se")
 _CHARACTERS: dict[int, str | None] = {ord(char): "-" for char in "\u2010\u2011\u2012\u2013\u2212\ufe58\ufe63\uff0d"}
 _CHARACTERS |= {ord(char): "'" for char in "\u2018\u2019\u201b\u02bc`\u00b4"}
@@ -33,6 +35,7 @@ _CHARACTERS |= {ord(char): '"' for char in "\u201c\u201d\u201e\u00ab\u00bb"}
 _CHARACTERS |= {ord(char): None for char in "\u00ad\u200b\u200c\u200d\u2060\ufeff"}
 _CHARACTERS |= {ord("&"): " and ", ord("\u2014"): " \u2014 ", ord("\u2192"): ">", ord("\u0131"): "i", ord("\u00d7"): " x "}
 _CHARACTERS |= {ord(char): ": no " for char in "\u274c\u2717\u2718"}
+_CHARACTERS[ord("\u2610")] = " not "  # an empty box
 _POSSESSIVE = re.compile(r"(?<=[^\W\d_])'s(?![^\W_])")
 _NUMBER_PLURAL = re.compile(r"(?<=\d)'?s(?![^\W_])")
 _WORD = re.compile(r"[^\W\d_]+|\d+")
@@ -94,6 +97,8 @@ def clean(text: str) -> str:
         text = unicodedata.normalize("NFKD", text.translate(_CHARACTERS)).casefold().translate(_CHARACTERS)
         text = "".join(char for char in text if not unicodedata.combining(char))
     text = text.casefold().replace("&", " and ").replace("`", "'")
+    if "[" in text:
+        text = text.replace("[ ]", " not ").replace("[x]", "")
     if "'" in text:
         text = _POSSESSIVE.sub("", text)
         text = _NUMBER_PLURAL.sub("", text).replace("'", "")
@@ -104,7 +109,7 @@ def clean(text: str) -> str:
 def fold(word: str) -> str:
     """One form for a word's singular and plural and for its spellings; a form need not be a word itself."""
     word = _SPELLING.get(word, word)
-    if len(word) < 4:
+    if len(word) < 4 or word in _NO_PLURALS:
         return word
     for plural, singular in _IRREGULAR:
         if word.endswith(plural):
