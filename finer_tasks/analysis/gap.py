@@ -37,6 +37,8 @@ CONDITIONS: Mapping[str, Callable[[Side], Any]] = {
     "scoring": _identity("scoring"),
     "decoding": lambda side: {key: value for key, value in side[1].generation.items() if key not in _OF_THE_ARM},
 }
+# The same for the arms that tell attributes.
+ATTRIBUTES = "attributes"
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def gaps(runs: Sequence[Run], allow: Collection[str] = (), seed: int = 0) -> lis
 
     `allow` names conditions of CONDITIONS that may differ between arms, or request_failed; a note says so.
     """
-    known = (*CONDITIONS, FAILED)
+    known = (*CONDITIONS, ATTRIBUTES, FAILED)
     if unknown := sorted(set(allow) - set(known)):
         raise ResultsError(f"--allow {unknown[0]}: unknown; known are {', '.join(known)}")
     groups: dict[tuple[str, str], dict[str, Side]] = {}
@@ -135,33 +137,44 @@ def _gap(dataset: str, level: str, sides: Mapping[str, Side], allow: Collection[
 
 def _require_comparable(sides: Mapping[str, Side], allow: Collection[str]) -> list[str]:
     """All arms from the same model, on the same documents, prompts and data; returns what is allowed to differ and does."""
-    image = sides["image"][1]
-    wanted = {sample.record["id"] for sample in image.samples}
     differing = set()
     for side in sides.values():
-        task = side[1]
-        if (failed := task.unanswered.get(FAILED, 0)) and FAILED not in allow:
-            raise ResultsError(
-                f"{task.name}: the backend did not answer {failed} of {len(task.samples)} requests. Run it again, or count "
-                f"them as wrong with --allow {FAILED}"
-            )
-        for name, read in CONDITIONS.items():
-            one, other = read(side), read(sides["image"])
-            if one != other and name not in allow:
-                raise ResultsError(
-                    f"{task.name} and {image.name} cannot be compared: {name} differs: {one!r} and {other!r}. "
-                    f"Evaluate both alike, or compare all the same with --allow {name}"
-                )
-            if one != other:
-                differing.add(name)
-        found = {sample.record["id"] for sample in task.samples}
-        if found != wanted:
-            example = sorted(found ^ wanted)[0]
-            raise ResultsError(
-                f"{task.name} and {image.name} cannot be compared: they have {len(found)} and {len(wanted)} documents, "
-                f"{len(found ^ wanted)} of them in one only, for example {example}. Run both with the same --limit"
-            )
+        _require_answered(side[1], allow)
+        differing |= _differing(side, sides["image"], CONDITIONS, allow)
+        _require_same_documents(side[1], sides["image"][1])
+    telling = [side for side in sides.values() if side[1].identity.get("attributes_fingerprint")]
+    for side in telling[1:]:
+        differing |= _differing(side, telling[0], {ATTRIBUTES: _identity("attributes_fingerprint")}, allow)
     return sorted(differing)
+
+
+def _require_answered(task: TaskRun, allow: Collection[str]) -> None:
+    if (failed := task.unanswered.get(FAILED, 0)) and FAILED not in allow:
+        raise ResultsError(
+            f"{task.name}: the backend did not answer {failed} of {len(task.samples)} requests. Run it again, or count "
+            f"them as wrong with --allow {FAILED}"
+        )
+
+
+def _differing(side: Side, other: Side, conditions: Mapping[str, Callable[[Side], Any]], allow: Collection[str]) -> set[str]:
+    """The conditions on which two arms differ; raises ResultsError for one that is not allowed to."""
+    found = {name for name, read in conditions.items() if read(side) != read(other)}
+    for name in sorted(found - set(allow)):
+        raise ResultsError(
+            f"{side[1].name} and {other[1].name} cannot be compared: {name} differs: {conditions[name](side)!r} and "
+            f"{conditions[name](other)!r}. Evaluate both alike, or compare all the same with --allow {name}"
+        )
+    return found
+
+
+def _require_same_documents(task: TaskRun, image: TaskRun) -> None:
+    wanted, found = ({sample.record["id"] for sample in one.samples} for one in (image, task))
+    if found != wanted:
+        example = sorted(found ^ wanted)[0]
+        raise ResultsError(
+            f"{task.name} and {image.name} cannot be compared: they have {len(found)} and {len(wanted)} documents, "
+            f"{len(found ^ wanted)} of them in one only, for example {example}. Run both with the same --limit"
+        )
 
 
 def _knows_sees(text: np.ndarray, image: np.ndarray, resample: Clusters) -> dict[str, Estimate]:

@@ -23,7 +23,7 @@ from huggingface_hub.repocard_data import eval_results_to_model_index
 import finer_tasks
 from finer_tasks.analysis.bootstrap import RESAMPLES, Clusters
 from finer_tasks.datasets.sources import load_sources
-from finer_tasks.errors import ResultsError
+from finer_tasks.errors import OutputError, ResultsError
 from finer_tasks.results.reading import Run, Sample, TaskRun, require_answered
 from finer_tasks.results.submission.models import Card
 from finer_tasks.writing import write_text
@@ -48,11 +48,12 @@ def export(run: Run, card: Card, form: str, output: Path, allow: Collection[str]
                 f"and on the whole dataset, or export it as {' or '.join(_TELLS_PARTS)}"
             )
     files = FORMS[form](run, card)
-    written = []
-    for name, text in files.items():
-        path = output / name
+    written = [output / name for name in files]
+    for path in written:
+        if path.exists() and path.samefile(run.path):
+            raise OutputError(f"{path} is the run that is exported and would be lost. Give another --output")
+    for path, text in zip(written, files.values(), strict=True):
         write_text(path, text)
-        written.append(path)
     return written
 
 

@@ -109,6 +109,13 @@ def test_plots_in_both_formats(tmp_path: Path) -> None:
     assert all(path.stat().st_size > 5000 for path in written)
 
 
+def test_arms_that_tell_other_attributes_are_refused() -> None:
+    text, both = (task(name, [], attributes_fingerprint=value) for name, value in (("text", "aa"), ("both", "bb")))
+    with pytest.raises(ResultsError, match=r"both and finer_mini_fine_text cannot be compared: attributes differs"):
+        gaps([run(IMAGE, text, both)])
+    assert gaps([run(IMAGE, text, both)], ["attributes"])[0].notes[0].startswith("compared although attributes differ")
+
+
 def test_an_arm_with_requests_that_failed_is_refused_unless_allowed() -> None:
     failing = replace(TEXT.samples[0], outputs=("[LMMS_EVAL_REQUEST_FAILED after 3 retries] 429",))
     text = replace(TEXT, samples=(failing, *TEXT.samples[1:]))

@@ -108,3 +108,13 @@ def test_evalai_has_a_figure_for_each_task(tmp_path: Path) -> None:
     record = json.loads((export(tmp_path, "evalai") / "evalai.json").read_text())
     (split,) = record["result"]
     assert {name: split["mini_test"][f"{name}/em"] for name in means(tmp_path)} == pytest.approx(means(tmp_path), abs=1e-6)
+
+
+def test_the_exported_run_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = write_whole_run(tmp_path / "run", 0.6, tasks=TASK)
+    results = next(run.rglob("*_results.json"))
+    before, card = results.read_bytes(), write_card(tmp_path / "card.yaml", results.stem)
+    command = ["export", str(run), "--form", "every-eval-ever", "--card", str(card), "--output", str(results.parent)]
+    assert main(command) == 2
+    assert "is the run that is exported and would be lost" in capsys.readouterr().err
+    assert results.read_bytes() == before
