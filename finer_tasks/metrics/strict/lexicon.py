@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from finer_tasks.datasets.taxonomy import Concept, Taxonomy, load_taxonomy
 from finer_tasks.metrics.strict.extra import Extra, load_extra
 from finer_tasks.metrics.strict.names import COARSE, FINE, SUPERORDINATE, Name, outside
+from finer_tasks.metrics.strict.parted import models_of
 from finer_tasks.metrics.strict.words import words_of
 
 PREFIX = 3
@@ -72,6 +73,7 @@ class Lexicon:
         self.parts: dict[Name, Name] = {}
         self._add_parts(concepts)
         self._add_outside()
+        self.models = models_of(concepts, self.names, extra.makers) if self.years else {}
         self._true: dict[tuple[str, tuple[str, ...], tuple[str, ...]], dict[int, frozenset[str]]] = {}
         self.reach: dict[str, int] = {}
         for key in self.names:

@@ -10,6 +10,7 @@ from finer_tasks.metrics.strict.finding import find_names
 from finer_tasks.metrics.strict.lexicon import Lexicon
 from finer_tasks.metrics.strict.mentions import Mention, Reading, Status, govern
 from finer_tasks.metrics.strict.names import Found
+from finer_tasks.metrics.strict.parted import merged, needs_parts, parted
 from finer_tasks.metrics.strict.references import with_references
 from finer_tasks.metrics.strict.revision import revise
 from finer_tasks.metrics.strict.words import CLAUSE, LINE, NO_BREAK, SENTENCE, Word, read, words_of
@@ -31,6 +32,8 @@ def read_answer(answer: str, lexicon: Lexicon) -> Reading:
     words, tail = read(answer)
     fields = find_fields(words, tail) if any(char in answer for char in ":=-\u2013") else Fields(frozenset(), (), ())
     found = find_names(lexicon, words, fields.dropped)
+    if lexicon.models and needs_parts(found, lexicon.parts):
+        found = merged(found, parted(words, lexicon.models))
     if not found:
         found = _short(words, lexicon)
     mentions = [Mention(one.phrase, one.name, one.start, one.end) for one in with_references(words, found)]
