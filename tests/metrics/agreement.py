@@ -2,7 +2,8 @@
 
 Each file was written and judged before the scorer was run on it, and the scorer was mended on it
 afterwards. second.jsonl came after the mending on first.jsonl; third.jsonl (141 answers, and 60 after
-the mending on those) and fourth.jsonl are by another person, who had not seen the scorer before.
+the mending on those) and fourth.jsonl are by another person, who had not seen the scorer before;
+fifth.jsonl (207, and 50 after the mending on those) is by a third.
 """
 
 from __future__ import annotations

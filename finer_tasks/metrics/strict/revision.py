@@ -22,6 +22,7 @@ _NO_NOUN = frozenset(
     )
 )
 _GLOSS = re.compile(r"[*_]*:")
+_YES = frozenset(words_of("yes yep yeah indeed exactly correct"))
 _RANGE_WORDS = frozenset(words_of("to through until and till"))
 
 
@@ -102,7 +103,8 @@ def _unknown_alternatives(words: Sequence[Word], mentions: Sequence[Mention]) ->
 def _questions(words: Sequence[Word], tail: str, mentions: Sequence[Mention]) -> None:
     """A name that a question ends with is tentative, and so are those joined to it: "House Finch or Purple Finch?"."""
     for index, mention in enumerate(mentions):
-        if mention.status is Status.ASSERTED and "?" in _gap(words, tail, mention.end):
+        answered = mention.end < len(words) and words[mention.end].text in _YES
+        if mention.status is Status.ASSERTED and "?" in _gap(words, tail, mention.end) and not answered:
             govern(words, mentions, index, -1, Status.TENTATIVE)
 
 
@@ -112,7 +114,8 @@ def _glosses(words: Sequence[Word], tail: str, mentions: Sequence[Mention]) -> N
     for mention in mentions:
         if mention.status is not Status.ASSERTED or FINE not in mention.name.levels:
             continue
-        if asserted - {mention.name} and _GLOSS.match(_gap(words, tail, mention.end)):
+        glossed = _GLOSS.match(_gap(words, tail, mention.end)) and not words[min(mention.end, len(words) - 1)].text.isdecimal()
+        if glossed and asserted - {mention.name}:
             mention.status = Status.TENTATIVE
         else:
             asserted.add(mention.name)
@@ -120,7 +123,9 @@ def _glosses(words: Sequence[Word], tail: str, mentions: Sequence[Mention]) -> N
 
 def _shares(words: Sequence[Word], tail: str, mentions: Sequence[Mention]) -> None:
     """Of names with a percentage each, one above half is meant: "House Finch (80%), Purple Finch (20%)"."""
-    shares = {i: share for i, mention in enumerate(mentions) if (share := _share(words, tail, mention)) is not None}
+    ahead = bool(mentions) and _share_before(words, mentions[0]) is not None  # "80% House Finch, 20% Purple Finch"
+    stated = [_share_before(words, m) if ahead else _share(words, tail, m) for m in mentions]
+    shares = {i: share for i, share in enumerate(stated) if share is not None}
     settled = max(shares.values(), default=0) > _MAJORITY
     for i, share in shares.items():
         if settled and share <= _MAJORITY and mentions[i].status is Status.ASSERTED:
@@ -134,7 +139,15 @@ def _share(words: Sequence[Word], tail: str, mention: Mention) -> int | None:
             return None
         if words[i].text.isdecimal() and len(words[i].text) <= 3 and _gap(words, tail, i + 1).lstrip().startswith("%"):
             return int(words[i].text)
+        if words[i].text in ("0", "00") and i + 1 < len(words) and words[i + 1].gap == "." and words[i + 1].text.isdecimal():
+            return int(100 * float(f"0.{words[i + 1].text}"))
     return None
+
+
+def _share_before(words: Sequence[Word], mention: Mention) -> int | None:
+    """The percentage directly before a name."""
+    before = words[mention.start - 1].text if mention.start else ""
+    return int(before) if before.isdecimal() and len(before) <= 3 and words[mention.start].gap.strip() == "%" else None
 
 
 def _gap(words: Sequence[Word], tail: str, end: int) -> str:
@@ -159,12 +172,12 @@ def _conclude(words: Sequence[Word], mentions: Sequence[Mention], cues: Sequence
 
 
 def _keep(mentions: Sequence[Mention], start: int, end: int, demoted_before: int) -> bool:
-    """If a name in words[start:end] is asserted, make the asserted ones outside it tentative."""
+    """If a name in words[start:end] is asserted, make the asserted ones outside it tentative, and alternatives before it."""
     inside = [mention for mention in mentions if start <= mention.start < end]
     if not any(mention.status is Status.ASSERTED and not mention.is_year for mention in inside):
         return False
     for mention in mentions:
         outside = not start <= mention.start < end and mention.start < demoted_before
-        if outside and mention.status is Status.ASSERTED:
+        if outside and (mention.status is Status.ASSERTED or (mention.status is Status.ALTERNATIVE and mention.start < start)):
             mention.status = Status.TENTATIVE
     return True

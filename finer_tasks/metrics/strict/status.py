@@ -23,6 +23,7 @@ _LIST_WORDS = 30
 
 
 _STOPS = frozenset(words_of("but however so because since therefore thus hence instead"))
+_ASKS = ("?", ":", "(", "=", "..")
 _OF = frozenset(words_of("of in from"))
 _PREPOSITIONS = frozenset(words_of("of on in with from at by to for"))
 
@@ -136,8 +137,8 @@ def _preceding(words: Sequence[Word], mentions: Sequence[Mention], cue: Cue, dir
     if direction == "previous":
         fits = rank < LINE
     elif direction == "reply":
-        fits = distance == 0 and CLAUSE <= rank < LINE and ends and any(char in words[cue.start].gap for char in "?:(=")
-    elif status is Status.HYBRID:
+        fits = distance == 0 and CLAUSE <= rank < LINE and ends and any(mark in words[cue.start].gap for mark in _ASKS)
+    elif status in (Status.HYBRID, Status.COMPARED):
         fits = distance == 0 and rank < CLAUSE
     elif status is Status.TENTATIVE:  # the subject of its sentence: "Ring-billed Gulls have …"
         before = range(max(0, mention.start - NEAR_WORDS), mention.start + 1)
