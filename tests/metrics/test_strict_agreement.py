@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.metrics.agreement import ANSWERS, agreement, judged, table
+from finer_tasks.datasets.taxonomy import load_taxonomy
+from tests.metrics.agreement import ANSWERS, agreement, judge, judged, table
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "cases" / "strict_answers.jsonl"
@@ -29,6 +30,23 @@ def test_the_scorer_agrees_with_verdicts_by_hand(path: Path, floor: float) -> No
 def test_every_kind_of_use_of_a_name_is_read_as_meant() -> None:
     answers = judged(ROOT / "tests" / "metrics" / "strict_kinds.jsonl")
     assert [answer for answer in answers if answer.strict.right != answer.human] == []
+
+
+@pytest.mark.parametrize("dataset", ["aircraft", "cars", "cub", "dogs", "nabirds"])
+def test_every_class_is_told_from_its_neighbour_in_a_sentence_that_names_both(dataset: str) -> None:
+    classes = {c.concept_id: name for name, c in reversed(load_taxonomy(dataset).classes.items())}
+    labels = {name: load_taxonomy(dataset).concept(name).fine for name in classes.values()}
+    wrong = []
+    for own, other in zip(labels, [*labels][1:] + [*labels][:1], strict=True):
+        for answer in (
+            f"This is a {labels[own][0]}, not a {labels[other][0]}.",
+            f"{labels[other][0]}? No, a {labels[own][0]}.",
+        ):
+            if not judge(dataset, own, "fine", answer).right:
+                wrong.append(answer)
+            if not {*labels[own]} & {*labels[other]} and judge(dataset, other, "fine", answer).right:
+                wrong.append(answer)
+    assert wrong == []
 
 
 @pytest.mark.parametrize("column", ["dataset", "style"])
