@@ -33,9 +33,10 @@ def revise(words: Sequence[Word], tail: str, mentions: Sequence[Mention], cues: 
     _years(words, mentions)
     _unknown_alternatives(words, mentions)
     _questions(words, tail, mentions)
-    _glosses(words, tail, mentions)
-    resolve(words, mentions)
-    _shares(words, tail, mentions)
+    if len(mentions) > 1:
+        _glosses(words, tail, mentions)
+        resolve(words, mentions)
+        _shares(words, tail, mentions)
     _correct(mentions, cues)
     _conclude(words, mentions, cues, fields)
 

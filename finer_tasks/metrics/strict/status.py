@@ -23,6 +23,7 @@ _LIST_WORDS = 30
 
 
 _STOPS = frozenset(words_of("but however so because since therefore thus hence instead"))
+_LABEL_MARKS = (":", "=", "\n", "- ", "\u2013")
 _ASKS = ("?", ":", "(", "=", "..")
 _OF = frozenset(words_of("of in from"))
 _PREPOSITIONS = frozenset(words_of("of on in with from at by to for"))
@@ -31,7 +32,7 @@ _PREPOSITIONS = frozenset(words_of("of on in with from at by to for"))
 def read_answer(answer: str, lexicon: Lexicon) -> Reading:
     """Find the names in an answer and decide how each is used."""
     words, tail = read(answer)
-    fields = find_fields(words, tail) if any(char in answer for char in ":=-\u2013") else Fields(frozenset(), (), ())
+    fields = find_fields(words, tail) if any(mark in answer for mark in _LABEL_MARKS) else Fields(frozenset(), (), ())
     found = find_names(lexicon, words, fields.dropped)
     if lexicon.models and needs_parts(found, lexicon.parts):
         found = merged(found, parted(words, lexicon.models))
