@@ -12,6 +12,8 @@ _APART = 15
 _MODEL_WORDS = 5
 _MAKER_WORDS = 2
 _OF = frozenset({"by", "from"})
+_ARTICLES = frozenset({"the", "a", "an"})
+_AFTER_NOUN = frozenset({"is", "are", "of", "on", "at", "in"})
 
 Models = Mapping[str, Mapping[str, Name]]
 
@@ -44,7 +46,7 @@ def parted(words: Sequence[Word], models: Models) -> list[Found]:
             places = range(max(i + count, taken), min(len(words), i + count + _APART))
             if i > 1 and words[i - 1].text in _OF:  # "an M3 by BMW"
                 places = range(max(taken, i - 1 - _MODEL_WORDS), i - 1)
-            model = next((one for place in places if (one := _model(words, place, known))), None)
+            model = next((one for place in places if (one := _model(words, place, known)) and not _is_noun(words, one)), None)
             if model is not None:
                 found.append(model)
                 taken = model.end
@@ -62,6 +64,12 @@ def _model(words: Sequence[Word], start: int, known: Mapping[str, Name]) -> Foun
         if name := known.get(key):
             longest = Found(" ".join(word.shown for word in words[start : end + 1]), name, start, end + 1)
     return longest
+
+
+def _is_noun(words: Sequence[Word], model: Found) -> bool:
+    """Whether a model's name is an ordinary word here: "the focus is on the headlights"."""
+    article = model.start > 0 and words[model.start - 1].text in _ARTICLES
+    return article and model.end < len(words) and words[model.end].text in _AFTER_NOUN and words[model.end].rank == NO_BREAK
 
 
 def needs_parts(found: Sequence[Found], cabs: Mapping[Name, Name]) -> bool:
