@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from finer_tasks.cli import main
+from finer_tasks.cli.main import main
 from tests import official
 
 
@@ -49,7 +49,7 @@ def test_mistakes_get_one_message_and_exit_code_2(
 
 def test_help_says_where_every_dataset_comes_from_and_under_which_terms() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "finer_tasks.cli", "prepare", "--help"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "finer_tasks.cli.main", "prepare", "--help"], capture_output=True, text=True, check=True
     )
     for needed in (
         "CUB_200_2011.tgz",
@@ -63,7 +63,7 @@ def test_help_says_where_every_dataset_comes_from_and_under_which_terms() -> Non
 
 def test_the_command_and_the_scorers_start_without_torch_or_lmms_eval() -> None:
     script = (
-        "import sys, finer_tasks.cli, finer_tasks.answers, finer_tasks.metrics.classification, finer_tasks.metrics.strict;"
+        "import sys, finer_tasks.cli.main, finer_tasks.answers, finer_tasks.metrics.classification, finer_tasks.metrics.strict;"
         "import finer_tasks.datasets.record; "
         "print([m for m in ('torch', 'lmms_eval', 'transformers', 'datasets') if m in sys.modules])"
     )

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.table import Table
 
-from finer_tasks.cli_output import PlainConsole, say
+from finer_tasks.cli.output import PlainConsole, say
 from finer_tasks.errors import ResultsError, exit_code_of
 from finer_tasks.text import harmless, well_formed
 

@@ -16,7 +16,7 @@ from finer_tasks.attributes.knowledge import (
     load_knowledge,
     write_knowledge,
 )
-from finer_tasks.cli import main
+from finer_tasks.cli.main import main
 from tests.e2e.server import chat_server
 
 ALBATROSS, ANI = "black_footed_albatross", "groove_billed_ani"

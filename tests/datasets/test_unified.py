@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from datasets import load_from_disk
 
-from finer_tasks.cli import main
+from finer_tasks.cli.main import main
 from finer_tasks.datasets.prepare import Request, prepare
 from finer_tasks.datasets.prepared import Prepared, load_prepared
 from finer_tasks.datasets.taxonomy import load_taxonomy

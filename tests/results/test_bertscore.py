@@ -9,7 +9,7 @@ import pytest
 from transformers import BertModel
 
 from finer_tasks.attributes.knowledge import load_knowledge
-from finer_tasks.cli import main
+from finer_tasks.cli.main import main
 from finer_tasks.errors import ResultsError
 from finer_tasks.results.bertscore import bertscore
 from finer_tasks.results.reading import Run, Sample, TaskRun

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard, ModelCardData
 
-from finer_tasks.cli import main
+from finer_tasks.cli.main import main
 from finer_tasks.results.reading import read_run
 from tests.results.submission.made import limited, write_card, write_whole_run
 

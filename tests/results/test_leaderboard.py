@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from finer_tasks.cli import main
+from finer_tasks.cli.main import main
 from finer_tasks.errors import ResultsError
 from finer_tasks.results.leaderboard.published import read_published
 from finer_tasks.results.leaderboard.standings import boards

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from finer_tasks.cli import main
+from finer_tasks.cli.main import main
 from tests.faults import full_disk
 from tests.results.submission.made import write_card, write_submission, write_whole_run
 

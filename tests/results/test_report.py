@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from finer_tasks.cli import main
+from finer_tasks.cli.main import main
 from finer_tasks.results.reading import Sample, read_run
 from finer_tasks.results.report.figures import confusion, dataset_reports
 from finer_tasks.results.report.page import heat_map

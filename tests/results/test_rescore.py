@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from finer_tasks.cli import main
+from finer_tasks.cli.main import main
 from finer_tasks.errors import ResultsError
 from finer_tasks.metrics import SCORING_VERSION
 from finer_tasks.results.reading import read_run

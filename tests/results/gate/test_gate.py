@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from finer_tasks.cli import main
+from finer_tasks.cli.main import main
 from finer_tasks.errors import ResultsError
 from finer_tasks.results.gate.baseline import read_baseline, write_baseline
 from finer_tasks.results.gate.gate import run_gate

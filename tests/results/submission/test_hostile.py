@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from finer_tasks.cli import main
+from finer_tasks.cli.main import main
 from finer_tasks.results.submission.archive import SubmissionError, read_archive, write_archive
 from finer_tasks.results.submission.verify import verify
 from tests.results.submission.edits import changed, in_submission

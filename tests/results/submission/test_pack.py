@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from finer_tasks.cli import main
+from finer_tasks.cli.main import main
 from finer_tasks.errors import ResultsError
 from finer_tasks.metrics import SCORING_VERSION
 from finer_tasks.results.reading import read_run

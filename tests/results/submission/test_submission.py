@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from finer_tasks.cli import main
+from finer_tasks.cli.main import main
 from finer_tasks.errors import FinerError
 from finer_tasks.results.submission.models import json_schema
 from finer_tasks.results.submission.verify import verify

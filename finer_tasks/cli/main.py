@@ -15,10 +15,10 @@ from rich.table import Table
 from rich.text import Text
 
 import finer_tasks
-from finer_tasks.cli_analysis import add_gap
-from finer_tasks.cli_attributes import add_attributes
-from finer_tasks.cli_output import out, say, without_nan
-from finer_tasks.cli_results import add_export, add_gate, add_leaderboard, add_report, add_submit
+from finer_tasks.cli.attributes import add_attributes
+from finer_tasks.cli.gap import add_gap
+from finer_tasks.cli.output import out, say, without_nan
+from finer_tasks.cli.results import add_export, add_gate, add_leaderboard, add_report, add_submit
 from finer_tasks.datasets.record import SPLITS
 from finer_tasks.datasets.sources import load_sources
 from finer_tasks.datasets.taxonomy import DATASETS

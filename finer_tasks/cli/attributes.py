@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from finer_tasks.cli_output import out, say
+from finer_tasks.cli.output import out, say
 from finer_tasks.datasets.taxonomy import DATASETS, Concept
 from finer_tasks.errors import USAGE_EXIT_CODE, KnowledgeError
 from finer_tasks.text import harmless

@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-from finer_tasks.cli_output import out, without_nan
+from finer_tasks.cli.output import out, without_nan
 
 
 def add_gap(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -7,7 +7,7 @@ import dataclasses
 import os
 from pathlib import Path
 
-from finer_tasks.cli_output import out, say
+from finer_tasks.cli.output import out, say
 
 
 def add_gate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
