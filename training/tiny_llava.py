@@ -41,7 +41,7 @@ from transformers import (
 )
 
 from finer_tasks.attributes.knowledge import load_knowledge
-from finer_tasks.datasets import mini
+from finer_tasks.datasets.mini import reader as mini
 from finer_tasks.datasets.record import FinerRecord
 from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.errors import exit_code_of

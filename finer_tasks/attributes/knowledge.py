@@ -17,8 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from finer_tasks.datasets.files import read_lines
 from finer_tasks.datasets.prepared import data_dir
+from finer_tasks.datasets.readers.files import read_lines
 from finer_tasks.errors import KnowledgeError, at_line
 from finer_tasks.results.files import parse_json
 from finer_tasks.writing import write_text
@@ -176,7 +176,7 @@ def _provenance(raw: Any) -> Provenance:
 
 @cache
 def _mini() -> Knowledge:
-    from finer_tasks.datasets import mini
+    from finer_tasks.datasets.mini import reader as mini
 
     entries = {}
     for concept in mini.mini_concepts():

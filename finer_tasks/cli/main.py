@@ -56,7 +56,7 @@ def _prepare(arguments: argparse.Namespace) -> None:
     from finer_tasks.datasets.download import fetch_dataset
     from finer_tasks.datasets.prepare import Request, coverage_note, mini_root, parse_splits, prepare, summary
     from finer_tasks.datasets.prepared import data_dir
-    from finer_tasks.datasets.unified import parse_files
+    from finer_tasks.datasets.readers.unified import parse_files
     from finer_tasks.errors import DatasetLayoutError
 
     name, source = arguments.dataset, load_sources()[arguments.dataset]

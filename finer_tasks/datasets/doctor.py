@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from finer_tasks.datasets.prepared import Prepared
-from finer_tasks.datasets.readers import get_reader, official_counts
+from finer_tasks.datasets.registry import get_reader, official_counts
 from finer_tasks.errors import DatasetContentError
 
 # Which image belongs to which class and split, over the official lists (see Manifest.split_fingerprints).

@@ -21,11 +21,12 @@ from filelock import FileLock
 from tqdm import tqdm
 
 import finer_tasks
-from finer_tasks.datasets import inat, mini, unified
 from finer_tasks.datasets.in_use import MARKER, TEMPORARY, remove_unused
+from finer_tasks.datasets.mini import reader as mini
 from finer_tasks.datasets.prepared import Manifest, Prepared, data_dir, digest, forget_loaded, load_prepared
-from finer_tasks.datasets.readers import get_reader, official_counts
+from finer_tasks.datasets.readers import inat, unified
 from finer_tasks.datasets.record import SPLITS, FinerRecord
+from finer_tasks.datasets.registry import get_reader, official_counts
 from finer_tasks.datasets.tables import Account, join_splits, write_table
 from finer_tasks.datasets.taxonomy import Concept, slug, taxonomy_hash
 from finer_tasks.errors import (

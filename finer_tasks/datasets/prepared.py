@@ -21,8 +21,8 @@ from typing import Any
 
 from finer_tasks.datasets.images import open_image
 from finer_tasks.datasets.in_use import MARKER, hold
-from finer_tasks.datasets.readers import crop_bottom, get_reader
 from finer_tasks.datasets.record import is_inside
+from finer_tasks.datasets.registry import crop_bottom, get_reader
 from finer_tasks.datasets.taxonomy import Concept, taxonomy_hash
 from finer_tasks.errors import ChangedDataError, DatasetContentError, NotPreparedError, os_error_text
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from finer_tasks.datasets.inat import concept_of
+from finer_tasks.datasets.readers.inat import concept_of
 from finer_tasks.datasets.taxonomy import Concept, load_taxonomy
 from finer_tasks.metrics.classification import exact_match
 

@@ -5,8 +5,8 @@ import random
 from itertools import combinations
 from pathlib import Path
 
-from finer_tasks.datasets import mini
-from finer_tasks.datasets.mini_art import SHAPES, render
+from finer_tasks.datasets.mini import reader as mini
+from finer_tasks.datasets.mini.art import SHAPES, render
 
 
 def test_same_seed_same_bytes(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from datasets import load_from_disk
 
-from finer_tasks.datasets import mini
 from finer_tasks.datasets import prepared as prepared_module
+from finer_tasks.datasets.mini import reader as mini
 from finer_tasks.datasets.prepare import Request, ensure_mini, prepare, summary
 from finer_tasks.datasets.prepared import data_dir, load_prepared
 from finer_tasks.errors import (

@@ -10,8 +10,8 @@ import random
 from collections.abc import Mapping
 
 from finer_tasks.attributes.knowledge import load_knowledge
-from finer_tasks.datasets import mini
-from finer_tasks.datasets.mini import MiniConcept
+from finer_tasks.datasets.mini import reader as mini
+from finer_tasks.datasets.mini.reader import MiniConcept
 from finer_tasks.datasets.record import FinerRecord
 from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.prompts import Blanks, active_prompt_set, parent_level

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from finer_tasks.datasets import mini
+from finer_tasks.datasets.mini import reader as mini
 from finer_tasks.datasets.record import FinerRecord
 from finer_tasks.training.reproduce.dialogues import (
     coarse_dialogue,

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from finer_tasks.datasets.images import image_size, open_image
-from finer_tasks.datasets.readers import crop_bottom
+from finer_tasks.datasets.registry import crop_bottom
 from finer_tasks.datasets.taxonomy import DATASETS
 from finer_tasks.errors import FinerError
 from finer_tasks.models.conversation import ChatEncoder

@@ -14,8 +14,8 @@ from typing import Any
 
 import ijson
 
-from finer_tasks.datasets.files import find_root
-from finer_tasks.datasets.inat_groups import RULES, group_of
+from finer_tasks.datasets.readers.files import find_root
+from finer_tasks.datasets.readers.inat_groups import RULES, group_of
 from finer_tasks.datasets.record import SPLITS, FinerRecord
 from finer_tasks.datasets.taxonomy import Concept, slug
 from finer_tasks.errors import DatasetContentError, DatasetLayoutError, os_error_text

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finer_tasks.datasets.files import read_lines
+from finer_tasks.datasets.readers.files import read_lines
 from finer_tasks.datasets.record import SPLITS, FinerRecord
 from finer_tasks.datasets.taxonomy import Concept, load_taxonomy, slug
 from finer_tasks.errors import DatasetContentError, DatasetLayoutError, at_line

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from finer_tasks.datasets import aircraft, cars, cub, dogs, inat, mini, nabirds
+from finer_tasks.datasets.mini import reader as mini
+from finer_tasks.datasets.readers import aircraft, cars, cub, dogs, inat, nabirds
 from finer_tasks.datasets.record import FinerRecord
 from finer_tasks.datasets.taxonomy import Concept
 from finer_tasks.errors import DatasetLayoutError

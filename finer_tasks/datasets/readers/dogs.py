@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from finer_tasks.datasets.files import OFFICIAL_FILE, find_root, read_lines
-from finer_tasks.datasets.mat import load_mat, number_cell, text_cell
+from finer_tasks.datasets.readers.files import OFFICIAL_FILE, find_root, read_lines
+from finer_tasks.datasets.readers.mat import load_mat, number_cell, text_cell
 from finer_tasks.datasets.record import SPLITS, FinerRecord
 from finer_tasks.datasets.taxonomy import Concept, load_taxonomy
 from finer_tasks.errors import DatasetContentError, DatasetLayoutError, at_line

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from finer_tasks.datasets.files import find_root, listed_images, look_up, read_table
+from finer_tasks.datasets.readers.files import find_root, listed_images, look_up, read_table
 from finer_tasks.datasets.record import SPLITS, FinerRecord
 from finer_tasks.datasets.taxonomy import Concept, load_taxonomy
 from finer_tasks.errors import DatasetContentError

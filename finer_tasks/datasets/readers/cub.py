@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from finer_tasks.datasets.files import find_root, listed_images, read_table
+from finer_tasks.datasets.readers.files import find_root, listed_images, read_table
 from finer_tasks.datasets.record import SPLITS, FinerRecord
 from finer_tasks.datasets.taxonomy import Concept, load_taxonomy
 from finer_tasks.errors import DatasetContentError
