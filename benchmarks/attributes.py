@@ -14,8 +14,8 @@ import numpy as np
 from record import save
 
 from finer_tasks.attributes.knowledge import load_knowledge
-from finer_tasks.metrics.attribute_phrases import analyse, contradicts, stem
-from finer_tasks.metrics.attributes import LexicalSimilarity
+from finer_tasks.attributes.phrases import analyse, contradicts, stem
+from finer_tasks.scoring.attributes import LexicalSimilarity
 
 ROWS, COLUMNS = 1000, 100
 

@@ -19,8 +19,8 @@ from record import save
 
 from finer_tasks.datasets.record import accepted_labels
 from finer_tasks.datasets.taxonomy import Concept, load_taxonomy
-from finer_tasks.metrics import classification
-from finer_tasks.metrics.strict import Lexicon, score_strict, words_of
+from finer_tasks.scoring import classification
+from finer_tasks.scoring.strict import Lexicon, score_strict, words_of
 
 ANSWERS = 100_000
 LITERAL_SHARE = 200  # the literal strict scorer is timed on every 200th answer, it is that slow

@@ -14,9 +14,9 @@ from finer_tasks.attributes.knowledge import load_knowledge
 from finer_tasks.datasets.prepare import ensure_mini
 from finer_tasks.datasets.prepared import Prepared, load_prepared
 from finer_tasks.errors import KnowledgeError, user_errors
-from finer_tasks.metrics import SCORING_VERSION
 from finer_tasks.prompts import active_prompt_set
 from finer_tasks.questions import told_parent
+from finer_tasks.scoring import SCORING_VERSION
 
 # Backends that take rounds themselves, in batches.
 DRIVES_ROUNDS = {"finer_hf"}
@@ -134,7 +134,7 @@ def _complete_knowledge(dataset: str, prepared: Prepared) -> str:
 
 def similarity_setting(kwargs: dict[str, Any]) -> str:
     """The similarity that scores attributes: FINER_SIMILARITY, else the one in the YAML; loaded once to see that it can be."""
-    from finer_tasks.metrics.attributes import similarity_named
+    from finer_tasks.scoring.attributes import similarity_named
 
     name = os.environ.get("FINER_SIMILARITY") or str(kwargs["similarity"])
     similarity_named(name)

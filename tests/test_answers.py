@@ -7,7 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lmms_eval.api.reasoning import strip_reasoning_tags
 
-from finer_tasks.answers import ANSWER_TAGS, NO_CONTENT, THOUGHT_TAGS, Reply, no_answer, pack_rounds, read_reply, rounds_of
+from finer_tasks.scoring.answers import (
+    ANSWER_TAGS,
+    NO_CONTENT,
+    THOUGHT_TAGS,
+    Reply,
+    no_answer,
+    pack_rounds,
+    read_reply,
+    rounds_of,
+)
 
 # The default of lmms-eval's option --reasoning_tags.
 STRIPPED_BY_LMMS_EVAL = [["<think>", "</think>"], ["<analysis>", "</analysis>"]]

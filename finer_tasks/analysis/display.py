@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from finer_tasks.analysis.bootstrap import Estimate
 from finer_tasks.analysis.gap import Gap
+from finer_tasks.statistics.bootstrap import Estimate
 from finer_tasks.text import harmless
 
 _CELLS = {

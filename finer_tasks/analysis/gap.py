@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from finer_tasks.analysis.bootstrap import Clusters, Estimate
 from finer_tasks.errors import ResultsError
 from finer_tasks.results.reading import FAILED, Run, Sample, TaskRun
+from finer_tasks.statistics.bootstrap import Clusters, Estimate
 
 ARMS = {"direct": "image", "text": "text", "both": "both", "attrseek": "attrseek", "attrseek1": "attrseek1",
         "cot": "cot", "cot_fewshot": "cot_fewshot", "parent_only": "parent_only"}  # fmt: skip

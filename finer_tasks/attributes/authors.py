@@ -16,8 +16,8 @@ from typing import Any
 from finer_tasks.attributes.knowledge import ConceptAttributes, Provenance, is_visible
 from finer_tasks.datasets.taxonomy import Concept, slug
 from finer_tasks.errors import KnowledgeError, os_error_text
-from finer_tasks.metrics.classification import normalize
 from finer_tasks.results.files import parse_json
+from finer_tasks.scoring.classification import normalize
 from finer_tasks.text import well_formed
 
 _NAME_FIELDS = ("name", "common_name", "fine", "concept")

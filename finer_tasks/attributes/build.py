@@ -15,15 +15,15 @@ from typing import Any
 import requests
 from tqdm import tqdm
 
-from finer_tasks.answers import as_text, read_reply
 from finer_tasks.attributes.authors import tidy
 from finer_tasks.attributes.encyclopedia import Article, Encyclopedia
 from finer_tasks.attributes.knowledge import ConceptAttributes, Provenance
+from finer_tasks.attributes.lists import parse_lists
+from finer_tasks.attributes.phrases import analyse, contradicts
 from finer_tasks.attributes.requesting import JsonCache, Passing, fetch_json
 from finer_tasks.datasets.taxonomy import Concept
 from finer_tasks.errors import KnowledgeError
-from finer_tasks.metrics.attribute_lists import parse_lists
-from finer_tasks.metrics.attribute_phrases import analyse, contradicts
+from finer_tasks.scoring.answers import as_text, read_reply
 from finer_tasks.text import well_formed
 
 PROMPT = """\

@@ -20,11 +20,11 @@ from lmms_eval.api.model import lmms
 from loguru import logger
 from tqdm import tqdm
 
-from finer_tasks.answers import is_tag, opened_thought
 from finer_tasks.errors import ModelError, user_errors
 from finer_tasks.models.batching import BatchRunner, by_length
 from finer_tasks.models.conversation import ChatEncoder, Conversation, append_turn
 from finer_tasks.models.loading import LoadOptions, choose_device, load_model, load_processor
+from finer_tasks.scoring.answers import is_tag, opened_thought
 
 DEFAULT_MAX_NEW_TOKENS = 64
 AUTO_BATCH_SIZE = {"cuda": 64, "cpu": 16}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from finer_tasks.attributes.knowledge import load_knowledge
 from finer_tasks.errors import ResultsError
-from finer_tasks.metrics.attributes import linearise
 from finer_tasks.results.reading import Run, TaskRun
+from finer_tasks.scoring.attributes import linearise
 
 
 def bertscore(run: Run, model: str, layers: int | None = None) -> dict[str, float]:

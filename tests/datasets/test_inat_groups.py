@@ -8,7 +8,7 @@ import pytest
 
 from finer_tasks.datasets.readers.inat import concept_of
 from finer_tasks.datasets.taxonomy import Concept, load_taxonomy
-from finer_tasks.metrics.classification import exact_match
+from finer_tasks.scoring.classification import exact_match
 
 
 def inat(name: str, common: str, family: str, order: str = "", kind: str = "") -> Concept:

@@ -14,11 +14,11 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
-from finer_tasks.answers import read_reply
 from finer_tasks.datasets.record import accepted_labels
 from finer_tasks.datasets.taxonomy import load_taxonomy
-from finer_tasks.metrics.classification import exact_match
-from finer_tasks.metrics.strict import Lexicon, StrictScore, score_strict
+from finer_tasks.scoring.answers import read_reply
+from finer_tasks.scoring.classification import exact_match
+from finer_tasks.scoring.strict import Lexicon, StrictScore, score_strict
 
 ANSWERS = Path(__file__).parent / "answers"
 

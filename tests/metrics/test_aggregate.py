@@ -6,14 +6,7 @@ import numpy as np
 import pytest
 from lmms_eval.api.metrics import clustered_stderr
 
-from finer_tasks.metrics.aggregate import (
-    clustered_standard_error,
-    macro_mean,
-    macro_standard_error,
-    mean,
-    mean_of_known,
-    total,
-)
+from finer_tasks.scoring.aggregate import clustered_standard_error, macro_mean, macro_standard_error, mean, mean_of_known, total
 
 ITEMS = [{"score": s, "concept_id": c} for c, s in [("a", 1.0), ("a", 1.0), ("a", 0.0), ("b", 0.0), ("c", 1.0), ("c", 0.0)]]
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finer_tasks.attributes.encyclopedia import looks
-from finer_tasks.metrics.attribute_lists import MAX_PHRASES, parse_lists
+from finer_tasks.attributes.lists import MAX_PHRASES, parse_lists
 from tests.growth import steps_of
 
 

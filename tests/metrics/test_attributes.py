@@ -13,10 +13,10 @@ from transformers import BertForSequenceClassification, BertModel
 
 from finer_tasks.attributes.cub_human import read_cub_human
 from finer_tasks.attributes.knowledge import ConceptAttributes
+from finer_tasks.attributes.lists import parse_lists
+from finer_tasks.attributes.phrases import contradicts, contradicts_list
 from finer_tasks.errors import KnowledgeError
-from finer_tasks.metrics.attribute_lists import parse_lists
-from finer_tasks.metrics.attribute_phrases import contradicts, contradicts_list
-from finer_tasks.metrics.attributes import LexicalSimilarity, rouge, score_attributes, similarity_named
+from finer_tasks.scoring.attributes import LexicalSimilarity, rouge, score_attributes, similarity_named
 from tests.tiny_bert import tiny_bert
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finer_tasks.answers import extract_answer
-from finer_tasks.metrics.classification import exact_match, normalize, score, token_f1
+from finer_tasks.scoring.answers import extract_answer
+from finer_tasks.scoring.classification import exact_match, normalize, score, token_f1
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from finer_tasks.datasets.taxonomy import DATASETS, load_taxonomy
-from finer_tasks.metrics.strict import REASONS, words_of
-from finer_tasks.metrics.strict.cues import _cues
-from finer_tasks.metrics.strict.extra import load_extra
-from finer_tasks.metrics.strict.words import read
+from finer_tasks.scoring.strict import REASONS, words_of
+from finer_tasks.scoring.strict.cues import _cues
+from finer_tasks.scoring.strict.extra import load_extra
+from finer_tasks.scoring.strict.words import read
 from tests.metrics.agreement import judge, lexicon
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import jinja2
 import torch
 
-from finer_tasks.analysis.bootstrap import Estimate
 from finer_tasks.cli.output import without_nan
+from finer_tasks.statistics.bootstrap import Estimate
 from finer_tasks.training.reproduce.findings import (
     HELD_IN,
     HELD_OUT,

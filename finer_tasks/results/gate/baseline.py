@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from finer_tasks.answers import read_reply
 from finer_tasks.errors import ResultsError
 from finer_tasks.results.gate.measured import Document, Measured, MeasuredTask
 from finer_tasks.results.samples import is_possible
+from finer_tasks.scoring.answers import read_reply
 from finer_tasks.writing import write_bytes
 
 KIND, SCHEMA = "finer-baseline", 3

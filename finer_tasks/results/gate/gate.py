@@ -11,8 +11,8 @@ from finer_tasks.errors import ResultsError
 from finer_tasks.results.gate.measured import Measured, require_answered
 from finer_tasks.results.gate.pairing import CONDITIONS, DOCUMENTS, Pairs, pair
 from finer_tasks.results.gate.policy import Policy, Rule
-from finer_tasks.results.gate.statistics import Comparison, Demand, compare, holm
 from finer_tasks.results.reading import FAILED
+from finer_tasks.statistics.paired import Comparison, Demand, compare, holm
 
 Outcome = Literal["passed", "regressed", "inconclusive"]
 # The widest difference that two scores of a metric can have; 1 of all others.

@@ -9,11 +9,11 @@ from itertools import combinations
 
 import numpy as np
 
-from finer_tasks.analysis.bootstrap import Clusters, Estimate
 from finer_tasks.datasets.record import LEVELS
-from finer_tasks.results.gate.statistics import holm, sign_flip
 from finer_tasks.results.submission.scoring import documents_of, official_task
 from finer_tasks.results.submission.verify import Verified
+from finer_tasks.statistics.bootstrap import Clusters, Estimate
+from finer_tasks.statistics.paired import holm, sign_flip
 from finer_tasks.tasks import TaskInfo
 
 ALPHA, SEED = 0.05, 0

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from finer_tasks.analysis.bootstrap import Clusters, Estimate
 from finer_tasks.datasets.record import LEVELS
 from finer_tasks.results.reading import Run, Sample, TaskRun
+from finer_tasks.statistics.bootstrap import Clusters, Estimate
 
 SEED = 0
 METRICS = ("em", "em_strict", "f1")

@@ -16,13 +16,13 @@ from typing import Any
 import finer_tasks
 from finer_tasks.analysis.gap import Gap, gaps
 from finer_tasks.errors import FinerError, ResultsError
-from finer_tasks.metrics import SCORING_VERSION
 from finer_tasks.results.pages import page_environment
 from finer_tasks.results.reading import Run, Sample, TaskRun
 from finer_tasks.results.report.figures import METRICS, Confusion, DatasetReport, dataset_reports
 from finer_tasks.results.rescore import by_this_version
 from finer_tasks.results.summary import AttributeRow, attribute_rows
 from finer_tasks.results.thumbnails import thumbnail
+from finer_tasks.scoring import SCORING_VERSION
 from finer_tasks.text import harmless
 from finer_tasks.writing import write_text
 

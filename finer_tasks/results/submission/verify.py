@@ -12,7 +12,6 @@ from pydantic import ValidationError
 
 from finer_tasks.attributes.knowledge import load_knowledge
 from finer_tasks.errors import FinerError
-from finer_tasks.metrics import SCORING_VERSION
 from finer_tasks.prompts import DEFAULT, load_prompt_set
 from finer_tasks.results.files import explain
 from finer_tasks.results.submission.archive import SUBMISSION, SubmissionError, parse, read_archive
@@ -27,6 +26,7 @@ from finer_tasks.results.submission.scoring import (
     question_of,
     recompute,
 )
+from finer_tasks.scoring import SCORING_VERSION
 from finer_tasks.tasks import TaskInfo
 
 _TOLERANCE = 1e-9

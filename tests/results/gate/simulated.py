@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from finer_tasks.answers import no_answer
-from finer_tasks.judging import score_items
-from finer_tasks.metrics.strict import StrictScore
+from finer_tasks.scoring.answers import no_answer
+from finer_tasks.scoring.judge import score_items
+from finer_tasks.scoring.strict import StrictScore
 
 IDENTITY = {
     "dataset": "cub", "level": "fine", "variant": "direct", "parent": "gold", "prompt_set": "finer-1", "prompt_hash": "aa",

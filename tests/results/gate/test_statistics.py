@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from finer_tasks.results.gate.detectable import detectable_drop, noise_of, sign_flip_p
-from finer_tasks.results.gate.statistics import Demand, compare, holm, interval, mcnemar, sign_flip
+from finer_tasks.statistics.paired import Demand, compare, holm, interval, mcnemar, sign_flip
+from finer_tasks.statistics.power import detectable_drop, noise_of, sign_flip_p
 from tests.results.gate.simulated import scores, sizes_of
 
 ALPHA, RUNS = 0.05, 200

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from finer_tasks.metrics.strict.names import YEAR, Name
-from finer_tasks.metrics.strict.words import NO_BREAK, SENTENCE, Word, words_of
+from finer_tasks.scoring.strict.names import YEAR, Name
+from finer_tasks.scoring.strict.words import NO_BREAK, SENTENCE, Word, words_of
 
 _CONNECTORS = frozenset(words_of("or nor and a an the any other even either then also"))
 _CONJUNCTIONS = frozenset(words_of("or nor and"))

@@ -8,16 +8,16 @@ from functools import cache
 from typing import Any
 
 from finer_tasks import questions
-from finer_tasks.answers import COUNTED_AS, no_answer, read_reply
 from finer_tasks.attributes.knowledge import load_knowledge
+from finer_tasks.attributes.lists import parse_lists
 from finer_tasks.datasets.prepared import load_prepared
 from finer_tasks.datasets.record import accepted_labels
 from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.errors import NotPreparedError
-from finer_tasks.metrics import classification
-from finer_tasks.metrics.attribute_lists import parse_lists
-from finer_tasks.metrics.strict import Lexicon, StrictScore, score_strict
 from finer_tasks.questions import dataset_of
+from finer_tasks.scoring import classification
+from finer_tasks.scoring.answers import COUNTED_AS, no_answer, read_reply
+from finer_tasks.scoring.strict import Lexicon, StrictScore, score_strict
 
 Doc = Mapping[str, Any]
 Items = dict[str, dict[str, Any]]
@@ -80,7 +80,7 @@ def seek_items(doc: Doc, outputs: Sequence[str], level: str) -> Items:
 
 def list_items(doc: Doc, outputs: Sequence[str], similarity: str, readable: bool = True) -> Items:
     """The attribute scores of a reply; formulas in metrics/attributes.py. Without an answer, as for an empty list."""
-    from finer_tasks.metrics import attributes
+    from finer_tasks.scoring import attributes
 
     dataset = dataset_of(doc)
     knowledge = load_knowledge(dataset)

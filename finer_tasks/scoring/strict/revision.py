@@ -7,11 +7,11 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise
 
-from finer_tasks.metrics.strict.cues import Cue, Fields
-from finer_tasks.metrics.strict.mentions import Mention, Status, connected, govern
-from finer_tasks.metrics.strict.names import FINE, Name
-from finer_tasks.metrics.strict.references import resolve
-from finer_tasks.metrics.strict.words import CLAUSE, LINE, SENTENCE, Word, words_of
+from finer_tasks.scoring.strict.cues import Cue, Fields
+from finer_tasks.scoring.strict.mentions import Mention, Status, connected, govern
+from finer_tasks.scoring.strict.names import FINE, Name
+from finer_tasks.scoring.strict.references import resolve
+from finer_tasks.scoring.strict.words import CLAUSE, LINE, SENTENCE, Word, words_of
 
 _SHARE_WORDS = 2
 _MAJORITY = 50

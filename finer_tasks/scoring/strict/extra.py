@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from finer_tasks.metrics.strict.words import words_of
+from finer_tasks.scoring.strict.words import words_of
 
 
 @dataclass(frozen=True)

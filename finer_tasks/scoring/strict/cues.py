@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from finer_tasks.metrics.strict.words import LINE, NO_BREAK, SENTENCE, Word, words_of
+from finer_tasks.scoring.strict.words import LINE, NO_BREAK, SENTENCE, Word, words_of
 
 _LABEL_WORDS = 5
 _DEMONSTRATIVES = frozenset(words_of("this that these those them"))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from finer_tasks.metrics.strict.mentions import Mention, Status
-from finer_tasks.metrics.strict.names import SUPERORDINATE, Found
-from finer_tasks.metrics.strict.words import Word
+from finer_tasks.scoring.strict.mentions import Mention, Status
+from finer_tasks.scoring.strict.names import SUPERORDINATE, Found
+from finer_tasks.scoring.strict.words import Word
 
 _PLACES = {"former": -2, "latter": -1}
 _OPEN = (Status.ASSERTED, Status.TENTATIVE, Status.HEDGED, Status.ALTERNATIVE)

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from finer_tasks.results.gate.detectable import detectable_drop, noise_of
+from finer_tasks.statistics.power import detectable_drop, noise_of
 
 RESAMPLES = 9999
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from finer_tasks.datasets.taxonomy import Concept, Taxonomy, load_taxonomy
-from finer_tasks.metrics.strict.extra import Extra, load_extra
-from finer_tasks.metrics.strict.names import COARSE, FINE, SUPERORDINATE, Name, outside
-from finer_tasks.metrics.strict.parted import models_of
-from finer_tasks.metrics.strict.words import words_of
+from finer_tasks.scoring.strict.extra import Extra, load_extra
+from finer_tasks.scoring.strict.names import COARSE, FINE, SUPERORDINATE, Name, outside
+from finer_tasks.scoring.strict.parted import models_of
+from finer_tasks.scoring.strict.words import words_of
 
 PREFIX = 3
 YEAR_PATTERN = re.compile(r"(?:19[5-9]|20[0-4])\d")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from finer_tasks.metrics.strict.designations import bare, narrowed
-from finer_tasks.metrics.strict.lexicon import PREFIX, YEAR_PATTERN, Lexicon
-from finer_tasks.metrics.strict.names import COARSE, YEAR, Found, Name
-from finer_tasks.metrics.strict.words import CLAUSE, NO_BREAK, Word
+from finer_tasks.scoring.strict.designations import bare, narrowed
+from finer_tasks.scoring.strict.lexicon import PREFIX, YEAR_PATTERN, Lexicon
+from finer_tasks.scoring.strict.names import COARSE, YEAR, Found, Name
+from finer_tasks.scoring.strict.words import CLAUSE, NO_BREAK, Word
 
 _SPLIT_FROM = 6
 _QUALIFIERS = 4

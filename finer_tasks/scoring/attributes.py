@@ -17,9 +17,9 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_matrix
 
 from finer_tasks.attributes.knowledge import ConceptAttributes
+from finer_tasks.attributes.lists import AttributeLists
+from finer_tasks.attributes.phrases import analyse, contradicts, contradicts_list
 from finer_tasks.errors import KnowledgeError
-from finer_tasks.metrics.attribute_lists import AttributeLists
-from finer_tasks.metrics.attribute_phrases import analyse, contradicts, contradicts_list
 
 REQUIRED_WEIGHT = 1.0
 LIKELY_WEIGHT = 0.5

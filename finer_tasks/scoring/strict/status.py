@@ -5,15 +5,15 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
-from finer_tasks.metrics.strict.cues import Cue, Fields, find_cues, find_fields
-from finer_tasks.metrics.strict.finding import find_names
-from finer_tasks.metrics.strict.lexicon import Lexicon
-from finer_tasks.metrics.strict.mentions import Mention, Reading, Status, govern
-from finer_tasks.metrics.strict.names import Found
-from finer_tasks.metrics.strict.parted import merged, needs_parts, parted
-from finer_tasks.metrics.strict.references import with_references
-from finer_tasks.metrics.strict.revision import revise
-from finer_tasks.metrics.strict.words import CLAUSE, LINE, NO_BREAK, SENTENCE, Word, read, words_of
+from finer_tasks.scoring.strict.cues import Cue, Fields, find_cues, find_fields
+from finer_tasks.scoring.strict.finding import find_names
+from finer_tasks.scoring.strict.lexicon import Lexicon
+from finer_tasks.scoring.strict.mentions import Mention, Reading, Status, govern
+from finer_tasks.scoring.strict.names import Found
+from finer_tasks.scoring.strict.parted import merged, needs_parts, parted
+from finer_tasks.scoring.strict.references import with_references
+from finer_tasks.scoring.strict.revision import revise
+from finer_tasks.scoring.strict.words import CLAUSE, LINE, NO_BREAK, SENTENCE, Word, read, words_of
 
 NEXT_WORDS = 12
 NEAR_WORDS = 3

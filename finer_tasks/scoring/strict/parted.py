@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from finer_tasks.datasets.taxonomy import Concept
-from finer_tasks.metrics.strict.names import FINE, Found, Name
-from finer_tasks.metrics.strict.words import NO_BREAK, Word, words_of
+from finer_tasks.scoring.strict.names import FINE, Found, Name
+from finer_tasks.scoring.strict.words import NO_BREAK, Word, words_of
 
 _APART = 15
 _MODEL_WORDS = 5

@@ -11,9 +11,9 @@ import re
 from collections.abc import Container, Sequence
 from dataclasses import replace
 
-from finer_tasks.metrics.strict.lexicon import Lexicon
-from finer_tasks.metrics.strict.names import Found, Name, without
-from finer_tasks.metrics.strict.words import NO_BREAK, Word
+from finer_tasks.scoring.strict.lexicon import Lexicon
+from finer_tasks.scoring.strict.names import Found, Name, without
+from finer_tasks.scoring.strict.words import NO_BREAK, Word
 
 _GENERATIONS = frozenset({"ng", "ceo", "classic"})
 _NOT_SUFFIXES = frozenset(

@@ -7,8 +7,8 @@ answer as a whole makes of that, and `verdict` judges what is asserted. Determin
 reason is kept for every answer. See docs/em_strict.md.
 """
 
-from finer_tasks.metrics.strict.lexicon import Lexicon
-from finer_tasks.metrics.strict.verdict import REASONS, StrictScore, score_strict
-from finer_tasks.metrics.strict.words import words_of
+from finer_tasks.scoring.strict.lexicon import Lexicon
+from finer_tasks.scoring.strict.verdict import REASONS, StrictScore, score_strict
+from finer_tasks.scoring.strict.words import words_of
 
 __all__ = ["REASONS", "Lexicon", "StrictScore", "score_strict", "words_of"]

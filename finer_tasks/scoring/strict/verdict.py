@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from finer_tasks.datasets.record import LEVELS
-from finer_tasks.metrics.strict.lexicon import Lexicon
-from finer_tasks.metrics.strict.mentions import Mention, Reading, Status
-from finer_tasks.metrics.strict.names import COARSE, FINE, SUPERORDINATE, YEAR, Name
-from finer_tasks.metrics.strict.status import read_answer
+from finer_tasks.scoring.strict.lexicon import Lexicon
+from finer_tasks.scoring.strict.mentions import Mention, Reading, Status
+from finer_tasks.scoring.strict.names import COARSE, FINE, SUPERORDINATE, YEAR, Name
+from finer_tasks.scoring.strict.status import read_answer
 
 REASONS = (
     "right", "wrong_sibling", "wrong_coarse", "wrong_superordinate", "too_general", "several", "hybrid", "negated",
