@@ -21,9 +21,9 @@ from lmms_eval.api.instance import Instance
 from lmms_eval.evaluator import _run_generate_until_agentic
 from record import save
 
-from finer_tasks import hooks
 from finer_tasks.datasets.prepare import ensure_mini
 from finer_tasks.models.finer_hf import FinerHF
+from finer_tasks.tasks import hooks
 
 GENERATION = {"max_new_tokens": 96, "do_sample": False, "temperature": 0}
 KWARGS = {"level": "fine", "parent": "gold", "variant": "attrseek"}

@@ -21,10 +21,10 @@ from lmms_eval.api.instance import Instance
 from lmms_eval.models.chat.llava_hf import LlavaHf
 from record import save
 
-from finer_tasks import hooks
 from finer_tasks.datasets.prepare import ensure_mini
 from finer_tasks.models.finer_hf import FinerHF
 from finer_tasks.models.loading import BUILT_IN
+from finer_tasks.tasks import hooks
 
 GENERATION = {"max_new_tokens": 32, "do_sample": False, "temperature": 0}
 

@@ -14,12 +14,13 @@ from lmms_eval.models import MODEL_REGISTRY_V2
 from lmms_eval.tasks import TaskManager
 from loguru import logger
 
-from finer_tasks import errors, plugin
+from finer_tasks import errors
 from finer_tasks.datasets.prepare import Request, prepare
 from finer_tasks.datasets.prepared import load_prepared
 from finer_tasks.errors import ChangedDataError, KnowledgeError, NotPreparedError, PromptError
 from finer_tasks.models.fingerprint import weights_fingerprint
-from finer_tasks.tasks import list_groups, list_tasks
+from finer_tasks.tasks import plugin
+from finer_tasks.tasks.listing import list_groups, list_tasks
 from tests import official
 
 
@@ -37,7 +38,7 @@ def test_this_lmms_eval_is_a_tested_one() -> None:
 
 def test_the_entry_point_is_installed_and_registers_the_model() -> None:
     (entry,) = metadata.entry_points(group="lmms_eval.models", name="finer")
-    assert entry.value == "finer_tasks.plugin:register"
+    assert entry.value == "finer_tasks.tasks.plugin:register"
     assert MODEL_REGISTRY_V2.resolve("finer_hf").class_path == "finer_tasks.models.finer_hf.FinerHF"
     assert MODEL_REGISTRY_V2.resolve("finer_hf", force_simple=True).class_path == "finer_tasks.models.finer_hf.FinerHFSimple"
 

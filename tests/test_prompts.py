@@ -6,7 +6,7 @@ import pytest
 
 from finer_tasks.datasets.taxonomy import DATASETS, load_taxonomy
 from finer_tasks.errors import PromptError
-from finer_tasks.prompts import Blanks, active_prompt_set, load_prompt_set
+from finer_tasks.tasks.prompts import Blanks, active_prompt_set, load_prompt_set
 
 GOOD = 'name: mine\ndirect:\n  superordinate: "S {{ choices|length }}"\n  coarse: "C {{ parent }}"\n  fine: "F {{ parent }}"\n'
 

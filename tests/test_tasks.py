@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from finer_tasks.datasets.taxonomy import DATASETS
-from finer_tasks.tasks import list_groups, list_tasks, load_yaml, task_files
+from finer_tasks.tasks.listing import list_groups, list_tasks, load_yaml, task_files
 
 SIX = ("cub", "aircraft", "dogs", "cars", "nabirds", "inat")
 LEVELS = ("superordinate", "coarse", "fine")

@@ -13,11 +13,11 @@ from datasets import load_from_disk
 from lmms_eval.evaluator import _thread_map_ordered
 from transformers import BertForSequenceClassification, BertModel
 
-from finer_tasks import hooks
 from finer_tasks.attributes import phrases as attribute_phrases
 from finer_tasks.datasets.prepared import load_prepared
 from finer_tasks.scoring import attributes
 from finer_tasks.scoring import judge as judging
+from finer_tasks.tasks import hooks
 from tests.tiny_bert import tiny_bert
 
 REPLY = "<think>a {0} one</think>Required:\n- {0} body\n- {0} wings and no crest\nLikely:\n- {0} tail\nAnswer: {1}"

@@ -108,7 +108,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _tasks(arguments: argparse.Namespace) -> None:
-    from finer_tasks.tasks import data_state, list_groups, list_tasks
+    from finer_tasks.tasks.listing import data_state, list_groups, list_tasks
 
     states = {name: data_state(name) for name in DATASETS}
     tasks = list_tasks()

@@ -9,10 +9,10 @@ from typing import Any
 import finer_tasks
 from finer_tasks.attributes.knowledge import load_knowledge
 from finer_tasks.errors import ResultsError
-from finer_tasks.questions import told_parent
 from finer_tasks.results.reading import Run, Sample, TaskRun
 from finer_tasks.scoring import SCORING_VERSION
 from finer_tasks.scoring.judge import Items, list_items, naming_items, seek_items
+from finer_tasks.tasks.questions import told_parent
 
 
 def rescore(run: Run) -> Run:

@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from finer_tasks import questions
 from finer_tasks.attributes.knowledge import load_knowledge
 from finer_tasks.attributes.lists import parse_lists
 from finer_tasks.datasets.prepared import load_prepared
 from finer_tasks.datasets.record import accepted_labels
 from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.errors import NotPreparedError
-from finer_tasks.questions import dataset_of
 from finer_tasks.scoring import classification
 from finer_tasks.scoring.answers import COUNTED_AS, no_answer, read_reply
 from finer_tasks.scoring.strict import Lexicon, StrictScore, score_strict
+from finer_tasks.tasks import questions
+from finer_tasks.tasks.questions import dataset_of
 
 Doc = Mapping[str, Any]
 Items = dict[str, dict[str, Any]]

@@ -13,13 +13,13 @@ from lmms_eval.api.instance import Instance
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForImageTextToText
 
-from finer_tasks import hooks, questions
 from finer_tasks.datasets.prepared import load_prepared
 from finer_tasks.errors import ModelError
 from finer_tasks.models.batching import BatchRunner, by_length
 from finer_tasks.models.finer_hf import FinerHF, FinerHFSimple
 from finer_tasks.models.loading import BUILT_IN
 from finer_tasks.scoring.answers import read_reply
+from finer_tasks.tasks import hooks, questions
 
 GREEDY = {"max_new_tokens": 24, "do_sample": False}
 # Documents that differ in level, and so in the length of the question.

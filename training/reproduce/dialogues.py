@@ -14,7 +14,7 @@ from finer_tasks.datasets.mini import reader as mini
 from finer_tasks.datasets.mini.reader import MiniConcept
 from finer_tasks.datasets.record import FinerRecord
 from finer_tasks.datasets.taxonomy import load_taxonomy
-from finer_tasks.prompts import Blanks, active_prompt_set, parent_level
+from finer_tasks.tasks.prompts import Blanks, active_prompt_set, parent_level
 from finer_tasks.training.mixture.conversations import as_prose
 from finer_tasks.training.mixture.templates import SLOTS, load_templates
 from finer_tasks.training.tiny_llava import Dialogue, bullets

@@ -10,13 +10,13 @@ from typing import Any
 
 from datasets import load_from_disk
 
-from finer_tasks import questions
 from finer_tasks.datasets.prepare import ensure_mini
 from finer_tasks.datasets.prepared import Prepared, load_prepared
 from finer_tasks.results.submission.archive import SubmissionError
 from finer_tasks.scoring.answers import Unanswered, no_answer
 from finer_tasks.scoring.judge import judge, list_items
-from finer_tasks.tasks import TaskInfo, list_tasks
+from finer_tasks.tasks import questions
+from finer_tasks.tasks.listing import TaskInfo, list_tasks
 
 NAMING_SCORES = ("em", "f1", "em_strict")
 ATTRIBUTE_SCORES = ("attr_precision", "attr_recall", "attr_f1")

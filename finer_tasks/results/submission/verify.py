@@ -12,7 +12,6 @@ from pydantic import ValidationError
 
 from finer_tasks.attributes.knowledge import load_knowledge
 from finer_tasks.errors import FinerError
-from finer_tasks.prompts import DEFAULT, load_prompt_set
 from finer_tasks.results.files import explain
 from finer_tasks.results.submission.archive import SUBMISSION, SubmissionError, parse, read_archive
 from finer_tasks.results.submission.models import SCHEMA_VERSION, Answer, Submission, TaskEntry
@@ -27,7 +26,8 @@ from finer_tasks.results.submission.scoring import (
     recompute,
 )
 from finer_tasks.scoring import SCORING_VERSION
-from finer_tasks.tasks import TaskInfo
+from finer_tasks.tasks.listing import TaskInfo
+from finer_tasks.tasks.prompts import DEFAULT, load_prompt_set
 
 _TOLERANCE = 1e-9
 _SHOWN, _LONGEST = 5, 100

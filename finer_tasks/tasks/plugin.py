@@ -71,7 +71,7 @@ def extend_task_manager() -> None:
     def bound_config(self: Any, name: str) -> Any:
         config = get_config(self, name)
         if name.startswith(TASK_PREFIX) and isinstance(config.get("task"), str):
-            from finer_tasks.binding import bind
+            from finer_tasks.tasks.binding import bind
 
             with user_errors():
                 return bind(config, getattr(self, "model_name", None))
@@ -86,7 +86,7 @@ def _require_what_tasks_need(get_config: Callable[[str], Any], names: Iterable[s
 
     lmms-eval asks for the names before it loads the model and for the configs after it.
     """
-    from finer_tasks.binding import identify
+    from finer_tasks.tasks.binding import identify
 
     waiting = list(names)
     while waiting:

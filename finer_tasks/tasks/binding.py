@@ -14,9 +14,9 @@ from finer_tasks.attributes.knowledge import load_knowledge
 from finer_tasks.datasets.prepare import ensure_mini
 from finer_tasks.datasets.prepared import Prepared, load_prepared
 from finer_tasks.errors import KnowledgeError, user_errors
-from finer_tasks.prompts import active_prompt_set
-from finer_tasks.questions import told_parent
 from finer_tasks.scoring import SCORING_VERSION
+from finer_tasks.tasks.prompts import active_prompt_set
+from finer_tasks.tasks.questions import told_parent
 
 # Backends that take rounds themselves, in batches.
 DRIVES_ROUNDS = {"finer_hf"}
@@ -88,7 +88,7 @@ def _guarded(value: Any) -> Any:
 def choose_rounds(model: Any) -> str:
     """How a model takes several rounds.
 
-    multi_round: it does so itself, in batches. driver: finer_tasks.rounds.drive runs true chat turns
+    multi_round: it does so itself, in batches. driver: finer_tasks.tasks.rounds.drive runs true chat turns
     on its generate_until. agentic: lmms-eval's loop, one document at a time, each round a fresh turn.
     """
     if model in DRIVES_ROUNDS if isinstance(model, str) else type(model).__name__ == "FinerHF":
@@ -96,7 +96,7 @@ def choose_rounds(model: Any) -> str:
     backend = _chat_backend(model)
     if backend is None:
         return "agentic"
-    from finer_tasks.rounds import drive
+    from finer_tasks.tasks.rounds import drive
 
     backend.generate_until_multi_round = user_errors()(drive)
     return "driver"

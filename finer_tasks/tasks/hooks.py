@@ -1,0 +1,179 @@
+"""The functions that the task YAMLs name. Thin: prompts, scoring and data live in their own modules.
+
+lmms-eval calls some of them from threads and retries those that raise, so none raises for a bad
+document: a corrupt image or an odd output is counted and scored as wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from loguru import logger
+from PIL import Image
+
+from finer_tasks.datasets.prepared import load_prepared
+from finer_tasks.datasets.record import LEVELS, accepted_labels
+from finer_tasks.errors import DatasetContentError
+from finer_tasks.scoring.aggregate import macro_mean, mean, mean_of_known, total  # noqa: F401 (named by YAMLs)
+from finer_tasks.scoring.answers import as_text, pack_rounds, read_reply, rounds_of
+from finer_tasks.scoring.judge import list_items, naming_items, seek_items
+from finer_tasks.tasks import questions
+from finer_tasks.tasks.questions import dataset_of
+
+Doc = Mapping[str, Any]
+_PLACEHOLDER_SIZE = (336, 336)
+_readable: dict[str, bool] = {}
+
+
+def doc_to_visual(doc: Doc) -> list[Image.Image]:
+    """The document's image; a gray one, counted and scored as wrong, where the file is corrupt."""
+    try:
+        image = load_prepared(dataset_of(doc)).image(doc)
+        _readable[doc["id"]] = True
+    except DatasetContentError as error:
+        if _readable.get(doc["id"], True):
+            logger.error(f"{doc['id']}: {error}. Scored as wrong; `finer doctor {dataset_of(doc)}` lists all such files")
+        _readable[doc["id"]] = False
+        image = Image.new("RGB", _PLACEHOLDER_SIZE, (127, 127, 127))
+    return [image]
+
+
+def is_readable(doc: Doc) -> bool:
+    """Whether the document's image could be decoded; opens it if this process has not yet (cached answers)."""
+    if doc["id"] not in _readable:
+        doc_to_visual(doc)
+    return _readable[doc["id"]]
+
+
+def doc_to_text(doc: Doc, lmms_eval_specific_kwargs: Mapping[str, Any]) -> str:
+    """The question of a single-turn task: its variant, level and parent as in the YAML."""
+    kwargs = lmms_eval_specific_kwargs
+    return questions.ask(doc, kwargs.get("variant", "direct"), kwargs["level"], kwargs["parent"])
+
+
+def doc_to_text_predicted(
+    doc: Doc,
+    lmms_eval_specific_kwargs: Mapping[str, Any],
+    previous_output: Sequence[str] = (),
+    round_idx: int | None = None,
+    previous_round_info: Any = None,
+) -> Any:
+    """The chain of questions from superordinate down, each naming the model's own answer one level up.
+
+    First the text of the superordinate question; for later rounds lmms-eval's tuple (images,
+    question, whether the rounds are over, replies, info). Each round is a fresh single turn, so
+    that it is the same question as the direct one but for the parent.
+    """
+    levels = LEVELS[: LEVELS.index(lmms_eval_specific_kwargs["level"]) + 1]
+    if not round_idx:
+        return questions.ask(doc, "direct", levels[0], "none")
+    replies = [as_text(reply) for reply in previous_output]
+    if round_idx >= len(levels) or read_reply(replies[-1]).state == "failed":
+        return None, None, True, [pack_rounds(replies)], None
+    parent = questions.as_parent(replies[-1])
+    return doc_to_visual(doc), questions.with_parent(doc, levels[round_idx], parent), False, replies, None
+
+
+def doc_to_text_attrseek(
+    doc: Doc,
+    lmms_eval_specific_kwargs: Mapping[str, Any],
+    previous_output: Sequence[str] = (),
+    round_idx: int | None = None,
+    previous_round_info: Any = None,
+) -> Any:
+    """AttrSeek for backends without chat turns: the second question repeats the first one and its reply."""
+    level = lmms_eval_specific_kwargs["level"]
+    seek = questions.ask(doc, "attrseek_seek", level, "gold_joined")
+    if not round_idx:
+        return seek
+    replies = [as_text(reply) for reply in previous_output]
+    if round_idx >= 2 or read_reply(replies[-1]).state == "failed":
+        return None, None, True, [pack_rounds(replies)], None
+    answer = questions.ask(doc, "attrseek_answer", level, "gold_joined")
+    return doc_to_visual(doc), f"{seek}\n{questions.bounded(replies[0])}\n{answer}", False, replies, None
+
+
+def attrseek_messages(
+    doc: Doc,
+    lmms_eval_specific_kwargs: Mapping[str, Any],
+    round_idx: int | None = None,
+    previous_output: Sequence[str] = (),
+    previous_round_info: Any = None,
+) -> Any:
+    """AttrSeek as two true turns: the reply stays in the conversation when the name is asked for.
+
+    Messages of the first turn, then lmms-eval's tuple (messages, whether the rounds are over,
+    replies, info).
+    """
+    level = lmms_eval_specific_kwargs["level"]
+    images = [{"type": "image", "url": image} for image in doc_to_visual(doc)]
+    seek = {"type": "text", "text": questions.ask(doc, "attrseek_seek", level, "gold_joined")}
+    first = [{"role": "user", "content": [*images, seek]}]
+    if not round_idx:
+        return first
+    if round_idx >= 2 or read_reply(previous_output[-1]).state == "failed":
+        return None, True, previous_output, None
+    answer = questions.ask(doc, "attrseek_answer", level, "gold_joined")
+    reply = {"role": "assistant", "content": [{"type": "text", "text": questions.bounded(previous_output[0])}]}
+    return [*first, reply, {"role": "user", "content": [{"type": "text", "text": answer}]}], False, previous_output, None
+
+
+def superordinate_target(doc: Doc) -> list[str]:
+    return accepted_labels(dict(doc), "superordinate")
+
+
+def coarse_target(doc: Doc) -> list[str]:
+    return accepted_labels(dict(doc), "coarse")
+
+
+def fine_target(doc: Doc) -> list[str]:
+    return accepted_labels(dict(doc), "fine")
+
+
+def score_superordinate(doc: Doc, results: Sequence[Any], parent: str = "none") -> dict[str, Any]:
+    """Scores of one answer at superordinate level; see `judging.naming_items`. `parent` is bound when the task is loaded."""
+    return naming_items(doc, rounds_of(results), "superordinate", is_readable(doc), parent)
+
+
+def score_coarse(doc: Doc, results: Sequence[Any], parent: str = "none") -> dict[str, Any]:
+    """As score_superordinate, at coarse level."""
+    return naming_items(doc, rounds_of(results), "coarse", is_readable(doc), parent)
+
+
+def score_fine(doc: Doc, results: Sequence[Any], parent: str = "none") -> dict[str, Any]:
+    """As score_superordinate, at fine level."""
+    return naming_items(doc, rounds_of(results), "fine", is_readable(doc), parent)
+
+
+def score_coarse_text(doc: Doc, results: Sequence[Any], parent: str = "none") -> dict[str, Any]:
+    """As score_coarse, for tasks that show no image."""
+    return naming_items(doc, rounds_of(results), "coarse", parent=parent)
+
+
+def score_fine_text(doc: Doc, results: Sequence[Any], parent: str = "none") -> dict[str, Any]:
+    """As score_fine, for tasks that show no image."""
+    return naming_items(doc, rounds_of(results), "fine", parent=parent)
+
+
+def score_coarse_attrseek(doc: Doc, results: Sequence[Any], parent: str = "none") -> dict[str, Any]:
+    """As score_coarse, with the state of the first turn."""
+    return score_coarse(doc, results, parent) | seek_items(doc, rounds_of(results), "coarse")
+
+
+def score_fine_attrseek(doc: Doc, results: Sequence[Any], parent: str = "none") -> dict[str, Any]:
+    """As score_fine, with the state of the first turn."""
+    return score_fine(doc, results, parent) | seek_items(doc, rounds_of(results), "fine")
+
+
+def score_attribute_lists(doc: Doc, results: Sequence[Any], similarity: str = "lexical") -> dict[str, Any]:
+    """Attribute scores of a reply from the image; see `judging.list_items`.
+
+    `similarity` is bound from the YAML or FINER_SIMILARITY when the task is loaded.
+    """
+    return list_items(doc, rounds_of(results), similarity, is_readable(doc))
+
+
+def score_attribute_lists_text(doc: Doc, results: Sequence[Any], similarity: str = "lexical") -> dict[str, Any]:
+    """Attribute scores of a reply from the concept's name."""
+    return list_items(doc, rounds_of(results), similarity)
