@@ -19,8 +19,8 @@ from typing import Any
 from record import save
 from selenium import webdriver
 
-from finer_tasks.results.reading import read_run
-from finer_tasks.results.report.page import write_report
+from finer_tasks.report.page import write_report
+from finer_tasks.runs.reading import read_run
 
 SIZES = {"cub": (5_794, 200), "inat": (100_000, 10_000)}
 

@@ -27,11 +27,11 @@ def add_gap(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 
 def _gap(arguments: argparse.Namespace) -> None:
-    from finer_tasks.analysis.display import print_gaps
-    from finer_tasks.analysis.evaluate import evaluate_arms
-    from finer_tasks.analysis.gap import gaps
     from finer_tasks.errors import ResultsError
-    from finer_tasks.results.reading import read_run
+    from finer_tasks.gap.comparison import gaps
+    from finer_tasks.gap.display import print_gaps
+    from finer_tasks.runs.evaluate import evaluate_arms
+    from finer_tasks.runs.reading import read_run
 
     folders = list(arguments.results)
     if arguments.model:
@@ -47,7 +47,7 @@ def _gap(arguments: argparse.Namespace) -> None:
     else:
         print_gaps(found, out)
     if arguments.plots:
-        from finer_tasks.analysis.plots import plot_gaps
+        from finer_tasks.gap.plots import plot_gaps
 
         for path in plot_gaps(found, arguments.plots):
             print(f"written {path}", file=sys.stderr)

@@ -124,13 +124,13 @@ def _tasks(arguments: argparse.Namespace) -> None:
 
 
 def _results(arguments: argparse.Namespace) -> None:
-    from finer_tasks.results.display import print_disagreements, print_summary
-    from finer_tasks.results.reading import read_run
-    from finer_tasks.results.summary import attribute_rows, consistencies, rows
+    from finer_tasks.runs.display import print_disagreements, print_summary
+    from finer_tasks.runs.reading import read_run
+    from finer_tasks.runs.summary import attribute_rows, consistencies, rows
 
     run = read_run(arguments.output, unscored=arguments.rescore)
     if arguments.rescore:
-        from finer_tasks.results.rescore import rescore
+        from finer_tasks.runs.rescore import rescore
 
         run = rescore(run)
     if arguments.json:
@@ -148,7 +148,7 @@ def _results(arguments: argparse.Namespace) -> None:
     if arguments.disagreements is not None:
         print_disagreements(run, out, arguments.disagreements)
     if arguments.bertscore:
-        from finer_tasks.results.bertscore import bertscore
+        from finer_tasks.runs.bertscore import bertscore
 
         for task, value in bertscore(run, *arguments.bertscore).items():
             say(f"{task}: BERTScore F1 {value:.3f} ({':'.join(map(str, filter(None, arguments.bertscore)))})")

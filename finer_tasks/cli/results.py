@@ -33,11 +33,11 @@ def add_gate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 
 def _regress(arguments: argparse.Namespace) -> int:
-    from finer_tasks.results.gate import display
-    from finer_tasks.results.gate.flips import write_flips
-    from finer_tasks.results.gate.gate import run_gate
-    from finer_tasks.results.gate.measured import read_measured
-    from finer_tasks.results.gate.policy import read_policy
+    from finer_tasks.gate import display
+    from finer_tasks.gate.flips import write_flips
+    from finer_tasks.gate.gate import run_gate
+    from finer_tasks.gate.measured import read_measured
+    from finer_tasks.gate.policy import read_policy
     from finer_tasks.writing import write_text, writing
 
     for path in filter(None, (arguments.json, arguments.junit, arguments.markdown, arguments.html)):
@@ -79,9 +79,9 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _make_baseline(arguments: argparse.Namespace) -> None:
-    from finer_tasks.results.gate.baseline import write_baseline
-    from finer_tasks.results.gate.measured import measured, require_answered
-    from finer_tasks.results.reading import read_run
+    from finer_tasks.gate.baseline import write_baseline
+    from finer_tasks.gate.measured import measured, require_answered
+    from finer_tasks.runs.reading import read_run
 
     found = measured(read_run(arguments.results))
     require_answered(found, found.tasks, _names(arguments.allow))
@@ -108,8 +108,8 @@ def add_submit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _pack(arguments: argparse.Namespace) -> None:
-    from finer_tasks.results.reading import read_run
-    from finer_tasks.results.submission.pack import pack, read_card
+    from finer_tasks.runs.reading import read_run
+    from finer_tasks.submission.pack import pack, read_card
 
     runs, card = [read_run(folder) for folder in arguments.results], read_card(arguments.card)
     digest = pack(runs, card, _keep(arguments.output, arguments.card), _names(arguments.allow))
@@ -118,7 +118,7 @@ def _pack(arguments: argparse.Namespace) -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from finer_tasks.results.submission.verify import verify
+    from finer_tasks.submission.verify import verify
 
     found = verify(arguments.archive, arguments.digest)
     card = found.submission.card
@@ -144,8 +144,8 @@ def add_leaderboard(commands: argparse._SubParsersAction[argparse.ArgumentParser
 
 
 def _build_leaderboard(arguments: argparse.Namespace) -> int:
-    from finer_tasks.results.leaderboard.published import read_published
-    from finer_tasks.results.leaderboard.site import build_site
+    from finer_tasks.leaderboard.published import read_published
+    from finer_tasks.leaderboard.site import build_site
 
     published = read_published(arguments.published) if arguments.published else []
     shown, refused = build_site(arguments.submissions, arguments.output, published)
@@ -162,8 +162,8 @@ def add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _report(arguments: argparse.Namespace) -> None:
-    from finer_tasks.results.reading import read_run
-    from finer_tasks.results.report.page import write_report
+    from finer_tasks.report.page import write_report
+    from finer_tasks.runs.reading import read_run
 
     write_report([read_run(path) for path in arguments.results], _keep(arguments.output, *arguments.results))
     say(f"written {arguments.output}")
@@ -181,9 +181,9 @@ def add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    from finer_tasks.results.export import export
-    from finer_tasks.results.reading import read_run
-    from finer_tasks.results.submission.pack import read_card
+    from finer_tasks.runs.export import export
+    from finer_tasks.runs.reading import read_run
+    from finer_tasks.submission.pack import read_card
 
     run, card, allow = read_run(arguments.results), read_card(arguments.card), _names(arguments.allow)
     for path in export(run, card, arguments.form, arguments.output, allow):

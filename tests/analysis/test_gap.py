@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from finer_tasks.analysis.gap import gaps
-from finer_tasks.analysis.plots import plot_gaps
 from finer_tasks.errors import ResultsError
-from finer_tasks.results.reading import Run, Sample, TaskRun
+from finer_tasks.gap.comparison import gaps
+from finer_tasks.gap.plots import plot_gaps
+from finer_tasks.runs.reading import Run, Sample, TaskRun
 
 IDENTITY = {
     "dataset": "mini",

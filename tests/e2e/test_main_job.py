@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from finer_tasks.results.reading import Run, read_run
-from finer_tasks.results.rescore import rescore
-from finer_tasks.results.summary import consistencies, disagreements, rows
+from finer_tasks.runs.reading import Run, read_run
+from finer_tasks.runs.rescore import rescore
+from finer_tasks.runs.summary import consistencies, disagreements, rows
 from tests.e2e.commands import finer, lmms_eval, two_processes
 
 MAIN_JOB = ("--model", "finer_hf", "--model_args", "pretrained=finer-mini", "--tasks", "finer_mini", "--batch_size", "32")

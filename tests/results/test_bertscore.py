@@ -11,8 +11,8 @@ from transformers import BertModel
 from finer_tasks.attributes.knowledge import load_knowledge
 from finer_tasks.cli.main import main
 from finer_tasks.errors import ResultsError
-from finer_tasks.results.bertscore import bertscore
-from finer_tasks.results.reading import Run, Sample, TaskRun
+from finer_tasks.runs.bertscore import bertscore
+from finer_tasks.runs.reading import Run, Sample, TaskRun
 from tests.results.submission.made import write_whole_run
 from tests.tiny_bert import tiny_bert
 

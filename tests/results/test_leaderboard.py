@@ -14,12 +14,12 @@ import pytest
 
 from finer_tasks.cli.main import main
 from finer_tasks.errors import ResultsError
-from finer_tasks.results.leaderboard.published import read_published
-from finer_tasks.results.leaderboard.standings import boards
-from finer_tasks.results.reading import read_run
-from finer_tasks.results.submission.archive import read_archive, write_archive
-from finer_tasks.results.submission.pack import pack, read_card
-from finer_tasks.results.submission.verify import verify
+from finer_tasks.leaderboard.published import read_published
+from finer_tasks.leaderboard.standings import boards
+from finer_tasks.runs.reading import read_run
+from finer_tasks.submission.archive import read_archive, write_archive
+from finer_tasks.submission.pack import pack, read_card
+from finer_tasks.submission.verify import verify
 from tests.results.browser import chromium
 from tests.results.submission.edits import changed, in_lines, in_submission
 from tests.results.submission.made import write_card, write_submission, write_whole_run

@@ -12,7 +12,7 @@ import pytest
 from loguru import logger
 
 from finer_tasks.errors import ResultsError
-from finer_tasks.results.reading import read_run
+from finer_tasks.runs.reading import read_run
 from tests.results.gate.simulated import IDENTITY, write_run
 
 

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from finer_tasks.cli.main import main
-from finer_tasks.results.reading import Sample, read_run
-from finer_tasks.results.report.figures import confusion, dataset_reports
-from finer_tasks.results.report.page import heat_map
-from finer_tasks.results.submission.scoring import documents_of
+from finer_tasks.report.figures import confusion, dataset_reports
+from finer_tasks.report.page import heat_map
+from finer_tasks.runs.reading import Sample, read_run
+from finer_tasks.submission.scoring import documents_of
 from tests.results.browser import chromium
 from tests.results.gate.simulated import write_run
 from tests.results.submission.made import limited, write_whole_run

@@ -11,9 +11,9 @@ import pytest
 
 from finer_tasks.cli.main import main
 from finer_tasks.errors import ResultsError
-from finer_tasks.results.reading import read_run
-from finer_tasks.results.rescore import rescore
-from finer_tasks.results.summary import attribute_rows, rows
+from finer_tasks.runs.reading import read_run
+from finer_tasks.runs.rescore import rescore
+from finer_tasks.runs.summary import attribute_rows, rows
 from finer_tasks.scoring import SCORING_VERSION
 from tests.results.submission.made import write_whole_run
 

@@ -21,10 +21,10 @@ from typing import Any
 import torch
 from loguru import logger
 
-from finer_tasks.analysis.evaluate import run_lmms_eval
 from finer_tasks.datasets.prepare import ensure_mini
 from finer_tasks.locking import locked
 from finer_tasks.models.loading import LoadOptions, load_model, load_processor
+from finer_tasks.runs.evaluate import run_lmms_eval
 from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.mixture.build import build_mixture
 from finer_tasks.training.mixture.recipe import DatasetShare, HeldOut, MixtureRecipe

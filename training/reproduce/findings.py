@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from finer_tasks.errors import ResultsError
-from finer_tasks.results.reading import read_run
+from finer_tasks.runs.reading import read_run
 from finer_tasks.statistics.bootstrap import Clusters, Estimate
 from finer_tasks.training.reproduce.plan import Plan
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from finer_tasks.results.submission.archive import read_archive, write_archive
+from finer_tasks.submission.archive import read_archive, write_archive
 
 
 def changed(archive: Path, path: Path, edit: Callable[[dict[str, bytes]], None]) -> Path:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from finer_tasks.cli.main import main
-from finer_tasks.results.submission.archive import SubmissionError, read_archive, write_archive
-from finer_tasks.results.submission.verify import verify
+from finer_tasks.submission.archive import SubmissionError, read_archive, write_archive
+from finer_tasks.submission.verify import verify
 from tests.results.submission.edits import changed, in_submission
 
 MUTATIONS = 1500

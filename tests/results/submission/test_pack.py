@@ -8,11 +8,11 @@ import pytest
 
 from finer_tasks.cli.main import main
 from finer_tasks.errors import ResultsError
-from finer_tasks.results.reading import read_run
-from finer_tasks.results.submission.archive import SubmissionError
-from finer_tasks.results.submission.pack import pack, read_card
-from finer_tasks.results.submission.verify import verify
+from finer_tasks.runs.reading import read_run
 from finer_tasks.scoring import SCORING_VERSION
+from finer_tasks.submission.archive import SubmissionError
+from finer_tasks.submission.pack import pack, read_card
+from finer_tasks.submission.verify import verify
 from tests.results.submission.edits import changed, in_submission
 from tests.results.submission.made import limited, write_card, write_whole_run
 

@@ -16,8 +16,8 @@ import pytest
 
 from finer_tasks.cli.main import main
 from finer_tasks.errors import FinerError
-from finer_tasks.results.submission.models import json_schema
-from finer_tasks.results.submission.verify import verify
+from finer_tasks.submission.models import json_schema
+from finer_tasks.submission.verify import verify
 from tests.results.submission.edits import changed, in_lines, in_submission, lines_of, put
 from tests.results.submission.made import write_card, write_whole_run
 
@@ -128,7 +128,7 @@ def test_of_random_scores_with_fitting_sums_none_verifies(archive: Path, tmp_pat
 
 def test_the_published_schema_is_that_of_the_models() -> None:
     made = subprocess.run(
-        [sys.executable, "-m", "finer_tasks.results.submission.models"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "finer_tasks.submission.models"], capture_output=True, text=True, check=True
     )  # fmt: skip
     stored = Path(str(__import__("finer_tasks").__path__[0])) / "results/submission/schema.json"
     assert stored.read_text() == json_schema() == made.stdout

@@ -1,0 +1,145 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+import math
+
+from rich.console import Console
+from rich.table import Table
+
+from finer_tasks.runs.reading import Run, TaskRun
+from finer_tasks.runs.summary import Row, attribute_rows, consistencies, disagreements, rows, seek_rows, unanswered_counts
+from finer_tasks.text import harmless
+
+_LEGEND = (
+    "± standard error, clustered by concept (em macro: over concepts). depth: deepest level named rightly, 0 to 3. "
+    "lca: edges between named and true concept, where one is named. named: share of answers that name one concept."
+)
+_UNANSWERED = {
+    "corrupt_images": "`finer doctor` lists them",
+    "failed_requests": "The backend returned no answer; run lmms-eval again",
+    "unfinished_thoughts": "The model was cut off while it thought; run lmms-eval again with --gen_kwargs max_new_tokens=4096",
+}
+
+
+def print_summary(run: Run, console: Console, with_reasons: bool = False) -> None:
+    """The table of a run, what identifies it, and the notes a reader needs."""
+    table = Table(title=harmless(run.model), title_justify="left")
+    for name in ("dataset", "level", "parent", "variant"):
+        table.add_column(name, no_wrap=True)
+    for name in ("n", "em", "em macro", "f1", "em_strict", "depth", "lca", "named"):
+        table.add_column(name, justify="right", no_wrap=True)
+    shown = rows(run)
+    for row in shown:
+        table.add_row(
+            row.dataset, row.level, row.parent, row.variant, str(row.documents),
+            _with_error(row.em, row.em_error), _with_error(row.em_macro, row.em_macro_error), _number(row.f1),
+            _with_error(row.em_strict, row.em_strict_error), _number(row.depth, 2),
+            _number(row.lca_distance, 2), _number(row.named),
+        )  # fmt: skip
+    if shown:
+        console.print(table)
+        _say(console, _LEGEND, style="dim")
+    _print_attributes(run, console)
+    for seek in seek_rows(run):
+        _say(
+            console,
+            f"{seek.task} ({seek.rounds}): of {seek.documents} first turns {seek.empty} were empty, "
+            f"{seek.endless} did not end, {seek.named} named the concept already",
+        )
+    for item in consistencies(run):
+        _say(
+            console,
+            f"consistency, {item.dataset} {item.variant} parent={item.parent}: of the {item.fine_right} documents with a right "
+            f"fine answer, a share of {_number(item.em)} has a right coarse one (by em_strict {_number(item.em_strict)})",
+        )
+    for task in run.tasks:
+        _print_unanswered(task, console)
+        if task.part:
+            _say(console, f"{task.name}: on {task.part} only; not comparable with published figures")
+    for row in shown:
+        _print_reservations(row, console)
+    if with_reasons:
+        _print_reasons(run, console)
+    identity = run.tasks[0].identity
+    first = identity.get("scored_first", identity["scoring"])
+    scoring = f"scoring {identity['scoring']}" + (f" (first scored by {first})" if first != identity["scoring"] else "")
+    prompts = f"prompts {identity['prompt_set']} {identity['prompt_hash']}"
+    origin = f"{prompts}, {scoring}, finer-tasks {identity['finer_version']}, {run.path}"
+    _say(console, origin, style="dim")
+
+
+def _print_unanswered(task: TaskRun, console: Console) -> None:
+    counts = unanswered_counts(task)
+    for name, advice in _UNANSWERED.items():
+        if counts[name]:
+            told = f"{counts[name]} of {len(task.samples)} {name.replace('_', ' ')}, scored as wrong"
+            _say(console, f"{task.name}: {told}. {advice}")
+
+
+def _print_reservations(row: Row, console: Console) -> None:
+    name = f"{row.dataset} {row.level} {row.variant}"
+    if row.echo:
+        _say(
+            console,
+            f"{name}: in a share of {_number(row.echo)} the question tells a label that counts as right; without these "
+            f"documents em {_number(row.em_no_echo)}, em_strict {_number(row.em_strict_no_echo)}",
+        )
+
+
+def _print_attributes(run: Run, console: Console) -> None:
+    found = attribute_rows(run)
+    if not found:
+        return
+    table = Table(title="attribute lists", title_justify="left")
+    table.add_column("figure", no_wrap=True)
+    for row in found:
+        table.add_column(f"{row.dataset} {row.variant}", justify="right")
+    table.add_row("documents", *(str(row.documents) for row in found))
+    for name in found[0].scores:
+        table.add_row(name, *(_number(row.scores[name]) for row in found))
+    table.add_row("replies without a list", *(str(row.unparsed) for row in found))
+    table.add_row("similarity", *(row.similarity for row in found))
+    console.print(table)
+
+
+def _print_reasons(run: Run, console: Console) -> None:
+    shown = rows(run)
+    reasons = list(dict.fromkeys(reason for row in shown for reason in row.reasons))
+    table = Table(title="em_strict: what the answers were", title_justify="left")
+    for name in ("dataset", "parent", "level", *reasons):
+        table.add_column(name, justify="left" if name in ("dataset", "parent", "level") else "right", no_wrap=True)
+    for row in shown:
+        table.add_row(row.dataset, row.parent, row.level, *(str(row.reasons.get(reason, 0)) for reason in reasons))
+    console.print(table)
+
+
+def print_disagreements(run: Run, console: Console, most: int) -> None:
+    """The documents on which em and em_strict differ, with answer and reason."""
+    for task in run.tasks:
+        if not task.names_concepts:
+            continue
+        differing = disagreements(task)
+        _say(console, f"{task.name}: em and em_strict differ on {len(differing)} of {len(task.samples)} documents")
+        for sample in differing[:most]:
+            verdict = (
+                f"em {sample.items['em']['score']:.0f}, em_strict {sample.items['em_strict']['score']:.0f} ({sample.reason})"
+            )
+            _say(console, f"  {sample.record['id']}  {verdict}  {_one_line(sample.answer)!r}")
+
+
+def _say(console: Console, text: str, style: str = "") -> None:
+    console.print(harmless(text), style=style, soft_wrap=True)
+
+
+def _one_line(text: str, width: int = 120) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= width else flat[: width - 1] + "…"
+
+
+def _number(value: float, digits: int = 3) -> str:
+    return "-" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _with_error(value: float, error: float) -> str:
+    return _number(value) if math.isnan(error) else f"{_number(value)} ±{error:.3f}"

@@ -1,0 +1,233 @@
+"""Reading a run that lmms-eval wrote with `--output_path OUT --log_samples`.
+
+Everything that the rest of the package relies on is checked here, once: which tasks there are and what
+identifies them, that every document has all figures of its task, and that these are numbers in their range.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from loguru import logger
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from finer_tasks.datasets.taxonomy import DATASETS
+from finer_tasks.errors import ResultsError
+from finer_tasks.json_files import explain, parse_json
+from finer_tasks.runs.samples import Sample, Unanswered, read_samples
+from finer_tasks.text import harmless
+
+__all__ = ["FAILED", "Run", "Sample", "TaskRun", "Unanswered", "read_run", "require_answered"]
+
+_ENDING = "_results.json"
+_DATE = re.compile(r"\d{8}_\d{6}")
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class TaskRun:
+    """One task of a run: what identifies it, and its samples. Attribute tasks are scored by list, not by name.
+
+    `of` is how many documents its split has; 0 for all that are there.
+    """
+
+    name: str
+    identity: Mapping[str, Any]
+    generation: Mapping[str, Any]
+    samples: tuple[Sample, ...]
+    of: int = 0
+
+    @property
+    def names_concepts(self) -> bool:
+        return bool(self.samples) and "em" in self.samples[0].items
+
+    @property
+    def unanswered(self) -> dict[Unanswered, int]:
+        """How many documents have no answer of the model, by reason."""
+        return dict(sorted(Counter(sample.unanswered for sample in self.samples if sample.unanswered).items()))
+
+    @property
+    def part(self) -> str:
+        """What the task was run on if that is not the whole split of the whole dataset, else nothing."""
+        parts = []
+        if len(self.samples) < self.of:
+            parts.append(f"{len(self.samples)} of {self.of} documents")
+        if self.identity.get("data_partial"):
+            parts.append("a partial copy of the dataset")
+        return " of ".join(parts)
+
+
+@dataclass(frozen=True)
+class Run:
+    """All FINER tasks of one lmms-eval run."""
+
+    path: Path
+    model: str
+    tasks: tuple[TaskRun, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+_Text = Annotated[str, StringConstraints(min_length=1)]
+
+
+class _Identity(BaseModel):
+    """What every version of finer-tasks has written into a task's metadata; later additions are kept as they are."""
+
+    model_config = ConfigDict(extra="allow")
+    dataset: Literal[DATASETS]  # type: ignore[valid-type]
+    level: Literal["superordinate", "coarse", "fine"]
+    variant: _Text
+    parent: _Text
+    prompt_set: _Text
+    prompt_hash: _Text
+    data_fingerprint: _Text
+    data_source: _Text
+    data_partial: bool
+    scoring: _Text
+    finer_version: _Text
+    versions: dict[str, Any] = {}
+
+
+class _Metadata(BaseModel):
+    finer: _Identity
+
+
+class _Task(BaseModel):
+    metadata: _Metadata
+    generation_kwargs: dict[str, Any] | None = None
+
+
+class _Count(BaseModel):
+    original: int
+    effective: int
+
+
+class _Config(BaseModel):
+    """How lmms-eval was called; what else stands there is kept as it is."""
+
+    model_config = ConfigDict(extra="allow")
+    model: Any = "?"
+    model_args: Any = ""
+    offset: int | None = None
+
+
+class _Results(BaseModel):
+    """The part of a result file that is read. `configs` may hold tasks of others, in any form."""
+
+    configs: dict[str, Any]
+    config: _Config = _Config()
+    counts: dict[str, _Count] = Field(default={}, alias="n-samples")
+    lmms_eval_version: str | None = None
+    date: Any = None
+
+
+def read_run(path: Path, unscored: bool = False) -> Run:
+    """The newest run below a folder, or the one whose *_results.json is given; raises ResultsError.
+
+    `unscored` takes answers without scores as well, for `rescore`.
+    """
+    file = _results_file(path)
+    try:
+        raw = _Results.model_validate(parse_json(file.read_bytes(), allow_nan=True))
+    except (OSError, ValueError) as error:
+        why = explain(error) if isinstance(error, ValidationError) else error
+        raise ResultsError(f"{file} is no result file of lmms-eval ({why})") from error
+    names = [name for name, config in raw.configs.items() if _is_ours(config)]
+    if not names:
+        raise ResultsError(f"{file} holds no FINER task; its tasks are {', '.join(map(harmless, raw.configs)) or 'none'}")
+    tasks = tuple(_task(file, name, raw, unscored) for name in names)
+    model = harmless(f"{raw.config.model} ({raw.config.model_args})")
+    keys = ("model", "model_args", "batch_size", "limit", "offset", "gen_kwargs", "random_seed")
+    settings = {key: getattr(raw.config, key, None) for key in keys}
+    # Installed from a wheel, lmms-eval states its own version as unknown; ours is in the tasks.
+    version = tasks[0].identity.get("versions", {}).get("lmms_eval") or raw.lmms_eval_version
+    return Run(file, model, tasks, settings | {"lmms_eval_version": version, "date": raw.date})
+
+
+# Why a document has no answer where the backend is to blame, and not the model.
+FAILED: Unanswered = "request_failed"
+
+
+def require_answered(task: TaskRun, allow: Collection[str]) -> None:
+    """Raise ResultsError if documents have no answer of the model for a reason that `allow` does not name."""
+    if unknown := sorted(set(allow) - set(get_args(Unanswered))):
+        raise ResultsError(f"--allow {unknown[0]}: unknown; known are {', '.join(get_args(Unanswered))}")
+    if refused := {reason: count for reason, count in task.unanswered.items() if reason not in allow}:
+        told = ", ".join(f"{count} x {reason}" for reason, count in refused.items())
+        raise ResultsError(
+            f"{task.name}: not all documents have an answer of the model: {told}. Run it again, or count them as wrong with "
+            f"--allow {','.join(refused)}"
+        )
+
+
+def _results_file(path: Path) -> Path:
+    """The file itself, or the one with the latest date inside; dates of files change when they are copied."""
+    if path.is_file():
+        if not path.name.endswith(_ENDING):
+            raise ResultsError(f"{path}: the name of a result file of lmms-eval ends in {_ENDING}")
+        return path
+    found = sorted(path.rglob(f"*{_ENDING}"))
+    if not found:
+        raise ResultsError(f"{path}: no *{_ENDING} below it. Run lmms-eval with --output_path {path} --log_samples")
+    if len(found) == 1:
+        return found[0]
+    dates = {file: _date(file) for file in found}
+    *others, newest = sorted(found, key=lambda file: dates[file])
+    if not dates[newest] or dates[newest] == dates[others[-1]]:
+        raise ResultsError(
+            f"{path} holds {len(found)} runs, and their dates do not tell which is the newest: {_listed(found)}. "
+            "Give one of them"
+        )
+    logger.warning(harmless(f"{path} holds {len(found)} runs; the newest is read, {newest.name}, and not {_listed(others)}"))
+    return newest
+
+
+def _date(file: Path) -> str:
+    """The date inside a result file, else the one in its name, else nothing."""
+    try:
+        inside = parse_json(file.read_bytes(), allow_nan=True)["date"]
+    except (OSError, ValueError, LookupError, TypeError):
+        inside = None
+    for text in (inside, file.name[:15]):
+        if isinstance(text, str) and _DATE.fullmatch(text):
+            return text
+    return ""
+
+
+def _listed(files: list[Path]) -> str:
+    return ", ".join(map(str, files[:_SHOWN])) + (f" and {len(files) - _SHOWN} more" if len(files) > _SHOWN else "")
+
+
+def _is_ours(config: Any) -> bool:
+    metadata = config.get("metadata") if isinstance(config, dict) else None
+    return isinstance(metadata, dict) and "finer" in metadata
+
+
+def _task(results: Path, name: str, raw: _Results, unscored: bool) -> TaskRun:
+    if not re.fullmatch(r"finer_[A-Za-z0-9_]+", name):
+        raise ResultsError(f"{results}: {name!r} is no name of a FINER task")
+    try:
+        config = _Task.model_validate(raw.configs[name])
+    except ValidationError as error:
+        raise ResultsError(f"{results}: configs.{name}.{explain(error)}. The file is damaged; run lmms-eval again") from error
+    path = results.with_name(f"{results.name.removesuffix(_ENDING)}_samples_{name}.jsonl")
+    if not path.exists():
+        raise ResultsError(f"{path} is missing. Run lmms-eval with --log_samples, so that answers can be looked at one by one")
+    identity = config.metadata.finer.model_dump(exclude_unset=True)
+    samples = tuple(read_samples(path, identity, unscored))
+    if name not in raw.counts:
+        raise ResultsError(f"{results}: n-samples does not tell the documents of {name}. Run lmms-eval again")
+    count, offset = raw.counts[name], raw.config.offset or 0
+    # lmms-eval's own count forgets the documents that --offset leaves out.
+    expected = min(count.effective, count.original - offset)
+    if not samples or len(samples) != expected:
+        raise ResultsError(
+            f"{path} holds {len(samples)} documents, the results speak of {expected}: the run was cut off, "
+            "or the file is not whole. Run lmms-eval again"
+        )
+    return TaskRun(name, identity, config.generation_kwargs or {}, samples, count.original)

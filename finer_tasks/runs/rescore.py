@@ -1,0 +1,48 @@
+"""Scoring a run's logged answers again, without model or images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import finer_tasks
+from finer_tasks.attributes.knowledge import load_knowledge
+from finer_tasks.errors import ResultsError
+from finer_tasks.runs.reading import Run, Sample, TaskRun
+from finer_tasks.scoring import SCORING_VERSION
+from finer_tasks.scoring.judge import Items, list_items, naming_items, seek_items
+from finer_tasks.tasks.questions import told_parent
+
+
+def rescore(run: Run) -> Run:
+    """The run with every answer judged by this version's scorers and name tables; its identity says so."""
+    return replace(run, tasks=tuple(_task(task) for task in run.tasks))
+
+
+def by_this_version(run: Run) -> Run:
+    """The run with its scores by this version of the rules; raises ResultsError if they are of a newer one."""
+    scorings = {str(task.identity["scoring"]) for task in run.tasks}
+    newer = sorted(scorings - {str(version) for version in range(1, int(SCORING_VERSION) + 1)})
+    if newer:
+        raise ResultsError(f"{run.path} was scored by version {newer[0]:.20}, this is {SCORING_VERSION}: update finer-tasks")
+    return run if scorings == {SCORING_VERSION} else rescore(run)
+
+
+def _task(task: TaskRun) -> TaskRun:
+    identity = {**task.identity, "scoring": SCORING_VERSION, "finer_version": finer_tasks.__version__}
+    identity["scored_first"] = task.identity["scoring"]
+    if "similarity" in identity:
+        identity["attributes_fingerprint"] = load_knowledge(identity["dataset"]).fingerprint
+    samples = tuple(replace(sample, items=_items(sample, identity)) for sample in task.samples)
+    return replace(task, identity=identity, samples=samples)
+
+
+def _items(sample: Sample, identity: Mapping[str, Any]) -> Items:
+    readable = not sample.items.get("corrupt_images", {}).get("value")
+    variant, level = identity["variant"], identity["level"]
+    if "similarity" in identity:
+        return list_items(sample.record, sample.outputs, identity["similarity"], readable)
+    parent = told_parent(variant, identity["parent"])
+    items = naming_items(sample.record, sample.outputs, level, readable, parent)
+    return items | (seek_items(sample.record, sample.outputs, level) if variant == "attrseek" else {})

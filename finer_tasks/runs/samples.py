@@ -1,0 +1,190 @@
+"""Reading the samples file of a task: one document a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from finer_tasks.errors import ResultsError, at_line
+from finer_tasks.scoring.answers import COUNTED_AS, Unanswered, no_answer, read_reply, rounds_of
+from finer_tasks.text import well_formed
+
+if TYPE_CHECKING:
+    from finer_tasks.runs.unscored import Documents
+
+RECORD_FIELDS = ("id", "superordinate", "coarse", "fine", "concept_id", "class_id")
+_NAMING = {"em", "em_macro", "f1", "em_strict", "depth", "lca_distance", "named", "corrupt_images"}
+_LISTS = {"attr_f1", "attr_precision", "attr_recall", "attr_unparsed", "corrupt_images"}
+# Figures that need not exist for a document, and those that are no shares.
+_OPTIONAL = {"lca_distance", "em_no_echo", "em_strict_no_echo"}
+_HIGHEST = {"depth": 3.0, "lca_distance": 6.0, "attr_discriminability_rank": 1e6}
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One document of a task: its record, the answer scored, and the items of each metric.
+
+    `outputs` are the replies as logged, the last one scored; `question` what was asked, empty where
+    lmms-eval did not log it.
+    """
+
+    record: Mapping[str, Any]
+    answer: str
+    items: Mapping[str, Mapping[str, Any]]
+    outputs: tuple[str, ...] = ()
+    question: str = ""
+
+    @property
+    def unanswered(self) -> Unanswered | None:
+        """Why the document has no answer of the model, which then counts as wrong; None if it has one."""
+        found = next((why for why, name in COUNTED_AS.items() if self.items.get(name, {}).get("value")), None)
+        # Runs of scoring version 1 do not count all reasons.
+        return found if found or set(COUNTED_AS.values()) <= set(self.items) else no_answer(self.outputs)
+
+    @property
+    def reason(self) -> str:
+        """What the strict scorer made of the answer; empty for attribute lists."""
+        return str(self.items.get("em_strict", {}).get("reason", ""))
+
+
+def read_samples(path: Path, identity: Mapping[str, Any], unscored: bool = False) -> Iterator[Sample]:
+    """The documents in order; raises ResultsError with the line of the first that cannot be one of the task.
+
+    Answers that lmms-eval's --predict_only has left without scores are refused, or read with their documents from the
+    prepared dataset where `unscored` asks for it.
+    """
+    documents: Documents | None = None
+    seen: dict[str, int] = {}
+    kinds: dict[str, str] = {}
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                raw = _object(line)
+                if _is_unscored(raw):
+                    documents = documents or _documents(path, identity, unscored)
+                    sample, level, found = _unscored_sample(raw, documents), None, {}
+                else:
+                    sample, level = _sample(raw, line)
+                    found = _checked_kinds(sample)
+            except (ValueError, LookupError, TypeError, RecursionError) as error:
+                cut = (
+                    "the last line is cut off" if not line.endswith(b"\n") else f"not a sample of a FINER task ({_why(error)})"
+                )
+                raise ResultsError(at_line(path, number, cut)) from error
+            document = sample.record["id"]
+            if document.split("/", 1)[0] != identity["dataset"] or level not in (None, identity["level"]):
+                told = f"{document} was scored at level {level or 'unknown'}"
+                told += f", the task is {identity['dataset']} {identity['level']}"
+                raise ResultsError(at_line(path, number, told, "The file belongs to another task"))
+            if document in seen:
+                raise ResultsError(at_line(path, number, f"{document} is there already, on line {seen[document]}"))
+            seen[document] = number
+            kinds = kinds or found
+            if found != kinds:
+                odd = sorted(set(found.items()) ^ set(kinds.items()))[0][0]
+                raise ResultsError(at_line(path, number, f"{document} has other figures than line 1, for example {odd}"))
+            yield sample
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    raw = json.loads(line.decode())
+    if not isinstance(raw, dict):
+        raise TypeError("no JSON object")
+    return raw
+
+
+def _is_unscored(raw: Mapping[str, Any]) -> bool:
+    return "bypass" in raw and "em_strict" not in raw and "attr_f1" not in raw
+
+
+def _documents(path: Path, identity: Mapping[str, Any], unscored: bool) -> Documents:
+    if not unscored:
+        raise ResultsError(
+            f"{path} holds answers without scores, as --predict_only leaves them. "
+            f"Score them with: finer results {path.parent} --rescore"
+        )
+    from finer_tasks.runs.unscored import documents_of
+
+    return documents_of(identity)
+
+
+def _unscored_sample(raw: Mapping[str, Any], documents: Documents) -> Sample:
+    doc, readable = documents(raw["doc_id"])
+    record = _record(doc)
+    items = {} if readable else {"corrupt_images": {"value": 1.0, "concept_id": record["concept_id"]}}
+    outputs, question = tuple(map(well_formed, _outputs(raw["filtered_resps"]))), raw.get("input")
+    return Sample(record, read_reply(outputs[-1]).answer, items, outputs, question if isinstance(question, str) else "")
+
+
+def _sample(raw: Mapping[str, Any], line: bytes) -> tuple[Sample, str | None]:
+    """A line of a samples file, and the level it was scored at where it tells."""
+    detail = raw["em_strict"] if "em_strict" in raw else raw["attr_f1"]
+    if not isinstance(detail, dict) or not isinstance(detail["record"], dict):
+        raise TypeError("a figure or its record is no JSON object")
+    record = _record(detail["record"])
+    for key in {"reason", "concept"} & set(detail):
+        _texts(key, [detail[key]])
+    items = {name: value for name, value in raw.items() if isinstance(value, dict) and "concept_id" in value}
+    for key in ("named",) if "em_strict" in raw else ("required", "likely"):
+        _texts(key, detail[key], some=False)
+    outputs = tuple(_texts("rounds", detail["rounds"])) if "rounds" in detail else _outputs(raw["filtered_resps"])
+    asked = raw.get("input")
+    question = asked if isinstance(asked, str) else ""
+    if b"\\ud" in line.lower():  # half of a character in an answer is no reason to refuse a run
+        outputs, question = tuple(map(well_formed, outputs)), well_formed(question)
+    return Sample(record, read_reply(outputs[-1]).answer, items, outputs, question), detail.get("level")
+
+
+def _record(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The known fields of a record, checked."""
+    record = {key: raw[key] for key in RECORD_FIELDS if key in raw}
+    for key in ("id", "superordinate", "concept_id"):
+        _texts(f"record.{key}", [record[key]])
+    for key in ("coarse", "fine"):
+        _texts(f"record.{key}", record[key])
+    return record
+
+
+def _texts(name: str, value: Any, some: bool = True) -> list[str]:
+    if not isinstance(value, list) or (some and not value) or not all(isinstance(text, str) for text in value):
+        raise TypeError(f"{name} is no text, or no list of texts")
+    return value
+
+
+def _checked_kinds(sample: Sample) -> dict[str, str]:
+    """Whether each figure is a score or a value; raises KeyError or ValueError where one is missing or out of its range."""
+    wanted = _NAMING if "em_strict" in sample.items else _LISTS
+    if missing := sorted(wanted - set(sample.items)):
+        raise KeyError(missing[0])
+    kinds = {}
+    for name, item in sample.items.items():
+        kind = "score" if "score" in item else "value"
+        if name not in _OPTIONAL:
+            kinds[name] = kind
+        number = item.get(kind)
+        if number is None and name in _OPTIONAL:
+            continue
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or not is_possible(name, number):
+            raise ValueError(f"{sample.record['id']}: the score {name} is {str(number)[:40]}")
+        if item["concept_id"] != sample.record["concept_id"]:
+            raise ValueError(f"{sample.record['id']}: {name} is of concept {item['concept_id']!r}")
+    return kinds
+
+
+def is_possible(name: str, score: float) -> bool:
+    """Whether a figure can have this value; NaN is none."""
+    return -_ROUNDING <= score <= _HIGHEST.get(name, 1.0) + _ROUNDING
+
+
+def _outputs(logged: Any) -> tuple[str, ...]:
+    return tuple(rounds_of(logged if isinstance(logged, list) else [logged]))
