@@ -13,7 +13,7 @@ from loguru import logger
 
 from finer_tasks.errors import ResultsError
 from finer_tasks.runs.reading import read_run
-from tests.results.gate.simulated import IDENTITY, write_run
+from tests.simulated import IDENTITY, write_run
 
 
 def replaced(old: str, new: str) -> Callable[[str], str]:

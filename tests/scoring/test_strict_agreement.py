@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from finer_tasks.datasets.taxonomy import load_taxonomy
-from tests.metrics.agreement import ANSWERS, agreement, judge, judged, table
+from tests.scoring.agreement import ANSWERS, agreement, judge, judged, table
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "cases" / "strict_answers.jsonl"

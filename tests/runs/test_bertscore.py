@@ -13,7 +13,7 @@ from finer_tasks.cli.main import main
 from finer_tasks.errors import ResultsError
 from finer_tasks.runs.bertscore import bertscore
 from finer_tasks.runs.reading import Run, Sample, TaskRun
-from tests.results.submission.made import write_whole_run
+from tests.submission.made import write_whole_run
 from tests.tiny_bert import tiny_bert
 
 

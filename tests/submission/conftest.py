@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.results.submission.made import write_submission
+from tests.submission.made import write_submission
 
 
 @pytest.fixture(autouse=True)

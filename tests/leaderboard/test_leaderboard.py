@@ -20,9 +20,9 @@ from finer_tasks.runs.reading import read_run
 from finer_tasks.submission.archive import read_archive, write_archive
 from finer_tasks.submission.pack import pack, read_card
 from finer_tasks.submission.verify import verify
-from tests.results.browser import chromium
-from tests.results.submission.edits import changed, in_lines, in_submission
-from tests.results.submission.made import write_card, write_submission, write_whole_run
+from tests.browser import chromium
+from tests.submission.edits import changed, in_lines, in_submission
+from tests.submission.made import write_card, write_submission, write_whole_run
 
 EVIL = "<img src=x onerror=alert(1)>\"'&"
 

@@ -12,7 +12,7 @@ from huggingface_hub import ModelCard, ModelCardData
 
 from finer_tasks.cli.main import main
 from finer_tasks.runs.reading import read_run
-from tests.results.submission.made import limited, write_card, write_whole_run
+from tests.submission.made import limited, write_card, write_whole_run
 
 TASK = ("finer_mini_fine",)
 

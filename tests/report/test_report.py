@@ -16,9 +16,9 @@ from finer_tasks.report.figures import confusion, dataset_reports
 from finer_tasks.report.page import heat_map
 from finer_tasks.runs.reading import Sample, read_run
 from finer_tasks.submission.scoring import documents_of
-from tests.results.browser import chromium
-from tests.results.gate.simulated import write_run
-from tests.results.submission.made import limited, write_whole_run
+from tests.browser import chromium
+from tests.simulated import write_run
+from tests.submission.made import limited, write_whole_run
 
 
 @pytest.fixture(autouse=True)

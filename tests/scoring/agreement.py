@@ -1,4 +1,4 @@
-"""Agreement of em and em_strict with verdicts by hand on whole answers; `python -m tests.metrics.agreement` prints the tables.
+"""Agreement of em and em_strict with verdicts by hand on whole answers; `python -m tests.scoring.agreement` prints the tables.
 
 Each file was written and judged before the scorer was run on it, and the scorer was mended on it
 afterwards. second.jsonl came after the mending on first.jsonl; third.jsonl (141 answers, and 60 after

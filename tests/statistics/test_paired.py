@@ -9,7 +9,7 @@ import pytest
 
 from finer_tasks.statistics.paired import Demand, compare, holm, interval, mcnemar, sign_flip
 from finer_tasks.statistics.power import detectable_drop, noise_of, sign_flip_p
-from tests.results.gate.simulated import scores, sizes_of
+from tests.simulated import scores, sizes_of
 
 ALPHA, RUNS = 0.05, 200
 

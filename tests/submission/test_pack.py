@@ -13,8 +13,8 @@ from finer_tasks.scoring import SCORING_VERSION
 from finer_tasks.submission.archive import SubmissionError
 from finer_tasks.submission.pack import pack, read_card
 from finer_tasks.submission.verify import verify
-from tests.results.submission.edits import changed, in_submission
-from tests.results.submission.made import limited, write_card, write_whole_run
+from tests.submission.edits import changed, in_submission
+from tests.submission.made import limited, write_card, write_whole_run
 
 TASK = ("finer_mini_fine",)
 

@@ -13,7 +13,7 @@ from finer_tasks.scoring.strict import REASONS, words_of
 from finer_tasks.scoring.strict.cues import _cues
 from finer_tasks.scoring.strict.extra import load_extra
 from finer_tasks.scoring.strict.words import read
-from tests.metrics.agreement import judge, lexicon
+from tests.scoring.agreement import judge, lexicon
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from finer_tasks.cli.main import main
 from tests.faults import full_disk
-from tests.results.submission.made import write_card, write_submission, write_whole_run
+from tests.submission.made import write_card, write_submission, write_whole_run
 
 REGRESS = ["regress", "--baseline", "{run}", "--candidate", "{run}", "--policy", "{policy}"]
 COMMANDS = {

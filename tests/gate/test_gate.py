@@ -18,7 +18,7 @@ from finer_tasks.gate.baseline import read_baseline, write_baseline
 from finer_tasks.gate.gate import run_gate
 from finer_tasks.gate.measured import Document, Measured, MeasuredTask, read_measured
 from finer_tasks.gate.policy import Policy, Rule
-from tests.results.gate.simulated import IDENTITY, scores, sizes_of, write_run
+from tests.simulated import IDENTITY, scores, sizes_of, write_run
 
 RUNS = 25
 NAMES = [str(number // 20) for number in range(2000)]

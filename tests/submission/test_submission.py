@@ -18,8 +18,8 @@ from finer_tasks.cli.main import main
 from finer_tasks.errors import FinerError
 from finer_tasks.submission.models import json_schema
 from finer_tasks.submission.verify import verify
-from tests.results.submission.edits import changed, in_lines, in_submission, lines_of, put
-from tests.results.submission.made import write_card, write_whole_run
+from tests.submission.edits import changed, in_lines, in_submission, lines_of, put
+from tests.submission.made import write_card, write_whole_run
 
 EDITS = 1000
 

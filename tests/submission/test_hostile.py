@@ -15,7 +15,7 @@ import pytest
 from finer_tasks.cli.main import main
 from finer_tasks.submission.archive import SubmissionError, read_archive, write_archive
 from finer_tasks.submission.verify import verify
-from tests.results.submission.edits import changed, in_submission
+from tests.submission.edits import changed, in_submission
 
 MUTATIONS = 1500
 Members = list[tuple[zipfile.ZipInfo, bytes]]

@@ -15,7 +15,7 @@ from finer_tasks.runs.reading import read_run
 from finer_tasks.runs.rescore import rescore
 from finer_tasks.runs.summary import attribute_rows, rows
 from finer_tasks.scoring import SCORING_VERSION
-from tests.results.submission.made import write_whole_run
+from tests.submission.made import write_whole_run
 
 FAILED = "[LMMS_EVAL_REQUEST_FAILED after 5 retries] Error code: 429"
 NAMES, LISTS = "finer_mini_fine", "finer_mini_attributes_text"
