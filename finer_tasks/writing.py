@@ -1,4 +1,4 @@
-"""Replacing files and folders in one step, so that what was there stays whole until the new one is."""
+"""Replacing files and folders in one step, so that what was there stays whole until the new one is; one writer at a time."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from finer_tasks.errors import OutputError, os_error_text
 
@@ -101,3 +103,24 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep every other process from writing `path`; raises OutputError at once where one does.
+
+    The lock is the kernel's (flock on a file beside `path`), so that it ends with its process, however that ends.
+    """
+    target = path.resolve()
+    lock = FileLock(target.with_name(f".{target.name}.lock"))
+    with writing(path):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            raise OutputError(f"{path} is being written by another process. Wait for its end, or give another output") from None
+    try:
+        yield
+    finally:
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Hold the lock of `finer_tasks.locking.locked` on a descriptor of its own.
+    """Hold the lock of `finer_tasks.writing.locked` on a descriptor of its own.
 
     lmms-eval, once it ran, makes every FileLock of its process reentrant: two of them would not exclude each other here.
     """

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from finer_tasks.errors import OutputError
-from finer_tasks.locking import locked
+from finer_tasks.writing import locked
 
 # Holds the lock, with a child that outlives it as the workers of a data loader do.
 HOLDER = """
 import os, sys, time
 from pathlib import Path
-from finer_tasks.locking import locked
+from finer_tasks.writing import locked
 with locked(Path(sys.argv[1])):
     if os.fork() == 0:
         time.sleep(60)

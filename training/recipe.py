@@ -14,8 +14,8 @@ from typing import Annotated, Any, TypeVar
 import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from finer_tasks.parsing import parse_yaml, read_yaml
 from finer_tasks.training.errors import RecipeError
-from finer_tasks.yaml_files import parse_yaml, read_yaml
 
 # What every part of a recipe is checked by: no unknown key, no number that is none or infinite.
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)

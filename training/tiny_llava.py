@@ -45,12 +45,11 @@ from finer_tasks.datasets.mini import reader as mini
 from finer_tasks.datasets.record import FinerRecord
 from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.errors import exit_code_of
-from finer_tasks.locking import locked
 from finer_tasks.tasks.prompts import Blanks, active_prompt_set, parent_level
 from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.recipe import STRICT
 from finer_tasks.training.tuning.output import saving
-from finer_tasks.writing import replacing
+from finer_tasks.writing import locked, replacing
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}"

@@ -16,7 +16,7 @@ from typing import Any
 from finer_tasks.attributes.knowledge import ConceptAttributes, Provenance, is_visible
 from finer_tasks.datasets.taxonomy import Concept, slug
 from finer_tasks.errors import KnowledgeError, os_error_text
-from finer_tasks.json_files import parse_json
+from finer_tasks.parsing import parse_json
 from finer_tasks.scoring.classification import normalize
 from finer_tasks.text import well_formed
 

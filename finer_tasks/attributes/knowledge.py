@@ -20,7 +20,7 @@ from typing import Any
 from finer_tasks.datasets.prepared import data_dir
 from finer_tasks.datasets.readers.files import read_lines
 from finer_tasks.errors import KnowledgeError, at_line
-from finer_tasks.json_files import parse_json
+from finer_tasks.parsing import parse_json
 from finer_tasks.writing import write_text
 
 _KEYS = {"concept_id", "name", "required", "likely", "provenance"}

@@ -14,7 +14,7 @@ import requests
 import urllib3
 
 from finer_tasks.errors import KnowledgeError, os_error_text
-from finer_tasks.json_files import parse_json
+from finer_tasks.parsing import parse_json
 from finer_tasks.text import harmless
 from finer_tasks.writing import write_text
 

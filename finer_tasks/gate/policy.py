@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from finer_tasks.errors import ResultsError
-from finer_tasks.yaml_files import read_yaml
+from finer_tasks.parsing import read_yaml
 
 _STRICT = ConfigDict(extra="forbid")
 

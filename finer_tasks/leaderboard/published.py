@@ -8,10 +8,9 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from finer_tasks.errors import ResultsError
-from finer_tasks.json_files import explain
 from finer_tasks.leaderboard.standings import board_tasks
+from finer_tasks.parsing import explain, read_yaml
 from finer_tasks.submission.scoring import tasks_by_name
-from finer_tasks.yaml_files import read_yaml
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from finer_tasks.datasets.taxonomy import DATASETS
 from finer_tasks.errors import ResultsError
-from finer_tasks.json_files import explain, parse_json
+from finer_tasks.parsing import explain, parse_json
 from finer_tasks.runs.samples import Sample, Unanswered, read_samples
 from finer_tasks.text import harmless
 

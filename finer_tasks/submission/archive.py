@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from finer_tasks.errors import FinerError
-from finer_tasks.json_files import explain, parse_json
+from finer_tasks.parsing import explain, parse_json
 from finer_tasks.submission.models import Manifest
 from finer_tasks.writing import write_bytes
 

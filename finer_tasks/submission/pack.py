@@ -8,13 +8,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 import finer_tasks
-from finer_tasks.json_files import explain
+from finer_tasks.parsing import explain, read_yaml
 from finer_tasks.runs.reading import Run, Sample, TaskRun, require_answered
 from finer_tasks.runs.rescore import by_this_version
 from finer_tasks.submission.archive import SUBMISSION, SubmissionError, write_archive
 from finer_tasks.submission.models import Answer, Card, Submission, TaskEntry
 from finer_tasks.submission.scoring import ATTRIBUTE_SCORES, NAMING_SCORES, means, official_task, question_hash
-from finer_tasks.yaml_files import read_yaml
 
 
 def read_card(path: Path) -> Card:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from finer_tasks.attributes.knowledge import load_knowledge
 from finer_tasks.errors import FinerError
-from finer_tasks.json_files import explain
+from finer_tasks.parsing import explain
 from finer_tasks.scoring import SCORING_VERSION
 from finer_tasks.submission.archive import SUBMISSION, SubmissionError, parse, read_archive
 from finer_tasks.submission.models import SCHEMA_VERSION, Answer, Submission, TaskEntry

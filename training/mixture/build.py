@@ -26,7 +26,6 @@ from tqdm import tqdm
 
 import finer_tasks
 from finer_tasks.datasets.taxonomy import DATASETS
-from finer_tasks.locking import locked
 from finer_tasks.training.errors import MixtureError
 from finer_tasks.training.mixture.conversations import Entry, make_entry
 from finer_tasks.training.mixture.general import FOLDER as GENERAL
@@ -36,7 +35,7 @@ from finer_tasks.training.mixture.parts import Part, fetch, read_part
 from finer_tasks.training.mixture.recipe import MixtureRecipe
 from finer_tasks.training.mixture.selection import spread
 from finer_tasks.training.recipe import recipe_hash
-from finer_tasks.writing import replacing
+from finer_tasks.writing import locked, replacing
 
 FEATURES = Features(
     {

@@ -22,7 +22,6 @@ import torch
 from loguru import logger
 
 from finer_tasks.datasets.prepare import ensure_mini
-from finer_tasks.locking import locked
 from finer_tasks.models.loading import LoadOptions, load_model, load_processor
 from finer_tasks.runs.evaluate import run_lmms_eval
 from finer_tasks.training.errors import TrainingError
@@ -42,7 +41,7 @@ from finer_tasks.training.reproduce.stages import (
 from finer_tasks.training.tuning.output import saving, versions
 from finer_tasks.training.tuning.recipe import Lora, TrainRecipe
 from finer_tasks.training.tuning.train import train
-from finer_tasks.writing import replacing, write_text
+from finer_tasks.writing import locked, replacing, write_text
 
 STYLES = ("finer", "direct")
 TUNED_TASKS = ("finer_mini", "finer_mini_fine_attrseek", "finer_mini_fine_text")

@@ -19,7 +19,6 @@ from transformers import TrainingArguments
 from transformers.utils import is_flash_attn_2_available
 
 from finer_tasks.errors import ModelError
-from finer_tasks.locking import locked
 from finer_tasks.models.loading import LoadOptions, load_model, load_processor
 from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.mixture.reading import read_mixture
@@ -33,6 +32,7 @@ from finer_tasks.training.tuning.progress import Progress
 from finer_tasks.training.tuning.recipe import TrainRecipe
 from finer_tasks.training.tuning.run_folder import checkpoint_to_resume, is_main_process, mark_started
 from finer_tasks.training.tuning.trainer import FinerTrainer, StopOnSignal
+from finer_tasks.writing import locked
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from finer_tasks.datasets.record import LEVELS
 from finer_tasks.datasets.taxonomy import Taxonomy
 from finer_tasks.errors import PromptError
-from finer_tasks.yaml_files import read_yaml
+from finer_tasks.parsing import read_yaml
 
 DEFAULT = "finer-1"
 VARIABLE = "FINER_PROMPTS"

@@ -1,16 +1,22 @@
-"""YAML that users write, read so that nothing in it is lost and nothing in it can exhaust the machine."""
+"""YAML and JSON from other hands, read so that nothing in them is lost and nothing in them can exhaust the machine."""
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from finer_tasks.errors import FinerError, at_line
+from finer_tasks.text import harmless, well_formed
 
 # Far above any file that a person writes; aliases within aliases pass it in a dozen lines.
 _MOST_VALUES = 100_000
+# Far below what makes writing, comparing or showing a value overflow the stack.
+_DEEPEST = 32
 
 
 def read_yaml(path: Path, error: type[FinerError]) -> tuple[yaml.Node | None, Any]:
@@ -64,3 +70,49 @@ def _values(node: yaml.Node, known: dict[int, float], source: str, error: type[F
         inner = node.value
     known[id(node)] = 1 + sum(_values(part, known, source, error) for part in inner)
     return known[id(node)]
+
+
+def parse_json(content: bytes | str, allow_nan: bool = False) -> Any:
+    """JSON in UTF-8 without repeated keys, lone surrogates or deep nesting; raises ValueError.
+
+    Numbers are finite unless `allow_nan`, since lmms-eval writes NaN for figures that do not exist.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise ValueError("a key is there twice")
+        return found
+
+    try:
+        value = json.loads(content.decode() if isinstance(content, bytes) else content, object_pairs_hook=unique)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    _check_json(value, allow_nan)
+    return value
+
+
+def _check_json(value: Any, allow_nan: bool) -> None:
+    level = [value]
+    for _ in range(_DEEPEST):
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, dict):
+                below += item.keys()
+                below += item.values()
+            elif isinstance(item, list):
+                below += item
+            elif isinstance(item, str) and well_formed(item) != item:
+                raise ValueError("a text holds a lone surrogate")
+            elif isinstance(item, float) and not (allow_nan or math.isfinite(item)):
+                raise ValueError(f"{item} is no number of JSON")
+        if not below:
+            return
+        level = below
+    raise ValueError("it is nested too deeply")
+
+
+def explain(error: ValidationError) -> str:
+    """The first problem of a validation in a line."""
+    first = error.errors()[0]
+    return harmless(f"{'.'.join(str(part) for part in first['loc'])[:200] or 'the whole'}: {first['msg']}")
