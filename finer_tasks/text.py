@@ -1,8 +1,9 @@
-"""Text that somebody else wrote, made safe to show in a terminal, on a page or in a file."""
+"""Text that somebody else wrote: made safe to show in a terminal, on a page or in a file, and normalised to be compared."""
 
 from __future__ import annotations
 
 import re
+import string
 
 # What moves a terminal's cursor, breaks a line, reorders or hides the text around it, or is no UTF-8:
 # control characters, bidirectional marks, invisible characters and tags, lone surrogates, noncharacters.
@@ -10,6 +11,8 @@ _HARMFUL = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff"
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
 
 
 def harmless(text: str, keep: str = "") -> str:
@@ -20,3 +23,8 @@ def harmless(text: str, keep: str = "") -> str:
 def well_formed(text: str) -> str:
     """The text with lone surrogates, which UTF-8 cannot hold, as replacement characters."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def normalize(text: str) -> str:
+    """Lower case, no ASCII punctuation, no articles as words, single spaces, in this order: the benchmark's own rule."""
+    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from finer_tasks.scoring.answers import no_answer
+from finer_tasks.replies import no_answer
 from finer_tasks.scoring.judge import score_items
 from finer_tasks.scoring.strict import StrictScore
 

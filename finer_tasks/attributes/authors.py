@@ -17,8 +17,7 @@ from finer_tasks.attributes.knowledge import ConceptAttributes, Provenance, is_v
 from finer_tasks.datasets.taxonomy import Concept, slug
 from finer_tasks.errors import KnowledgeError, os_error_text
 from finer_tasks.parsing import parse_json
-from finer_tasks.scoring.classification import normalize
-from finer_tasks.text import well_formed
+from finer_tasks.text import normalize, well_formed
 
 _NAME_FIELDS = ("name", "common_name", "fine", "concept")
 

@@ -23,7 +23,7 @@ from finer_tasks.attributes.phrases import analyse, contradicts
 from finer_tasks.attributes.requesting import JsonCache, Passing, fetch_json
 from finer_tasks.datasets.taxonomy import Concept
 from finer_tasks.errors import KnowledgeError
-from finer_tasks.scoring.answers import as_text, read_reply
+from finer_tasks.replies import as_text, read_reply
 from finer_tasks.text import well_formed
 
 PROMPT = """\

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from typing import Any
 
-from finer_tasks.scoring.classification import normalize
+from finer_tasks.text import normalize
 
 COLORS = {
     "red", "orange", "yellow", "green", "blue", "purple", "violet", "pink", "brown", "tan", "buff", "black",

@@ -15,8 +15,8 @@ from typing import Any
 
 from finer_tasks.errors import ResultsError
 from finer_tasks.gate.measured import Document, Measured, MeasuredTask
+from finer_tasks.replies import read_reply
 from finer_tasks.runs.samples import is_possible
-from finer_tasks.scoring.answers import read_reply
 from finer_tasks.writing import write_bytes
 
 KIND, SCHEMA = "finer-baseline", 3

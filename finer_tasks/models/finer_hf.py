@@ -24,7 +24,7 @@ from finer_tasks.errors import ModelError, user_errors
 from finer_tasks.models.batching import BatchRunner, by_length
 from finer_tasks.models.conversation import ChatEncoder, Conversation, append_turn
 from finer_tasks.models.loading import LoadOptions, choose_device, load_model, load_processor
-from finer_tasks.scoring.answers import is_tag, opened_thought
+from finer_tasks.replies import is_tag, opened_thought
 
 DEFAULT_MAX_NEW_TOKENS = 64
 AUTO_BATCH_SIZE = {"cuda": 64, "cpu": 16}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finer_tasks.errors import ResultsError, at_line
-from finer_tasks.scoring.answers import COUNTED_AS, Unanswered, no_answer, read_reply, rounds_of
+from finer_tasks.replies import COUNTED_AS, Unanswered, no_answer, read_reply, rounds_of
 from finer_tasks.text import well_formed
 
 if TYPE_CHECKING:

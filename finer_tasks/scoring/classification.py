@@ -2,26 +2,19 @@
 
 These are the parity scores, with their known weaknesses: "crowned lapwing" is right for "Crow",
 "not a Pug" is right for "Pug", and any answer is right for an empty label. The strict scorer
-(metrics/strict.py) stands beside them, never instead of them.
+(scoring/strict) stands beside them, never instead of them.
 """
 
 from __future__ import annotations
 
-import re
-import string
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
+from finer_tasks.text import normalize
+
 EM_WINDOW = 20
 F1_GOLD_TOKENS = 10
-_PUNCTUATION = str.maketrans("", "", string.punctuation)
-_ARTICLES = re.compile(r"\b(a|an|the)\b")
-
-
-def normalize(text: str) -> str:
-    """Lower case, no ASCII punctuation, no articles as words, single spaces, in this order."""
-    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
 
 
 @lru_cache(maxsize=1 << 17)

@@ -13,8 +13,8 @@ from finer_tasks.datasets.prepared import load_prepared
 from finer_tasks.datasets.record import accepted_labels
 from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.errors import NotPreparedError
+from finer_tasks.replies import COUNTED_AS, no_answer, read_reply
 from finer_tasks.scoring import classification
-from finer_tasks.scoring.answers import COUNTED_AS, no_answer, read_reply
 from finer_tasks.scoring.strict import Lexicon, StrictScore, score_strict
 from finer_tasks.tasks import questions
 from finer_tasks.tasks.questions import dataset_of

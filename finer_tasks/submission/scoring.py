@@ -12,7 +12,7 @@ from datasets import load_from_disk
 
 from finer_tasks.datasets.prepare import ensure_mini
 from finer_tasks.datasets.prepared import Prepared, load_prepared
-from finer_tasks.scoring.answers import Unanswered, no_answer
+from finer_tasks.replies import Unanswered, no_answer
 from finer_tasks.scoring.judge import judge, list_items
 from finer_tasks.submission.archive import SubmissionError
 from finer_tasks.tasks import questions

@@ -15,8 +15,8 @@ from PIL import Image
 from finer_tasks.datasets.prepared import load_prepared
 from finer_tasks.datasets.record import LEVELS, accepted_labels
 from finer_tasks.errors import DatasetContentError
+from finer_tasks.replies import as_text, pack_rounds, read_reply, rounds_of
 from finer_tasks.scoring.aggregate import macro_mean, mean, mean_of_known, total  # noqa: F401 (named by YAMLs)
-from finer_tasks.scoring.answers import as_text, pack_rounds, read_reply, rounds_of
 from finer_tasks.scoring.judge import list_items, naming_items, seek_items
 from finer_tasks.tasks import questions
 from finer_tasks.tasks.questions import dataset_of

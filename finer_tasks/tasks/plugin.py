@@ -129,7 +129,7 @@ def extend_response_cache() -> None:
 
 def _without_failures(cache: Any) -> Any:
     """The cache, which now neither keeps failed requests nor finds those it has kept."""
-    from finer_tasks.scoring.answers import no_answer, rounds_of
+    from finer_tasks.replies import no_answer, rounds_of
 
     lookup, is_valid = cache._lookup, cache._is_valid_response
 

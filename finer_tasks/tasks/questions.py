@@ -12,9 +12,10 @@ from finer_tasks.attributes.knowledge import load_knowledge
 from finer_tasks.datasets.prepared import load_prepared
 from finer_tasks.datasets.record import LEVELS, accepted_labels
 from finer_tasks.datasets.taxonomy import load_taxonomy
-from finer_tasks.scoring.answers import read_reply
-from finer_tasks.scoring.classification import exact_match, normalize
+from finer_tasks.replies import read_reply
+from finer_tasks.scoring.classification import exact_match
 from finer_tasks.tasks.prompts import Blanks, active_prompt_set, parent_level
+from finer_tasks.text import normalize
 
 Doc = Mapping[str, Any]
 # Variants whose question tells the concept's attributes.

@@ -13,7 +13,7 @@ from typing import Any
 from lmms_eval.api.filter import Filter
 from lmms_eval.api.instance import Instance, unwrap_generation_output
 
-from finer_tasks.scoring.answers import NO_CONTENT, as_text
+from finer_tasks.replies import NO_CONTENT, as_text
 
 
 class FirstReply(Filter):

@@ -63,7 +63,7 @@ def test_help_says_where_every_dataset_comes_from_and_under_which_terms() -> Non
 
 def test_the_command_and_the_scorers_start_without_torch_or_lmms_eval() -> None:
     script = (
-        "import sys, finer_tasks.cli.main, finer_tasks.scoring.answers, finer_tasks.scoring.classification, finer_tasks.scoring.strict;"
+        "import sys, finer_tasks.cli.main, finer_tasks.replies, finer_tasks.scoring.classification, finer_tasks.scoring.strict;"
         "import finer_tasks.datasets.record; "
         "print([m for m in ('torch', 'lmms_eval', 'transformers', 'datasets') if m in sys.modules])"
     )

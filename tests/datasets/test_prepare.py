@@ -253,7 +253,7 @@ def test_a_disk_that_refuses_is_named_and_what_was_there_stays(tmp_path: Path, m
     script = f"""
 import resource
 from pathlib import Path
-from finer_tasks.cli import main
+from finer_tasks.cli.main import main
 resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))  # as a full disk, every larger file fails
 raise SystemExit(main(["prepare", "cub", "--allow-partial", "--root", {str(request.root)!r}]))
 """

@@ -14,10 +14,10 @@ import pytest
 
 from finer_tasks.datasets.prepare import Request, prepare
 from finer_tasks.models.loading import BUILT_IN
+from finer_tasks.replies import no_answer
 from finer_tasks.runs.reading import read_run
 from finer_tasks.runs.rescore import rescore
 from finer_tasks.runs.summary import attribute_rows, rows, seek_rows
-from finer_tasks.scoring.answers import no_answer
 from tests import official
 from tests.e2e.commands import finer, lmms_eval
 from tests.e2e.server import chat_server

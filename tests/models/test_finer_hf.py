@@ -18,7 +18,7 @@ from finer_tasks.errors import ModelError
 from finer_tasks.models.batching import BatchRunner, by_length
 from finer_tasks.models.finer_hf import FinerHF, FinerHFSimple
 from finer_tasks.models.loading import BUILT_IN
-from finer_tasks.scoring.answers import read_reply
+from finer_tasks.replies import read_reply
 from finer_tasks.tasks import hooks, questions
 
 GREEDY = {"max_new_tokens": 24, "do_sample": False}

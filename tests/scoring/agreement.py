@@ -16,7 +16,7 @@ from pathlib import Path
 
 from finer_tasks.datasets.record import accepted_labels
 from finer_tasks.datasets.taxonomy import load_taxonomy
-from finer_tasks.scoring.answers import read_reply
+from finer_tasks.replies import read_reply
 from finer_tasks.scoring.classification import exact_match
 from finer_tasks.scoring.strict import Lexicon, StrictScore, score_strict
 

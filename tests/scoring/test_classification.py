@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finer_tasks.scoring.answers import extract_answer
-from finer_tasks.scoring.classification import exact_match, normalize, score, token_f1
+from finer_tasks.replies import extract_answer
+from finer_tasks.scoring.classification import exact_match, score, token_f1
+from finer_tasks.text import normalize
 
 
 @pytest.mark.parametrize(

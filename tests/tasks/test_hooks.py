@@ -8,8 +8,8 @@ from datasets import load_from_disk
 
 from finer_tasks.datasets.prepare import Request, prepare
 from finer_tasks.datasets.prepared import load_prepared
+from finer_tasks.replies import rounds_of
 from finer_tasks.scoring import judge as judging
-from finer_tasks.scoring.answers import rounds_of
 from finer_tasks.tasks import hooks, questions
 from tests import official
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from finer_tasks.datasets.prepared import Prepared, data_dir, load_prepared
 from finer_tasks.datasets.taxonomy import Concept, load_taxonomy
 from finer_tasks.errors import DatasetContentError, NotPreparedError
-from finer_tasks.scoring.classification import normalize
+from finer_tasks.text import normalize
 from finer_tasks.writing import replacing
 
 _HASHES = 3  # one 64-bit perceptual hash for each colour channel, since siblings may differ in colour alone

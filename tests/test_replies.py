@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lmms_eval.api.reasoning import strip_reasoning_tags
 
-from finer_tasks.scoring.answers import (
+from finer_tasks.replies import (
     ANSWER_TAGS,
     NO_CONTENT,
     THOUGHT_TAGS,
