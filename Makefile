@@ -1,26 +1,35 @@
-# make demo: install and evaluate the built-in model on the built-in data. make test: install and test.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 OUT := out/demo
+# Processes that share the tests, one thread each; each takes about 1 GB of memory.
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --maxprocesses 8 --dist loadgroup
 
-.PHONY: demo test lint format clean
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint format clean
 
-demo: $(VENV)/installed
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+demo: $(VENV)/installed ## evaluate the built-in model on the built-in data and print the table
 	rm -rf $(OUT)
 	$(BIN)/lmms-eval --model finer_hf --model_args pretrained=finer-mini --tasks finer_mini \
 		--batch_size 32 --log_samples --output_path $(OUT)
 	$(BIN)/finer results $(OUT) --reasons
 
-test: $(VENV)/installed
-	$(BIN)/python -m pytest
+test: $(VENV)/installed ## run the fast tests
+	$(PYTEST) -m "not slow and not gpu"
 
-lint: $(VENV)/installed
+test-all: $(VENV)/installed ## run all tests, with simulations, all architectures and the long runs
+	$(PYTEST)
+
+lint: $(VENV)/installed ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy finer_tasks training
 
-format: $(VENV)/installed
+format: $(VENV)/installed ## bring the code into the style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -29,5 +38,5 @@ $(VENV)/installed: setup.cfg pyproject.toml
 	$(BIN)/pip install --editable ".[dev]"
 	touch $@
 
-clean:
+clean: ## remove what was installed and built
 	rm -rf $(VENV) out build *.egg-info

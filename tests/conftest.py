@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from finer_tasks.datasets import prepared
 from finer_tasks.datasets.prepare import ensure_mini
@@ -26,17 +27,13 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Itera
 
 @pytest.fixture(scope="session")
 def shared_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory that holds mini, prepared once."""
-    folder = tmp_path_factory.mktemp("shared-data")
-    before = os.environ.get("FINER_DATA_DIR")
-    os.environ["FINER_DATA_DIR"] = str(folder)
-    try:
+    """A data directory that holds mini, prepared once for all workers."""
+    folder = tmp_path_factory.getbasetemp() / "shared-data"
+    if "PYTEST_XDIST_WORKER" in os.environ:  # a worker's folder lies in that of the run
+        folder = tmp_path_factory.getbasetemp().parent / "shared-data"
+    with FileLock(f"{folder}.lock"), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FINER_DATA_DIR", str(folder))
         ensure_mini()
-    finally:
-        if before is None:
-            os.environ.pop("FINER_DATA_DIR")
-        else:
-            os.environ["FINER_DATA_DIR"] = before
     return folder
 
 
