@@ -27,7 +27,7 @@ test-all: $(VENV)/installed ## run all tests, with simulations, all architecture
 lint: $(VENV)/installed ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy finer_tasks training
+	$(BIN)/mypy finer_tasks
 
 format: $(VENV)/installed ## bring the code into the style
 	$(BIN)/ruff check --fix .

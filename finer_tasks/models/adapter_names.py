@@ -28,8 +28,8 @@ class Names:
         from transformers.conversion_mapping import get_model_conversion_mapping
         from transformers.core_model_loading import WeightRenaming
 
-        self.modules = {name for name, _ in model.named_modules()}
-        self._tensors = set(model.state_dict())
+        self.modules: set[str] = {name for name, _ in model.named_modules()}
+        self._tensors: set[str] = set(model.state_dict())
         self._renamings = [entry for entry in get_model_conversion_mapping(model) if isinstance(entry, WeightRenaming)]
         decoder = model.get_decoder()
         language = next((name for name, module in model.named_modules() if module is decoder), "")

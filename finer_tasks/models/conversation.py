@@ -61,9 +61,10 @@ class ChatEncoder:
         if not self.has_template:
             return "\n".join(part["text"] for turn in conversation for part in _parts(turn) if part["type"] == "text")
         turns = [{"role": turn["role"], "content": [_template_part(part) for part in _parts(turn)]} for turn in conversation]
-        return self.processor.apply_chat_template(
+        rendered: str = self.processor.apply_chat_template(
             turns, chat_template=self._lent_template, tokenize=False, add_generation_prompt=add_generation_prompt
         )
+        return rendered
 
     def encode(self, conversations: Sequence[Conversation], texts: Sequence[str] | None = None) -> Any:
         """Model inputs as CPU tensors: ids and mask of shape (batch, length), and the processor's pixel tensors."""
@@ -96,7 +97,8 @@ class ChatEncoder:
         rest = full[start + len(reply.strip()) :]
         if ended and self.tokenizer.eos_token and rest.startswith(self.tokenizer.eos_token):
             rest = rest[len(self.tokenizer.eos_token) :]
-        return self.tokenizer(rest, add_special_tokens=False)["input_ids"]
+        ids: list[int] = self.tokenizer(rest, add_special_tokens=False)["input_ids"]
+        return ids
 
 
 def images_of(conversation: Conversation) -> list[Any]:

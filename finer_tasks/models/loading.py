@@ -182,8 +182,8 @@ def _dtype(name: str, device: torch.device) -> torch.dtype | str:
     if name == "auto":
         # Half precision is slow on CPUs, and a checkpoint's dtype is chosen for GPUs.
         return torch.float32 if device.type == "cpu" else "auto"
-    dtype = getattr(torch, name, None)
-    if dtype not in _PRECISIONS:
+    dtype: torch.dtype | None = getattr(torch, name, None)
+    if dtype is None or dtype not in _PRECISIONS:
         raise ModelError(f"dtype={name} is no precision of models. Use auto, float32, bfloat16 or float16")
     return dtype
 

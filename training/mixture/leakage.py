@@ -31,7 +31,8 @@ def perceptual_hashes(prepared: Prepared, split: str) -> np.ndarray:
     path = data_dir() / "hashes" / f"{prepared.manifest.dataset}-{split}-{prepared.manifest.contents[split]}.npy"
     if path.exists():
         with suppress(OSError, ValueError, EOFError):  # a damaged cache is made anew
-            return np.load(path)
+            known: np.ndarray = np.load(path)
+            return known
     table = load_from_disk(str(prepared.data))[split]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         rows = list(

@@ -11,6 +11,8 @@ from pydantic.dataclasses import dataclass
 from finer_tasks.training.errors import RecipeError
 from finer_tasks.training.recipe import STRICT, Seed
 
+Style = Literal["finer", "direct", "attributes"]
+
 
 @dataclass(frozen=True, config=STRICT)
 class DatasetShare:
@@ -61,7 +63,7 @@ class MixtureRecipe:
 
     name: str
     datasets: dict[str, DatasetShare | None]
-    style: Literal["finer", "direct", "attributes"] = "finer"
+    style: Style = "finer"
     detail: Literal["few", "required", "required_and_likely"] = "required"
     seed: Seed = 0
     held_out: HeldOut = Field(default_factory=HeldOut)

@@ -26,7 +26,7 @@ from finer_tasks.models.loading import LoadOptions, load_model, load_processor
 from finer_tasks.runs.evaluate import run_lmms_eval
 from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.mixture.build import build_mixture
-from finer_tasks.training.mixture.recipe import DatasetShare, HeldOut, MixtureRecipe
+from finer_tasks.training.mixture.recipe import DatasetShare, HeldOut, MixtureRecipe, Style
 from finer_tasks.training.reproduce.plan import Plan
 from finer_tasks.training.reproduce.report import write_report
 from finer_tasks.training.reproduce.stages import (
@@ -43,7 +43,7 @@ from finer_tasks.training.tuning.recipe import Lora, TrainRecipe
 from finer_tasks.training.tuning.train import train
 from finer_tasks.writing import locked, replacing, write_text
 
-STYLES = ("finer", "direct")
+STYLES: tuple[Style, ...] = ("finer", "direct")
 TUNED_TASKS = ("finer_mini", "finer_mini_fine_attrseek", "finer_mini_fine_text")
 BASE_TASKS = (*TUNED_TASKS, "finer_mini_coarse_text")
 _BATCH = "64"
@@ -99,13 +99,13 @@ def _save(model: Any, processor: Any, folder: Path, split: TrainSplit | None) ->
             write_text(fresh / "probe.json", json.dumps(probe(model, split, load_split("test"))))
 
 
-def make_mixture(plan: Plan, style: str, folder: Path) -> None:
+def make_mixture(plan: Plan, style: Style, folder: Path) -> None:
     """One of the two mixtures, from the train split without the held-out superordinate."""
     if folder.exists():
         return
-    share = {"mini": DatasetShare(per_concept=plan.per_concept)}
+    share: dict[str, DatasetShare | None] = {"mini": DatasetShare(per_concept=plan.per_concept)}
     held_out = HeldOut(superordinates=(plan.held_out,))
-    recipe = MixtureRecipe(f"mini-{style}", share, style, plan.detail, seed=plan.seed, held_out=held_out)  # type: ignore[arg-type]
+    recipe = MixtureRecipe(f"mini-{style}", share, style, plan.detail, seed=plan.seed, held_out=held_out)
     build_mixture(recipe, folder)
 
 

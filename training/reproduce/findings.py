@@ -107,7 +107,7 @@ def figures(scores: Scores, seed: int) -> list[Figure]:
 
 def claims(scores: Scores, probes: Mapping[str, Sequence[Any]], plan: Plan) -> list[Claim]:
     """The paper's claims (Kim & Ji 2024, sections 3 to 5) that the miniature can speak to."""
-    mean = {key: table.mean(0) for key, table in scores.tables.items()}
+    mean: dict[tuple[str, str], np.ndarray] = {key: table.mean(0) for key, table in scores.tables.items()}
 
     def base(task: str) -> np.ndarray:
         return mean["base", f"finer_mini_{task}"]
@@ -150,4 +150,5 @@ def _probe_claim(probes: Mapping[str, Sequence[Any]], plan: Plan) -> Claim:
 
 def read_probes(output: Path) -> dict[str, list[Any]]:
     """What `make_base` measured."""
-    return json.loads((output / "base/probe.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+    found: dict[str, list[Any]] = json.loads((output / "base/probe.json").read_text(encoding="utf-8"))
+    return found

@@ -27,7 +27,8 @@ _FREE_TO_CHANGE = {"output", "workers", "save_every", "keep", "log_every", "repo
 def identity(recipe: TrainRecipe, mixture_hash: str) -> dict[str, Any]:
     """What must agree for a run to be resumed."""
     values = {key: value for key, value in asdict(recipe).items() if key not in _FREE_TO_CHANGE}
-    return json.loads(json.dumps(values | {"mixture_hash": mixture_hash}, default=str))  # type: ignore[no-any-return]
+    as_read: dict[str, Any] = json.loads(json.dumps(values | {"mixture_hash": mixture_hash}, default=str))
+    return as_read
 
 
 def is_main_process() -> bool:

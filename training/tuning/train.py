@@ -100,10 +100,10 @@ def _one_step(setup: Setup) -> dict[str, Any]:
     longest = np.argsort(-setup.lengths)[: recipe.micro_batch_size]
     batch = setup.encoder.check([setup.dataset[int(index)] for index in longest])
     with explained(recipe):
-        trainer.create_optimizer()
+        optimizer = trainer.create_optimizer()
         model = trainer.accelerator.prepare(trainer.model)
         loss = trainer.training_step(model, trainer._prepare_inputs(batch))
-        trainer.optimizer.step()
+        optimizer.step()
     if not torch.isfinite(loss):
         raise TrainingError("the loss of the first batch is not a number; the model or its dtype is at fault")
     return {
@@ -222,7 +222,7 @@ def training_arguments(recipe: TrainRecipe) -> TrainingArguments:
             label_names=["labels"],
             optim="adamw_torch",
             ddp_find_unused_parameters=recipe.projector != "frozen",  # text-only batches leave it unused
-            fsdp=recipe.fsdp or None,
+            fsdp=True if recipe.fsdp else None,  # type: ignore[arg-type]  # annotated as text for its command line, meant as a bool
             fsdp_config=recipe.fsdp_config,
             deepspeed=str(recipe.deepspeed) if recipe.deepspeed else None,
             disable_tqdm=not is_main_process() or None,

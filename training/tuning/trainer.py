@@ -124,7 +124,7 @@ class FinerTrainer(Trainer):
         """Log the loss over all steps since the last report, also those before a resume, and the speed."""
         if "loss" in logs:
             before = [entry["step"] for entry in self.state.log_history if "loss" in entry]
-            logs = {**logs, "loss": self.progress.mean(since=before[-1] if before else 0), **self.meter.report()}
+            logs = {**logs, "loss": self.progress.mean(since=int(before[-1]) if before else 0), **self.meter.report()}
         elif "train_loss" in logs:
             logs = {**logs, "train_loss": self.progress.mean()}
         super().log(logs, start_time)
