@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import glob
+import json
+import math
 import os
 import shutil
 import socket
@@ -28,6 +30,19 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """As write_bytes, in UTF-8; lone surrogates, which UTF-8 lacks, become question marks."""
     write_bytes(path, text.encode("utf-8", errors="replace"))
+
+
+def as_json(value: object) -> str:
+    """The value as JSON in lines, with null for the numbers that JSON lacks."""
+    return json.dumps(_finite(value), indent=2)
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 @contextmanager

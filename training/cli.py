@@ -5,23 +5,24 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from finer_tasks.cli.options import Commands, add_output
 from finer_tasks.cli.output import say
 
 
-def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_commands(commands: Commands) -> None:
     """Add `mixture`, `train`, `merge` and `reproduce` to the parser."""
     _add_mixture(commands)
     _add_train(commands)
     _add_reproduce(commands)
 
 
-def _add_mixture(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_mixture(commands: Commands) -> None:
     mixture = commands.add_parser("mixture", help="build instruction mixtures for fine-tuning")
     actions = mixture.add_subparsers(required=True, metavar="ACTION")
     build = actions.add_parser("build", help="from a recipe to conversations in the LLaVA format")
     build.add_argument("recipe", type=Path, help="YAML file, or the name of a built-in recipe")
     build.add_argument("overrides", nargs="*", metavar="key=value", help="values that replace the recipe's")
-    build.add_argument("--output", type=Path, required=True, help="folder to write")
+    add_output(build, "DIR")
     build.add_argument("--overwrite", action="store_true", help="replace a mixture that is there")
     build.add_argument(
         "--drop-broken", action="store_true", help="leave out and count broken entries and images instead of refusing them"
@@ -51,7 +52,7 @@ def _build(arguments: argparse.Namespace) -> None:
     say(f"hash {card['hash'][:16]}, written to {arguments.output}")
 
 
-def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_train(commands: Commands) -> None:
     train = commands.add_parser("train", help="LoRA fine-tuning on a mixture")
     train.add_argument("recipe", type=Path, help="YAML file, or the name of a built-in recipe")
     train.add_argument("overrides", nargs="*", metavar="key=value", help="values that replace the recipe's")
@@ -59,7 +60,7 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     train.set_defaults(run=_train)
     merge = commands.add_parser("merge", help="fold an adapter into its base model")
     merge.add_argument("adapter", type=Path, help="output of finer train")
-    merge.add_argument("--output", type=Path, required=True, help="folder of the merged model; must not exist")
+    add_output(merge, "DIR", "must not exist")
     merge.add_argument("--base", help="the base model, by default the one that the adapter names")
     merge.add_argument("--dtype", default="auto")
     merge.set_defaults(run=_merge)
@@ -93,12 +94,12 @@ def _merge(arguments: argparse.Namespace) -> None:
     say(f"merged model in {arguments.output}")
 
 
-def _add_reproduce(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_reproduce(commands: Commands) -> None:
     reproduce = commands.add_parser("reproduce", help="the paper's experiments in miniature, from scratch")
     actions = reproduce.add_subparsers(required=True, metavar="WHAT")
     mini = actions.add_parser("mini", help="on the built-in dataset with a tiny model; a stopped run goes on")
     mini.add_argument("overrides", nargs="*", metavar="key=value", help="values that replace the plan's")
-    mini.add_argument("--output", type=Path, required=True, help="folder of the run")
+    add_output(mini, "DIR")
     mini.add_argument("--fast", action="store_true", help="too few steps to show anything: checks that everything works")
     mini.set_defaults(run=_reproduce)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from finer_tasks.cli.options import Commands, positive
 from finer_tasks.cli.output import out, say
 from finer_tasks.datasets.taxonomy import DATASETS, Concept
 from finer_tasks.errors import USAGE_EXIT_CODE, KnowledgeError
@@ -27,7 +28,7 @@ _OVERWRITE = "replace the knowledge base as a whole, reviewed entries too, inste
 _SHOWN = 10
 
 
-def add_attributes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_attributes(commands: Commands) -> None:
     """Add the command to the parser."""
     attributes = commands.add_parser("attributes", help="the knowledge base of attributes").add_subparsers(
         required=True, metavar="ACTION"
@@ -36,9 +37,9 @@ def add_attributes(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     bring.add_argument("dataset", choices=_WRITABLE)
     bring.add_argument("source", type=Path, help="a .jsonl or .json file; for cub also the folder CUB_200_2011")
     bring.add_argument(
-        "--required_from", type=float, default=60, help="CUB: percentage of images that makes an attribute required"
+        "--required-from", type=float, default=60, help="CUB: percentage of images that makes an attribute required"
     )
-    bring.add_argument("--likely_from", type=float, default=30, help="CUB: percentage that makes it likely")
+    bring.add_argument("--likely-from", type=float, default=30, help="CUB: percentage that makes it likely")
     bring.add_argument("--overwrite", action="store_true", help=_OVERWRITE)
     bring.set_defaults(run=_attributes_import)
     build = attributes.add_parser("build", help="with an encyclopedia and an OpenAI-compatible language model")
@@ -48,11 +49,11 @@ def add_attributes(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     build.add_argument(
         "--encyclopedia", default="https://en.wikipedia.org/w/api.php", help="MediaWiki API; '' to do without articles"
     )
-    build.add_argument("--key_variable", default="OPENAI_API_KEY", help="environment variable that holds the key")
-    build.add_argument("--workers", type=_positive, default=4, help="requests at a time")
-    build.add_argument("--limit", type=_positive, help="only so many concepts")
-    build.add_argument("--price_in", type=float, default=0.0, help="price of a million prompt tokens")
-    build.add_argument("--price_out", type=float, default=0.0, help="price of a million reply tokens")
+    build.add_argument("--key-variable", default="OPENAI_API_KEY", help="environment variable that holds the key")
+    build.add_argument("--workers", type=positive, default=4, help="requests at a time")
+    build.add_argument("--limit", type=positive, help="only so many concepts")
+    build.add_argument("--price-in", type=float, default=0.0, help="price of a million prompt tokens")
+    build.add_argument("--price-out", type=float, default=0.0, help="price of a million reply tokens")
     build.add_argument("--overwrite", action="store_true", help=_OVERWRITE)
     build.set_defaults(run=_attributes_build)
     show = attributes.add_parser("show", help="a concept beside its siblings")
@@ -198,12 +199,6 @@ def _attributes_diff(arguments: argparse.Namespace) -> None:
             for phrase in phrases:
                 say(f"  {sign} {phrase}")
     say(f"{len(found)} concepts differ")
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
-    return int(text)
 
 
 def dataset_concepts(name: str) -> list[Concept]:

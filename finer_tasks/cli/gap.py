@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import sys
 from pathlib import Path
 
-from finer_tasks.cli.output import out, without_nan
+from finer_tasks.cli.options import Commands, add_names, add_runs
+from finer_tasks.cli.output import out
+
+_TASK = "finer_mini_fine"
 
 
-def add_gap(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_gap(commands: Commands) -> None:
     """Add the command to the parser."""
     gap = commands.add_parser("gap", help="the modality gap: text against image on the same documents")
-    gap.add_argument("results", type=Path, nargs="*", help="folders that lmms-eval wrote with --output_path and --log_samples")
+    add_runs(gap, "*")
     gap.add_argument("--model", help="run the arms through lmms-eval first, with this model")
-    gap.add_argument("--model_args", default="")
-    gap.add_argument("--tasks", default="finer_mini_fine", help="direct coarse or fine tasks, joined by commas")
-    gap.add_argument("--batch_size", default="1")
+    gap.add_argument("--model-args", default="")
+    add_names(gap, "--tasks", f"direct coarse or fine tasks (default {_TASK})")
+    gap.add_argument("--batch-size", default="1")
     gap.add_argument("--limit", help="documents a task")
-    gap.add_argument("--allow", default="", metavar="NAMES", help="what may differ between arms, joined by commas")
+    add_names(gap, "--allow", "what may differ between arms")
     gap.add_argument("--plots", type=Path, metavar="DIR", help="write PNG and SVG plots")
     gap.add_argument("--json", action="store_true")
     gap.set_defaults(run=_gap)
@@ -32,18 +34,16 @@ def _gap(arguments: argparse.Namespace) -> None:
     from finer_tasks.gap.display import print_gaps
     from finer_tasks.runs.evaluate import evaluate_arms
     from finer_tasks.runs.reading import read_run
+    from finer_tasks.writing import as_json
 
-    folders = list(arguments.results)
+    folders, tasks = list(arguments.run_folders), arguments.tasks or [_TASK]
     if arguments.model:
-        folders.append(
-            evaluate_arms(arguments.model, arguments.model_args, arguments.tasks, arguments.batch_size, arguments.limit)
-        )
+        folders.append(evaluate_arms(arguments.model, arguments.model_args, tasks, arguments.batch_size, arguments.limit))
     if not folders:
         raise ResultsError("give result folders, or --model, --model_args and --tasks to run the evaluations first")
-    allow = [name.strip() for name in arguments.allow.split(",") if name.strip()]
-    found = gaps([read_run(folder) for folder in folders], allow)
+    found = gaps([read_run(folder) for folder in folders], arguments.allow)
     if arguments.json:
-        print(json.dumps(without_nan([dataclasses.asdict(gap) for gap in found]), indent=2))
+        print(as_json([dataclasses.asdict(gap) for gap in found]))
     else:
         print_gaps(found, out)
     if arguments.plots:

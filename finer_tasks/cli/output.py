@@ -1,4 +1,4 @@
-"""What the parts of the finer command share: the console, and numbers that JSON lacks."""
+"""The console of the finer command."""
 
 from __future__ import annotations
 
@@ -32,12 +32,3 @@ out = PlainConsole(width=None if sys.stdout.isatty() else 130)
 def say(text: str, style: str = "") -> None:
     """One line as it is, without wrapping."""
     out.print(harmless(text), style=style, soft_wrap=True)
-
-
-def without_nan(value: object) -> object:
-    """nan as null, since JSON has no nan."""
-    if isinstance(value, dict):
-        return {key: without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [without_nan(item) for item in value]
-    return None if isinstance(value, float) and value != value else value

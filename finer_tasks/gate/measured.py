@@ -6,11 +6,10 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from finer_tasks.errors import ResultsError
-from finer_tasks.runs.reading import FAILED, Run, Sample, TaskRun, read_run
+from finer_tasks.runs.reading import FAILED, Run, Sample, TaskRun
 
 # Figures that are no score of the answer, or the same score once more for another average.
 _NOT_COMPARED = ("_macro", "corrupt_images", "lca_distance", "seek_", "attr_unparsed", "echo")
@@ -59,13 +58,6 @@ class Measured:
     model: str
     settings: Mapping[str, Any]
     tasks: Mapping[str, MeasuredTask]
-
-
-def read_measured(path: Path) -> Measured:
-    """A baseline file, or the newest run below a folder; raises ResultsError."""
-    from finer_tasks.gate.baseline import is_baseline, read_baseline
-
-    return read_baseline(path) if is_baseline(path) else measured(read_run(path))
 
 
 def measured(run: Run) -> Measured:

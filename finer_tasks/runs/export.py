@@ -23,9 +23,9 @@ from huggingface_hub.repocard_data import eval_results_to_model_index
 import finer_tasks
 from finer_tasks.datasets.sources import load_sources
 from finer_tasks.errors import OutputError, ResultsError
+from finer_tasks.runs.card import Card
 from finer_tasks.runs.reading import Run, Sample, TaskRun, require_answered
 from finer_tasks.statistics.bootstrap import RESAMPLES, Clusters
-from finer_tasks.submission.models import Card
 from finer_tasks.writing import write_text
 
 EEE_SCHEMA, EEE_INSTANCES = "0.2.1", "instance_level_eval_0.2.1"

@@ -8,24 +8,12 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, PositiveInt, StringConstraints
 
-from finer_tasks.runs.samples import Unanswered
-from finer_tasks.text import harmless
+from finer_tasks.replies import Unanswered
+from finer_tasks.runs.card import Card, Strict, Text, one_line
 
 SCHEMA_VERSION = 2
-
-
-def _shown(text: str) -> str:
-    if harmless(text, keep="\n") != text:
-        raise ValueError("it holds control characters, or marks that reorder or hide text")
-    return text
-
-
-def _one_line(text: str) -> str:
-    if "\n" in text:
-        raise ValueError("it holds a line break")
-    return _shown(text)
 
 
 def _small(value: dict[str, Any]) -> dict[str, Any]:
@@ -35,32 +23,12 @@ def _small(value: dict[str, Any]) -> dict[str, Any]:
 
 
 Settings = Annotated[dict[str, Any], AfterValidator(_small)]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300), AfterValidator(_one_line)]
-LongText = Annotated[str, StringConstraints(min_length=1, max_length=5000), AfterValidator(_one_line)]
+LongText = Annotated[str, StringConstraints(min_length=1, max_length=5000), AfterValidator(one_line)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 TaskName = Annotated[str, StringConstraints(pattern=r"^finer_[a-z0-9_]{1,80}$")]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Card(_Strict):
-    """What a reader of the leaderboard is told about the model."""
-
-    name: Text
-    revision: Text
-    parameters: float = Field(gt=0, description="all weights, in billions")
-    weights: Literal["open", "closed"]
-    contact: Text
-    base_model: Text | None = None
-    adapter: Text | None = Field(default=None, description="name or address of a LoRA adapter")
-    training_mixture: Text | None = Field(default=None, description="name and hash of what it was tuned on")
-    url: Annotated[str, StringConstraints(pattern=r"^https://\S{1,300}$"), AfterValidator(_one_line)] | None = None
-    notes: Annotated[str, StringConstraints(max_length=2000), AfterValidator(_shown)] = ""
-
-
-class Answer(_Strict):
+class Answer(Strict):
     """One document of a task: a line of tasks/<task>.jsonl."""
 
     id: Annotated[str, StringConstraints(min_length=1, max_length=300)]
@@ -70,17 +38,17 @@ class Answer(_Strict):
     scores: dict[str, float]
 
 
-class TaskEntry(_Strict):
+class TaskEntry(Strict):
     """One task: how it was run, its means, and how many documents have no answer of the model, by reason."""
 
     identity: Settings
     generation: Settings
     documents: int = Field(ge=1)
     scores: dict[str, float]
-    unanswered: dict[Unanswered, PositiveInt] = {}
+    unanswered: dict[Unanswered, PositiveInt] = Field(default={})
 
 
-class Submission(_Strict):
+class Submission(Strict):
     """submission.json."""
 
     schema_version: Literal[2] = 2
@@ -88,11 +56,11 @@ class Submission(_Strict):
     finer_version: Text
     lmms_eval_version: Text
     model: LongText = Field(description="model and model_args of lmms-eval")
-    date: Annotated[str, StringConstraints(max_length=100), AfterValidator(_one_line)] = ""
+    date: Annotated[str, StringConstraints(max_length=100), AfterValidator(one_line)] = ""
     tasks: dict[TaskName, TaskEntry] = Field(min_length=1)
 
 
-class Manifest(_Strict):
+class Manifest(Strict):
     """manifest.json: the SHA-256 of every other member."""
 
     kind: Literal["finer-submission"] = "finer-submission"

@@ -8,21 +8,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 import finer_tasks
-from finer_tasks.parsing import explain, read_yaml
+from finer_tasks.parsing import explain
+from finer_tasks.runs.card import Card
 from finer_tasks.runs.reading import Run, Sample, TaskRun, require_answered
 from finer_tasks.runs.rescore import by_this_version
 from finer_tasks.submission.archive import SUBMISSION, SubmissionError, write_archive
-from finer_tasks.submission.models import Answer, Card, Submission, TaskEntry
+from finer_tasks.submission.models import Answer, Submission, TaskEntry
 from finer_tasks.submission.scoring import ATTRIBUTE_SCORES, NAMING_SCORES, means, official_task, question_hash
-
-
-def read_card(path: Path) -> Card:
-    """The card in a YAML file; raises SubmissionError naming the field, and ResultsError if it cannot be read."""
-    try:
-        return Card.model_validate(read_yaml(path, SubmissionError)[1])
-    except ValidationError as error:
-        fields = ", ".join(f"{name}{'' if field.is_required() else ' (optional)'}" for name, field in Card.model_fields.items())
-        raise SubmissionError(f"{path}: {explain(error)}. A card has the fields {fields}") from error
 
 
 def pack(runs: Sequence[Run], card: Card, output: Path, allow: Collection[str] = ()) -> str:

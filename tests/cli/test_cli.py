@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from finer_tasks.cli.main import main
+from finer_tasks.cli.main import main, parse_arguments, parser_of_all_commands
 from tests import official
 
 
@@ -69,3 +71,36 @@ def test_the_command_and_the_scorers_start_without_torch_or_lmms_eval() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_options_may_be_spelled_as_lmms_eval_does_and_lists_joined_or_repeated() -> None:
+    gap = parse_arguments(["gap", "--model_args=pretrained=x_y", "--batch_size", "8", "--tasks", "a_b, c", "--tasks", "d"])
+    assert (gap.model_args, gap.batch_size, gap.tasks) == ("pretrained=x_y", "8", ["a_b", "c", "d"])
+    assert parse_arguments(["gap", "--batch-size", "8"]).batch_size == "8"
+    report = parse_arguments(["report", "a_b", "--output", "c_d"])
+    assert (report.run_folders, report.output) == ([Path("a_b")], Path("c_d"))
+    sides = ["regress", "--baseline", "a", "--candidate", "b"]
+    assert parse_arguments([*sides, "--allow", "x,y", "--allow", "z"]).allow == ["x", "y", "z"]
+    assert parse_arguments(sides).allow == []
+
+
+def test_every_command_spells_its_options_alike() -> None:
+    """Words joined by dashes; what is made goes to --output; runs are positional."""
+    checked = list(actions_of(parser_of_all_commands()))
+    assert len(checked) > 60
+    for action in checked:
+        assert not any("_" in option for option in action.option_strings)
+        if action.dest == "output":
+            assert (action.option_strings, action.required) == (["--output"], True)
+            assert action.metavar in ("FILE", "DIR")
+        if action.metavar == "RUN":
+            assert action.option_strings == []
+
+
+def actions_of(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield from actions_of(command)
+        else:
+            yield action

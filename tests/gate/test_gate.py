@@ -16,8 +16,9 @@ from finer_tasks.cli.main import main
 from finer_tasks.errors import ResultsError
 from finer_tasks.gate.baseline import read_baseline, write_baseline
 from finer_tasks.gate.gate import run_gate
-from finer_tasks.gate.measured import Document, Measured, MeasuredTask, read_measured
+from finer_tasks.gate.measured import Document, Measured, MeasuredTask
 from finer_tasks.gate.policy import Policy, Rule
+from finer_tasks.gate.reading import read_measured
 from tests.simulated import IDENTITY, scores, sizes_of, write_run
 
 RUNS = 25

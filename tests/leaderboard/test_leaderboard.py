@@ -16,9 +16,10 @@ from finer_tasks.cli.main import main
 from finer_tasks.errors import ResultsError
 from finer_tasks.leaderboard.published import read_published
 from finer_tasks.leaderboard.standings import boards
+from finer_tasks.runs.card import read_card
 from finer_tasks.runs.reading import read_run
 from finer_tasks.submission.archive import read_archive, write_archive
-from finer_tasks.submission.pack import pack, read_card
+from finer_tasks.submission.pack import pack
 from finer_tasks.submission.verify import verify
 from tests.browser import chromium
 from tests.submission.edits import changed, in_lines, in_submission

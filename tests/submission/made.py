@@ -11,9 +11,10 @@ import yaml
 
 import finer_tasks
 from finer_tasks.attributes.knowledge import load_knowledge
+from finer_tasks.runs.card import read_card
 from finer_tasks.runs.reading import read_run
 from finer_tasks.scoring.judge import list_items, naming_items
-from finer_tasks.submission.pack import pack, read_card
+from finer_tasks.submission.pack import pack
 from finer_tasks.submission.scoring import documents_of, official_task, question_of
 from finer_tasks.tasks.binding import bind
 from finer_tasks.tasks.listing import load_yaml, task_files

@@ -8,10 +8,11 @@ import pytest
 
 from finer_tasks.cli.main import main
 from finer_tasks.errors import ResultsError
+from finer_tasks.runs.card import CardError, read_card
 from finer_tasks.runs.reading import read_run
 from finer_tasks.scoring import SCORING_VERSION
 from finer_tasks.submission.archive import SubmissionError
-from finer_tasks.submission.pack import pack, read_card
+from finer_tasks.submission.pack import pack
 from finer_tasks.submission.verify import verify
 from tests.submission.edits import changed, in_submission
 from tests.submission.made import limited, write_card, write_whole_run
@@ -113,5 +114,5 @@ CARDS = {
 def test_a_card_with_a_mistake_is_refused(name: str, tmp_path: Path) -> None:
     content, message = CARDS[name]
     (tmp_path / "card.yaml").write_bytes(content)
-    with pytest.raises((SubmissionError, ResultsError), match=message):
+    with pytest.raises(CardError, match=message):
         read_card(tmp_path / "card.yaml")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib import resources
@@ -13,7 +12,6 @@ from typing import Any
 import jinja2
 import torch
 
-from finer_tasks.cli.output import without_nan
 from finer_tasks.statistics.bootstrap import Estimate
 from finer_tasks.training.reproduce.findings import (
     HELD_IN,
@@ -28,7 +26,7 @@ from finer_tasks.training.reproduce.findings import (
     read_probes,
 )
 from finer_tasks.training.reproduce.plan import Plan
-from finer_tasks.writing import replacing, write_text
+from finer_tasks.writing import as_json, replacing, write_text
 
 _COLOURS = {"base": "#9aa5b1", "direct": "#5b8def", "finer": "#d2553b"}
 
@@ -46,7 +44,7 @@ def write_report(plan: Plan, output: Path, versions: Mapping[str, str]) -> Path:
         "versions": dict(versions),
         "machine": machine(),
     }
-    write_text(output / "report.json", json.dumps(without_nan(json.loads(json.dumps(record))), indent=2) + "\n")
+    write_text(output / "report.json", as_json(record) + "\n")
     write_text(output / "table.md", table(found, checked, accuracy))
     _plot(found, output / "summary.png")
     return _page(plan, found, checked, accuracy, {**versions, **machine()}, output)

@@ -1,0 +1,105 @@
+"""`finer prepare` and `finer doctor`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from finer_tasks.cli.options import Commands
+from finer_tasks.cli.output import out, say
+from finer_tasks.datasets.record import SPLITS
+from finer_tasks.datasets.sources import load_sources
+from finer_tasks.datasets.taxonomy import DATASETS
+from finer_tasks.errors import USAGE_EXIT_CODE
+from finer_tasks.text import harmless
+
+
+def add_prepare(commands: Commands) -> None:
+    """Add the command to the parser."""
+    described = "\n\n".join(source.describe(name) for name, source in load_sources().items())
+    prepare = commands.add_parser(
+        "prepare",
+        help="read a dataset as published and write it for the tasks",
+        description="Read a dataset as published, check it, and write it below FINER_DATA_DIR (default ~/.cache/finer).",
+        epilog=f"Where to get each dataset, and under which terms:\n\n{described}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    prepare.add_argument("dataset", choices=DATASETS)
+    prepare.add_argument("--root", type=Path, help="folder of the dataset; for --from-unified, the folder of its images")
+    prepare.add_argument(
+        "--download", action="store_true", help="fetch the official archives first (cub, aircraft, dogs, inat)"
+    )
+    prepare.add_argument("--splits", action="append", help="train, test or train,test (default)")
+    prepare.add_argument("--allow-partial", action="store_true", help="use what is there of an incomplete copy")
+    prepare.add_argument("--embed-images", action="store_true", help="copy the image files into the prepared dataset")
+    prepare.add_argument(
+        "--from-unified", action="append", metavar="[SPLIT=]FILE",
+        help="the authors' unified JSONL file instead of the official lists; one for each split, or one with --splits",
+    )  # fmt: skip
+    prepare.set_defaults(run=_prepare)
+
+
+def _prepare(arguments: argparse.Namespace) -> None:
+    from finer_tasks.datasets.download import fetch_dataset
+    from finer_tasks.datasets.prepare import Request, coverage_note, mini_root, parse_splits, prepare, summary
+    from finer_tasks.datasets.prepared import data_dir
+    from finer_tasks.datasets.readers.unified import parse_files
+    from finer_tasks.errors import DatasetLayoutError
+
+    name, source = arguments.dataset, load_sources()[arguments.dataset]
+    given = parse_splits(",".join(arguments.splits)) if arguments.splits else None
+    unified = parse_files(arguments.from_unified, given) if arguments.from_unified else {}
+    splits = given or SPLITS
+    if arguments.download:
+        splits = given or source.splits
+        if missing := set(splits) - set(source.splits):
+            raise DatasetLayoutError(
+                f"{name}: --download fetches {' and '.join(source.splits)} only; get the {min(missing)} split by hand "
+                "and give --root"
+            )
+        root = fetch_dataset(name, source, data_dir() / "downloads" / name)
+    elif name == "mini":
+        root = mini_root()
+    elif arguments.root is None:
+        raise DatasetLayoutError(f"give the folder of the dataset with --root\n{source.describe(name)}")
+    else:
+        root = arguments.root
+    request = Request(name, root, splits, arguments.allow_partial, arguments.embed_images, unified)
+    prepared = prepare(request)
+    table = Table(title=f"{source.title}", title_justify="left")
+    for column in ("split", "images", "missing", "superordinate", "coarse", "fine"):
+        table.add_column(column, justify="left" if column == "split" else "right")
+    for row in summary(prepared):
+        table.add_row(*row)
+    out.print(table)
+    if note := coverage_note(prepared):
+        say(note)
+    contents = ", ".join(f"{split} {value}" for split, value in prepared.manifest.contents.items())
+    say(f"fingerprint {prepared.manifest.fingerprint} ({contents})" + (", partial copy" if prepared.manifest.partial else ""))
+    say(f"written to {prepared.folder}")
+
+
+def add_doctor(commands: Commands) -> None:
+    """Add the command to the parser."""
+    doctor = commands.add_parser("doctor", help="check a prepared dataset")
+    doctor.add_argument("dataset", choices=DATASETS)
+    doctor.add_argument("--fast", action="store_true", help="read no image: do not decode it nor compare the splits")
+    doctor.set_defaults(run=_doctor)
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from finer_tasks.datasets.doctor import examine
+    from finer_tasks.datasets.prepare import ensure_mini
+    from finer_tasks.datasets.prepared import load_prepared
+
+    prepared = ensure_mini() if arguments.dataset == "mini" else load_prepared(arguments.dataset)
+    findings = examine(prepared, decode=not arguments.fast)
+    styles = {"ok": "green", "note": "yellow", "problem": "bold red"}
+    for finding in findings:
+        out.print(Text.assemble((f"{finding.level:8}", styles[finding.level]), " ", harmless(finding.text)), soft_wrap=True)
+    problems = sum(finding.level == "problem" for finding in findings)
+    say(f"{problems} problems" if problems else f"{arguments.dataset} is in order")
+    return USAGE_EXIT_CODE if problems else 0
