@@ -5,32 +5,62 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from finer_tasks.cli.options import Commands
+from finer_tasks.cli.options import Commands, add_names
 from finer_tasks.cli.output import out, say
-from finer_tasks.datasets.taxonomy import DATASETS
+
+if TYPE_CHECKING:
+    from finer_tasks.tasks.table import TaskInfo
 
 
 def add_tasks(commands: Commands) -> None:
     """Add the command to the parser."""
-    tasks = commands.add_parser("tasks", help="list all tasks and whether their data are prepared")
-    tasks.add_argument("--json", action="store_true")
+    tasks = commands.add_parser("tasks", help="list the tasks and whether their data are prepared")
+    add_names(tasks, "--dataset", "only tasks of these datasets")
+    add_names(tasks, "--level", "only tasks at these levels")
+    add_names(tasks, "--variant", "only tasks that ask in these ways, such as direct or attrseek")
+    tasks.add_argument("--prepared", action="store_true", help="only tasks whose data are there")
+    tasks.add_argument("--json", action="store_true", help="print the tasks as JSON")
     tasks.set_defaults(run=_tasks)
 
 
 def _tasks(arguments: argparse.Namespace) -> None:
-    from finer_tasks.tasks.listing import data_state, list_groups, list_tasks
+    from finer_tasks.tasks.listing import chosen_tasks, data_states
 
-    states = {name: data_state(name) for name in DATASETS}
-    tasks = list_tasks()
+    states = data_states()
+    tasks = chosen_tasks(arguments.dataset, arguments.level, arguments.variant, arguments.prepared)
     if arguments.json:
         print(json.dumps([dataclasses.asdict(task) | {"data": states[task.dataset]} for task in tasks], indent=2))
-        return
-    table = Table("task", "dataset", "level", "variant", "parent", "data")
+    elif arguments.dataset or arguments.level or arguments.variant or arguments.prepared:
+        _print_names(tasks, states)
+    else:
+        _print_overview(tasks, states)
+
+
+def _print_names(tasks: Sequence[TaskInfo], states: Mapping[str, str]) -> None:
+    table = Table("task", "level", "variant", "parent", "data")
     for task in tasks:
-        table.add_row(task.name, task.dataset, task.level, task.variant, task.parent, states[task.dataset])
+        table.add_row(task.name, task.level, task.way, task.parent, states[task.dataset])
     out.print(table)
-    for name, members in list_groups().items():
-        say(f"{name}: {', '.join(members)}")
+    say(f"{len(tasks)} tasks")
+
+
+def _print_overview(tasks: Sequence[TaskInfo], states: Mapping[str, str]) -> None:
+    """Datasets and ways of asking apart: every task is one of each."""
+    from finer_tasks.tasks.table import DIRECT, VARIANTS, list_groups
+
+    datasets = Table("dataset", "data", "tasks", "direct tasks as a group")
+    for name, state in states.items():
+        datasets.add_row(name, state, str(sum(task.dataset == name for task in tasks)), f"finer_{name}")
+    out.print(datasets)
+    variants = Table("variant", "tasks of a dataset", "group over datasets", "what is asked")
+    for variant in VARIANTS:
+        names = "\n".join(f"finer_DATASET_{variant.template(level)}" for level in variant.levels)
+        group = "\n".join(("finer", *map("finer_{}".format, variant.levels[1:]))) if variant is DIRECT else f"finer_{variant.name}"
+        variants.add_row(variant.name, names, group, variant.note.format(level=" or ".join(variant.levels)))
+    out.print(variants)
+    say(f"{len(tasks)} tasks, {len(list_groups())} groups. --dataset, --level, --variant and --prepared list the names.")

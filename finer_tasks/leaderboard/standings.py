@@ -14,7 +14,7 @@ from finer_tasks.statistics.bootstrap import Clusters, Estimate
 from finer_tasks.statistics.paired import holm, sign_flip
 from finer_tasks.submission.scoring import documents_of, official_task
 from finer_tasks.submission.verify import Verified
-from finer_tasks.tasks.listing import TaskInfo
+from finer_tasks.tasks.table import TaskInfo
 
 ALPHA, SEED = 0.05, 0
 METRICS = ("em", "em_strict", "f1")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from finer_tasks.errors import ResultsError
-from finer_tasks.tasks.listing import list_tasks
+from finer_tasks.tasks.table import list_tasks
 
 ARM_SUFFIXES = ("", "_text", "_both", "_attrseek", "_parent_only")
 

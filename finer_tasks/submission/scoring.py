@@ -16,7 +16,7 @@ from finer_tasks.replies import Unanswered, no_answer
 from finer_tasks.scoring.judge import judge, list_items
 from finer_tasks.submission.archive import SubmissionError
 from finer_tasks.tasks import questions
-from finer_tasks.tasks.listing import TaskInfo, list_tasks
+from finer_tasks.tasks.table import TaskInfo, list_tasks
 
 NAMING_SCORES = ("em", "f1", "em_strict")
 ATTRIBUTE_SCORES = ("attr_precision", "attr_recall", "attr_f1")

@@ -26,8 +26,8 @@ from finer_tasks.submission.scoring import (
     question_of,
     recompute,
 )
-from finer_tasks.tasks.listing import TaskInfo
 from finer_tasks.tasks.prompts import DEFAULT, load_prompt_set
+from finer_tasks.tasks.table import TaskInfo
 
 _TOLERANCE = 1e-9
 _SHOWN, _LONGEST = 5, 100

@@ -1,77 +1,26 @@
-"""Listing our tasks from their YAMLs, without importing lmms-eval."""
+"""Choosing among the tasks, and whether the data that they need are there."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
-from typing import Any
-
-import yaml
+from collections.abc import Collection, Mapping
 
 from finer_tasks.datasets.prepared import load_prepared
+from finer_tasks.datasets.record import LEVELS
+from finer_tasks.datasets.taxonomy import DATASETS
 from finer_tasks.errors import FinerError
+from finer_tasks.tasks.table import BUILT_IN, VARIANTS, TaskInfo, list_tasks
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads `!function x.y` as the text x.y."""
+class UnknownNameError(FinerError):
+    """A dataset, level or variant was named that there is none of."""
 
 
-def _function_name(loader: _Loader, node: yaml.ScalarNode) -> str:
-    return str(loader.construct_scalar(node))
-
-
-_Loader.add_constructor("!function", _function_name)
-
-
-@dataclass(frozen=True)
-class TaskInfo:
-    """One task as its YAML states it; `attributes` if it needs the knowledge base."""
-
-    name: str
-    dataset: str
-    level: str
-    variant: str
-    parent: str
-    attributes: bool
-
-
-def task_files() -> list[Path]:
-    """All YAMLs of tasks and groups."""
-    return sorted(Path(str(resources.files("finer_tasks.task_yamls"))).rglob("*.yaml"))
-
-
-def load_yaml(path: Path) -> dict[str, Any]:
-    """A task's or group's YAML with its includes merged, own keys over included ones."""
-    raw: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    include = raw.pop("include", None)
-    return (load_yaml(path.parent / include) | raw) if include else raw
-
-
-def list_tasks() -> list[TaskInfo]:
-    """All single tasks, sorted by name."""
-    found = []
-    for path in task_files():
-        config = load_yaml(path)
-        if isinstance(config.get("task"), str):
-            found.append(_info(config))
-    return sorted(found, key=lambda task: task.name)
-
-
-def list_groups() -> dict[str, list[str]]:
-    """All groups with their members."""
-    groups = {}
-    for path in task_files():
-        config = load_yaml(path)
-        if isinstance(config.get("task"), list):
-            groups[config["group"]] = list(config["task"])
-    return dict(sorted(groups.items()))
+_USABLE = {"built in", "prepared", "partial"}
 
 
 def data_state(dataset: str) -> str:
     """'prepared', 'partial', 'train only', 'built in', or 'not prepared'."""
-    if dataset == "mini":
+    if dataset in BUILT_IN:
         return "built in"
     try:
         manifest = load_prepared(dataset).manifest
@@ -80,7 +29,31 @@ def data_state(dataset: str) -> str:
         return "not prepared"
 
 
-def _info(config: Mapping[str, Any]) -> TaskInfo:
-    kwargs = config["lmms_eval_specific_kwargs"]
-    variant, attributes = kwargs.get("variant", "direct"), bool(kwargs.get("attributes"))
-    return TaskInfo(config["task"], config["dataset_path"], kwargs["level"], variant, kwargs["parent"], attributes)
+def data_states() -> Mapping[str, str]:
+    """The state of every dataset."""
+    return {name: data_state(name) for name in DATASETS}
+
+
+def chosen_tasks(
+    datasets: Collection[str] = (), levels: Collection[str] = (), ways: Collection[str] = (), prepared: bool = False
+) -> list[TaskInfo]:
+    """The tasks of these datasets, levels and ways of asking, of all where none is named.
+
+    `prepared`: only those whose data are there. Raises UnknownNameError.
+    """
+    for kind, wanted, known in (
+        ("dataset", datasets, DATASETS),
+        ("level", levels, LEVELS),
+        ("variant", ways, [variant.name for variant in VARIANTS]),
+    ):
+        if unknown := [name for name in wanted if name not in known]:
+            raise UnknownNameError(f"unknown {kind} {unknown[0]!r}; known are {', '.join(known)}")
+    usable = {name for name, state in data_states().items() if state in _USABLE} if prepared else set(DATASETS)
+    return [
+        task
+        for task in list_tasks()
+        if (not datasets or task.dataset in datasets)
+        and (not levels or task.level in levels)
+        and (not ways or task.way in ways)
+        and task.dataset in usable
+    ]

@@ -14,13 +14,14 @@ from __future__ import annotations
 import functools
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from importlib import metadata, resources
+from importlib import metadata
 from typing import Any
 
 from loguru import logger
 
 import finer_tasks
 from finer_tasks.errors import user_errors
+from finer_tasks.tasks.generate import task_folder
 
 TESTED_LMMS_EVAL = ("0.7.3",)
 TASK_PREFIX = "finer_"
@@ -58,7 +59,7 @@ def extend_task_manager() -> None:
     def initialize_tasks(self: Any, include_path: Any = None, *args: Any, **kwargs: Any) -> Any:
         with user_errors():
             paths = [include_path] if isinstance(include_path, str) else list(include_path or [])
-            return initialize(self, [*paths, task_folder()], *args, **kwargs)
+            return initialize(self, [*paths, str(task_folder())], *args, **kwargs)
 
     @functools.wraps(match)
     def match_tasks(self: Any, task_list: Any) -> Any:
@@ -167,11 +168,6 @@ def _explain(what: str, changed: str) -> None:
         f"finer-tasks {finer_tasks.__version__} cannot {what} this lmms-eval: {changed} has changed. "
         f"Install lmms-eval {' or '.join(TESTED_LMMS_EVAL)}"
     )
-
-
-def task_folder() -> str:
-    """Where the task YAMLs lie, in a wheel as in a checkout."""
-    return str(resources.files("finer_tasks.task_yamls"))
 
 
 def _warn_if_untested() -> None:

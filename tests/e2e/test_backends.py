@@ -316,7 +316,8 @@ def test_a_wheel_brings_everything_and_claims_no_general_name(tmp_path: Path) ->
     script = """
 from lmms_eval.tasks import TaskManager
 import finer_tasks, finer_tasks.training.tiny_llava
-from finer_tasks.plugin import register, task_folder
+from finer_tasks.tasks.generate import task_folder
+from finer_tasks.tasks.plugin import register
 from finer_tasks.models.loading import BUILT_IN
 register()
 assert "finer_mini_fine" in TaskManager().all_tasks

@@ -17,7 +17,7 @@ from finer_tasks.scoring.judge import list_items, naming_items
 from finer_tasks.submission.pack import pack
 from finer_tasks.submission.scoring import documents_of, official_task, question_of
 from finer_tasks.tasks.binding import bind
-from finer_tasks.tasks.listing import load_yaml, task_files
+from finer_tasks.tasks.table import TaskInfo
 
 TASKS = ("finer_mini_superordinate", "finer_mini_coarse", "finer_mini_fine")
 
@@ -40,9 +40,8 @@ def write_whole_run(
     configs = {}
     for name in tasks:
         task, rng = official_task(name), random.Random(f"{seed}{name}")
-        (path,) = [file for file in task_files() if file.stem == name]
         configs[name] = {
-            "metadata": {"finer": bind(load_yaml(path) | {"process_results": naming_items}, "finer_hf")["metadata"]["finer"]},
+            "metadata": bind(config_of(task), "finer_hf")["metadata"],
             "generation_kwargs": {"do_sample": False, "max_new_tokens": 64},
         }
         lines = []
@@ -73,6 +72,16 @@ def write_whole_run(
     }
     (folder / "r_results.json").write_text(json.dumps(results))
     return folder
+
+
+def config_of(task: TaskInfo) -> dict[str, object]:
+    """What binding a task needs of its YAML."""
+    kwargs = {"level": task.level, "parent": task.parent, "variant": task.variant, "attributes": task.attributes}
+    lists = {"similarity": "lexical"} if task.variant.startswith("attributes") else {}
+    return {
+        "dataset_path": task.dataset, "test_split": "test", "metadata": {"version": task.version},
+        "process_results": naming_items, "lmms_eval_specific_kwargs": kwargs | lists,
+    }  # fmt: skip
 
 
 def limited(run: Path, documents: int) -> Path:

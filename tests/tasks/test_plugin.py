@@ -20,7 +20,7 @@ from finer_tasks.datasets.prepared import load_prepared
 from finer_tasks.errors import ChangedDataError, KnowledgeError, NotPreparedError, PromptError
 from finer_tasks.models.fingerprint import weights_fingerprint
 from finer_tasks.tasks import plugin
-from finer_tasks.tasks.listing import list_groups, list_tasks
+from finer_tasks.tasks.table import list_groups, list_tasks
 from tests import official
 
 

@@ -16,7 +16,7 @@ from finer_tasks.datasets.prepare import ensure_mini
 from finer_tasks.datasets.prepared import load_prepared
 from finer_tasks.models.finer_hf import FinerHF
 from finer_tasks.models.loading import LoadOptions, load_processor
-from finer_tasks.tasks.listing import list_tasks
+from finer_tasks.tasks.table import list_tasks
 from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.tuning.precision import Precision, autocast
 from finer_tasks.training.tuning.recipe import Evaluation

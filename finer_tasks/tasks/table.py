@@ -1,0 +1,217 @@
+"""Every task as data: ways of asking x levels x datasets.
+
+The one place that knows the tasks. `generate` writes task_yamls/ from it; listings, submissions and
+recipes read it. A new dataset is a row of datasets/registry.py, a new way of asking a row of VARIANTS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from finer_tasks.datasets.record import LEVELS
+from finer_tasks.datasets.taxonomy import DATASETS
+from finer_tasks.tasks.versions import version_of
+
+BUILT_IN = frozenset({"mini"})
+_WITH_PARENT = LEVELS[1:]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure of a task: the key that scoring returns, and the function of hooks.py that aggregates it."""
+
+    name: str
+    aggregation: str = "mean"
+    higher_is_better: bool = True
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way of asking: a template for each of its levels, and a task for each of those and each dataset.
+
+    Functions are named as in hooks.py; "{level}" in a text stands for the level.
+
+    Attributes:
+        name: the end of the names of its tasks, but of direct ones.
+        note: heads its templates.
+        scorer: process_results, where it is not that of the level.
+        levels: those it is asked at.
+        prompt: its name in prompt sets and results, where it is not its own.
+        parent: where the label one level up in the question comes from: gold, predicted or none.
+        image: whether the image is shown.
+        attributes: whether it needs the knowledge base.
+        long: whether answers take more room than a name.
+        similarity: that of attribute lists, for those that are scored by one.
+        next_question: doc_to_text of tasks that ask in several rounds.
+        conversation: doc_to_messages, where rounds are turns of one conversation.
+        metrics: where they are not those of a name.
+        includes: the template it starts from, where it is not that of the level.
+    """
+
+    name: str
+    note: str
+    scorer: str = ""
+    levels: tuple[str, ...] = _WITH_PARENT
+    prompt: str = ""
+    parent: str = "gold"
+    image: bool = True
+    attributes: bool = False
+    long: bool = False
+    similarity: str = ""
+    next_question: str = ""
+    conversation: str = ""
+    metrics: tuple[Metric, ...] = ()
+    includes: str = ""
+
+    def settings(self, level: str) -> Mapping[str, str | bool]:
+        """lmms_eval_specific_kwargs of a task: what its functions are told."""
+        found: dict[str, str | bool] = {"level": level, "parent": self.parent_at(level)}
+        if self.prompt_name != "direct":
+            found["variant"] = self.prompt_name
+        if self.attributes:
+            found["attributes"] = True
+        if self.similarity:
+            found["similarity"] = self.similarity
+        return found
+
+    @property
+    def prompt_name(self) -> str:
+        """What prompt sets and results call it."""
+        return self.prompt or self.name
+
+    def parent_at(self, level: str) -> str:
+        """Where the parent in the question comes from; above superordinate there is none."""
+        return "none" if level == LEVELS[0] else self.parent
+
+    def template(self, level: str) -> str:
+        """The name of its template, which is that of its tasks without `finer_<dataset>_`."""
+        if self.name == "direct":
+            return level
+        return self.name if len(self.levels) == 1 else f"{level}_{self.name}"
+
+
+COUNTS = (
+    Metric("corrupt_images", "total", False),
+    Metric("failed_requests", "total", False),
+    Metric("unfinished_thoughts", "total", False),
+)
+NAMING = (
+    Metric("em"),
+    Metric("em_macro", "macro_mean"),
+    Metric("f1"),
+    Metric("f1_macro", "macro_mean"),
+    Metric("em_strict"),
+    Metric("em_strict_macro", "macro_mean"),
+    Metric("depth"),
+    Metric("lca_distance", "mean_of_known", False),
+    Metric("named"),
+    Metric("echo", "mean", False),
+    Metric("em_no_echo", "mean_of_known"),
+    Metric("em_strict_no_echo", "mean_of_known"),
+    *COUNTS,
+)
+SEEKING = (
+    *NAMING,
+    Metric("seek_empty", "total", False),
+    Metric("seek_endless", "total", False),
+    Metric("seek_named", "total", False),
+)
+LISTS = (
+    Metric("attr_precision"),
+    Metric("attr_recall"),
+    Metric("attr_f1"),
+    Metric("attr_recall_required"),
+    Metric("attr_contradiction", "mean", False),
+    Metric("attr_hallucination", "mean", False),
+    Metric("attr_discriminability"),
+    Metric("attr_discriminability_rank", "mean", False),
+    Metric("rouge1"),
+    Metric("rouge2"),
+    Metric("rougeL"),
+    Metric("attr_unparsed", "total", False),
+    *COUNTS,
+)
+
+DIRECT = Variant("direct", "The direct question at {level} level.", "score_{level}", levels=LEVELS)
+VARIANTS = (
+    DIRECT,
+    Variant("parent_none", "The {level} question without the label one level up.", prompt="direct", parent="none"),
+    Variant(
+        "parent_predicted", "The {level} question naming the model's own answer one level up; errors propagate.",
+        prompt="direct", parent="predicted", next_question="doc_to_text_predicted",
+    ),
+    Variant(
+        "attrseek", "AttrSeek: the visible attributes first, then, in the same conversation, the {level} name.",
+        "score_{level}_attrseek", long=True, metrics=SEEKING,
+        next_question="doc_to_text_attrseek", conversation="attrseek_messages",
+    ),
+    Variant("attrseek1", "Attributes and name in one turn.", long=True),
+    Variant("cot", "Step by step, zero-shot.", long=True),
+    Variant("cot_fewshot", "Step by step, after two worked examples.", long=True),
+    Variant(
+        "text", "The required attributes as text, no image: what the model knows.",
+        "score_{level}_text", image=False, attributes=True,
+    ),
+    Variant("both", "The image and the required attributes as text.", attributes=True),
+    Variant(
+        "parent_only", "Neither image nor attributes: what guessing from the parent gives.", "score_{level}_text", image=False
+    ),
+    Variant(
+        "attributes", "The lists of required and likely attributes, from the image. FINER_SIMILARITY replaces the similarity.",
+        "score_attribute_lists", levels=("fine",), attributes=True, long=True, similarity="lexical", metrics=LISTS,
+    ),
+    Variant(
+        "attributes_text", "The same lists from the concept's name, without the image.",
+        "score_attribute_lists_text", levels=("fine",), image=False, attributes=True, similarity="lexical",
+        includes="attributes",
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TaskInfo:
+    """One task. `variant` is what prompt sets and results call the way of asking, `way` its row in VARIANTS."""
+
+    name: str
+    dataset: str
+    level: str
+    variant: str
+    parent: str
+    attributes: bool
+    way: str
+    version: float
+
+
+def task_name(dataset: str, variant: Variant, level: str) -> str:
+    """finer_<dataset>_<level>, with the way of asking at the end if it is not the direct one."""
+    return f"finer_{dataset}_{variant.template(level)}"
+
+
+@cache
+def list_tasks() -> tuple[TaskInfo, ...]:
+    """All single tasks, sorted by name."""
+    found = (_info(dataset, variant, level) for dataset in DATASETS for variant in VARIANTS for level in variant.levels)
+    return tuple(sorted(found, key=lambda task: task.name))
+
+
+def _info(dataset: str, variant: Variant, level: str) -> TaskInfo:
+    version = version_of(dataset, lists=variant.scorer.startswith("score_attribute_lists"))
+    name, parent = task_name(dataset, variant, level), variant.parent_at(level)
+    return TaskInfo(name, dataset, level, variant.prompt_name, parent, variant.attributes, variant.name, version)
+
+
+@cache
+def list_groups() -> Mapping[str, tuple[str, ...]]:
+    """All groups with their members: by dataset, and over the datasets by level and by way of asking; `finer` has the first."""
+    official = [name for name in DATASETS if name not in BUILT_IN]
+    groups = {f"finer_{name}": _members([name], DIRECT, LEVELS) for name in DATASETS}
+    groups |= {f"finer_{level}": _members(official, DIRECT, (level,)) for level in LEVELS}
+    others = (variant for variant in VARIANTS if variant is not DIRECT)
+    groups |= {f"finer_{variant.name}": _members(official, variant, variant.levels) for variant in others}
+    return {"finer": tuple(f"finer_{name}" for name in official)} | dict(sorted(groups.items()))
+
+
+def _members(datasets: list[str], variant: Variant, levels: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(task_name(dataset, variant, level) for dataset in datasets for level in levels)
