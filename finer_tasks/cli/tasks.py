@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from finer_tasks.tasks.table import TaskInfo
 
 
+_OVERVIEW = """\
+{tasks} tasks, {groups} groups. A task is finer_DATASET_LEVEL_VARIANT: direct ones end at the level, lists of attributes
+have none, as in finer_cub_fine, finer_cub_fine_attrseek and finer_cub_attributes. The direct tasks of one level are
+the groups finer_superordinate, finer_coarse and finer_fine. --dataset, --level, --variant and --prepared list names."""
+
+
 def add_tasks(commands: Commands) -> None:
     """Add the command to the parser."""
     tasks = commands.add_parser("tasks", help="list the tasks and whether their data are prepared")
@@ -53,14 +59,15 @@ def _print_overview(tasks: Sequence[TaskInfo], states: Mapping[str, str]) -> Non
     """Datasets and ways of asking apart: every task is one of each."""
     from finer_tasks.tasks.table import DIRECT, VARIANTS, list_groups
 
-    datasets = Table("dataset", "data", "tasks", "direct tasks as a group")
+    datasets = Table("dataset", "data", "group of its direct tasks")
     for name, state in states.items():
-        datasets.add_row(name, state, str(sum(task.dataset == name for task in tasks)), f"finer_{name}")
+        datasets.add_row(name, state, f"finer_{name}")
     out.print(datasets)
-    variants = Table("variant", "tasks of a dataset", "group over datasets", "what is asked")
+    variants = Table("variant", "levels", "group", "what is asked")
     for variant in VARIANTS:
-        names = "\n".join(f"finer_DATASET_{variant.template(level)}" for level in variant.levels)
-        group = "\n".join(("finer", *map("finer_{}".format, variant.levels[1:]))) if variant is DIRECT else f"finer_{variant.name}"
-        variants.add_row(variant.name, names, group, variant.note.format(level=" or ".join(variant.levels)))
+        group = "finer" if variant is DIRECT else f"finer_{variant.name}"
+        levels = ", ".join(variant.levels)
+        what = variant.note.format(level=" or ".join(levels.rsplit(", ", 1)))
+        variants.add_row(variant.name, "\n".join(variant.levels), group, what)
     out.print(variants)
-    say(f"{len(tasks)} tasks, {len(list_groups())} groups. --dataset, --level, --variant and --prepared list the names.")
+    say(_OVERVIEW.format(tasks=len(tasks), groups=len(list_groups())))

@@ -26,6 +26,28 @@ def test_prepare_prints_a_table_and_tasks_know_it(tmp_path: Path, capsys: pytest
     assert tasks["finer_cub_fine"]["data"] == "partial"
     assert tasks["finer_dogs_fine"]["data"] == "not prepared"
     assert tasks["finer_mini_fine"]["data"] == "built in"
+    assert chosen(capsys, "--prepared", "--level", "fine", "--variant", "direct") == ["finer_cub_fine", "finer_mini_fine"]
+    assert chosen(capsys, "--dataset", "dogs,cars", "--variant", "attributes") == [
+        "finer_cars_attributes",
+        "finer_dogs_attributes",
+    ]
+    assert chosen(capsys, "--dataset", "dogs", "--prepared") == []
+    assert main(["tasks", "--variant", "direct", "--dataset", "mini"]) == 0
+    assert "finer_mini_superordinate" in capsys.readouterr().out
+
+
+def test_the_list_of_tasks_is_one_to_read(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tasks"]) == 0
+    printed = capsys.readouterr().out
+    assert len(printed.splitlines()) < 80
+    assert all(name in printed for name in ("parent_predicted", "finer_attrseek", "finer_inat", "161 tasks"))
+    assert main(["tasks", "--level", "finest"]) == 2
+    assert "unknown level 'finest'; known are superordinate, coarse, fine" in capsys.readouterr().err
+
+
+def chosen(capsys: pytest.CaptureFixture[str], *options: str) -> list[str]:
+    assert main(["tasks", "--json", *options]) == 0
+    return [task["name"] for task in json.loads(capsys.readouterr().out)]
 
 
 @pytest.mark.parametrize(
