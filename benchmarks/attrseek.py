@@ -21,7 +21,7 @@ from lmms_eval.api.instance import Instance
 from lmms_eval.evaluator import _run_generate_until_agentic
 from record import save
 
-from finer_tasks.datasets.prepare import ensure_mini
+from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.models.finer_hf import FinerHF
 from finer_tasks.tasks import hooks
 
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--batch_size", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
-    docs = load_from_disk(str(ensure_mini().data))["test"].shuffle(seed=0).select(range(arguments.documents))
+    docs = load_from_disk(str(ensure_prepared("mini").data))["test"].shuffle(seed=0).select(range(arguments.documents))
     model = FinerHF(
         pretrained="finer-mini", batch_size=arguments.batch_size, device="cuda" if torch.cuda.is_available() else "cpu"
     )

@@ -21,7 +21,7 @@ from lmms_eval.api.instance import Instance
 from lmms_eval.models.chat.llava_hf import LlavaHf
 from record import save
 
-from finer_tasks.datasets.prepare import ensure_mini
+from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.models.finer_hf import FinerHF
 from finer_tasks.models.loading import BUILT_IN
 from finer_tasks.tasks import hooks
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--batch_size", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
-    docs = load_from_disk(str(ensure_mini().data))["test"]
+    docs = load_from_disk(str(ensure_prepared("mini").data))["test"]
     device = "cuda" if torch.cuda.is_available() and arguments.architecture != "mini" else "cpu"
     with tempfile.TemporaryDirectory() as folder:
         pretrained = str(BUILT_IN["finer-mini"])

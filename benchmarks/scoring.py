@@ -17,8 +17,8 @@ from typing import Any
 
 from record import save
 
-from finer_tasks.datasets.record import accepted_labels
-from finer_tasks.datasets.taxonomy import Concept, load_taxonomy
+from finer_tasks.datasets.record import Concept, accepted_labels
+from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.scoring import classification
 from finer_tasks.scoring.strict import Lexicon, score_strict, words_of
 

@@ -10,7 +10,7 @@ import pytest
 from filelock import FileLock
 
 from finer_tasks.datasets import prepared
-from finer_tasks.datasets.prepare import ensure_mini
+from finer_tasks.datasets.prepare import ensure_prepared
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "fgvc"
 
@@ -33,7 +33,7 @@ def shared_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder = tmp_path_factory.getbasetemp().parent / "shared-data"
     with FileLock(f"{folder}.lock"), pytest.MonkeyPatch.context() as patch:
         patch.setenv("FINER_DATA_DIR", str(folder))
-        ensure_mini()
+        ensure_prepared("mini")
     return folder
 
 

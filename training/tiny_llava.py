@@ -340,7 +340,7 @@ def train(output: Path, seed: int, vision: Schedule = VISION, joint: Schedule = 
     card: dict[str, object] = {
         "name": "finer-mini",
         "seed": seed,
-        "data": mini.SOURCE,
+        "data": mini.READER.source,
         "prompt_set": active_prompt_set().name,
         "prompt_hash": active_prompt_set().hash,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),

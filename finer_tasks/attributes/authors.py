@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from finer_tasks.attributes.knowledge import ConceptAttributes, Provenance, is_visible
-from finer_tasks.datasets.taxonomy import Concept, slug
+from finer_tasks.datasets.record import Concept
+from finer_tasks.datasets.taxonomy import slug
 from finer_tasks.errors import KnowledgeError, os_error_text
 from finer_tasks.parsing import parse_json
 from finer_tasks.text import normalize, well_formed

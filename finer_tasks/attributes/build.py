@@ -21,7 +21,7 @@ from finer_tasks.attributes.knowledge import ConceptAttributes, Provenance
 from finer_tasks.attributes.lists import parse_lists
 from finer_tasks.attributes.phrases import analyse, contradicts
 from finer_tasks.attributes.requesting import JsonCache, Passing, fetch_json
-from finer_tasks.datasets.taxonomy import Concept
+from finer_tasks.datasets.record import Concept
 from finer_tasks.errors import KnowledgeError
 from finer_tasks.replies import as_text, read_reply
 from finer_tasks.text import well_formed

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from finer_tasks.attributes.knowledge import ConceptAttributes, Knowledge
-from finer_tasks.datasets.taxonomy import Concept
+from finer_tasks.datasets.record import Concept
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from typing import Any
 
 from finer_tasks.datasets.prepared import data_dir
 from finer_tasks.datasets.readers.files import read_lines
+from finer_tasks.datasets.registry import get_reader
 from finer_tasks.errors import KnowledgeError, at_line
 from finer_tasks.parsing import parse_json
 from finer_tasks.writing import write_text
@@ -103,9 +104,9 @@ def knowledge_path(dataset: str) -> Path:
 
 
 def load_knowledge(dataset: str) -> Knowledge:
-    """The knowledge base in use; that of mini is exact by construction."""
-    if dataset == "mini":
-        return _mini()
+    """The knowledge base in use; where pictures are drawn by their attributes, it is exact by construction."""
+    if get_reader(dataset).exact_attributes:
+        return _exact(dataset)
     path = knowledge_path(dataset)
     if not path.exists():
         raise KnowledgeError(
@@ -175,17 +176,8 @@ def _provenance(raw: Any) -> Provenance:
 
 
 @cache
-def _mini() -> Knowledge:
-    from finer_tasks.datasets.mini import reader as mini
-
-    entries = {}
-    for concept in mini.mini_concepts():
-        lists = concept.attributes()
-        entries[concept.concept.concept_id] = ConceptAttributes(
-            concept.concept.concept_id,
-            concept.name,
-            tuple(lists["required"]),
-            tuple(lists["likely"]),
-            Provenance(mini.SOURCE, reviewed=True),
-        )
-    return Knowledge("mini", entries, fingerprint_of(entries.values()))
+def _exact(dataset: str) -> Knowledge:
+    reader = get_reader(dataset)
+    known = reader.exact_attributes() if reader.exact_attributes else []
+    entries = {entry.concept_id: ConceptAttributes(*entry, Provenance(reader.source, reviewed=True)) for entry in known}
+    return Knowledge(dataset, entries, fingerprint_of(entries.values()))

@@ -13,7 +13,8 @@ from rich.text import Text
 
 from finer_tasks.cli.options import Commands, positive
 from finer_tasks.cli.output import out, say
-from finer_tasks.datasets.taxonomy import DATASETS, Concept
+from finer_tasks.datasets.record import Concept
+from finer_tasks.datasets.registry import DATASETS, READERS
 from finer_tasks.errors import USAGE_EXIT_CODE, KnowledgeError
 from finer_tasks.text import harmless
 from finer_tasks.writing import write_text
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from finer_tasks.attributes.knowledge import ConceptAttributes
     from finer_tasks.attributes.updating import Update
 
-# Those of mini are exact by construction.
-_WRITABLE = [name for name in DATASETS if name != "mini"]
+_WRITABLE = [name for name, reader in READERS.items() if not reader.exact_attributes]
 _OVERWRITE = "replace the knowledge base as a whole, reviewed entries too, instead of merging"
 _SHOWN = 10
 

@@ -11,15 +11,14 @@ from rich.text import Text
 from finer_tasks.cli.options import Commands
 from finer_tasks.cli.output import out, say
 from finer_tasks.datasets.record import SPLITS
-from finer_tasks.datasets.sources import load_sources
-from finer_tasks.datasets.taxonomy import DATASETS
+from finer_tasks.datasets.registry import DATASETS, READERS
 from finer_tasks.errors import USAGE_EXIT_CODE
 from finer_tasks.text import harmless
 
 
 def add_prepare(commands: Commands) -> None:
     """Add the command to the parser."""
-    described = "\n\n".join(source.describe(name) for name, source in load_sources().items())
+    described = "\n\n".join(reader.origin.describe(name) for name, reader in READERS.items())
     prepare = commands.add_parser(
         "prepare",
         help="read a dataset as published and write it for the tasks",
@@ -29,9 +28,8 @@ def add_prepare(commands: Commands) -> None:
     )
     prepare.add_argument("dataset", choices=DATASETS)
     prepare.add_argument("--root", type=Path, help="folder of the dataset; for --from-unified, the folder of its images")
-    prepare.add_argument(
-        "--download", action="store_true", help="fetch the official archives first (cub, aircraft, dogs, inat)"
-    )
+    fetched = ", ".join(name for name, reader in READERS.items() if reader.origin.archives)
+    prepare.add_argument("--download", action="store_true", help=f"fetch the official archives first ({fetched})")
     prepare.add_argument("--splits", action="append", help="train, test or train,test (default)")
     prepare.add_argument("--allow-partial", action="store_true", help="use what is there of an incomplete copy")
     prepare.add_argument("--embed-images", action="store_true", help="copy the image files into the prepared dataset")
@@ -44,38 +42,36 @@ def add_prepare(commands: Commands) -> None:
 
 def _prepare(arguments: argparse.Namespace) -> None:
     from finer_tasks.datasets.download import fetch_dataset
-    from finer_tasks.datasets.prepare import Request, coverage_note, mini_root, parse_splits, prepare, summary
+    from finer_tasks.datasets.prepare import Request, parse_splits, prepare, remark, rendered, summary
     from finer_tasks.datasets.prepared import data_dir
     from finer_tasks.datasets.readers.unified import parse_files
     from finer_tasks.errors import DatasetLayoutError
 
-    name, source = arguments.dataset, load_sources()[arguments.dataset]
+    name, origin = arguments.dataset, READERS[arguments.dataset].origin
     given = parse_splits(",".join(arguments.splits)) if arguments.splits else None
     unified = parse_files(arguments.from_unified, given) if arguments.from_unified else {}
     splits = given or SPLITS
     if arguments.download:
-        splits = given or source.splits
-        if missing := set(splits) - set(source.splits):
+        splits = given or origin.splits
+        if missing := set(splits) - set(origin.splits):
             raise DatasetLayoutError(
-                f"{name}: --download fetches {' and '.join(source.splits)} only; get the {min(missing)} split by hand "
+                f"{name}: --download fetches {' and '.join(origin.splits)} only; get the {min(missing)} split by hand "
                 "and give --root"
             )
-        root = fetch_dataset(name, source, data_dir() / "downloads" / name)
-    elif name == "mini":
-        root = mini_root()
-    elif arguments.root is None:
-        raise DatasetLayoutError(f"give the folder of the dataset with --root\n{source.describe(name)}")
+        root = fetch_dataset(name, origin, data_dir() / "downloads" / name)
+    elif READERS[name].built_in or arguments.root is None:
+        root = rendered(name)
     else:
         root = arguments.root
     request = Request(name, root, splits, arguments.allow_partial, arguments.embed_images, unified)
     prepared = prepare(request)
-    table = Table(title=f"{source.title}", title_justify="left")
+    table = Table(title=origin.title, title_justify="left")
     for column in ("split", "images", "missing", "superordinate", "coarse", "fine"):
         table.add_column(column, justify="left" if column == "split" else "right")
     for row in summary(prepared):
         table.add_row(*row)
     out.print(table)
-    if note := coverage_note(prepared):
+    if note := remark(prepared):
         say(note)
     contents = ", ".join(f"{split} {value}" for split, value in prepared.manifest.contents.items())
     say(f"fingerprint {prepared.manifest.fingerprint} ({contents})" + (", partial copy" if prepared.manifest.partial else ""))
@@ -92,10 +88,9 @@ def add_doctor(commands: Commands) -> None:
 
 def _doctor(arguments: argparse.Namespace) -> int:
     from finer_tasks.datasets.doctor import examine
-    from finer_tasks.datasets.prepare import ensure_mini
-    from finer_tasks.datasets.prepared import load_prepared
+    from finer_tasks.datasets.prepare import ensure_prepared
 
-    prepared = ensure_mini() if arguments.dataset == "mini" else load_prepared(arguments.dataset)
+    prepared = ensure_prepared(arguments.dataset)
     findings = examine(prepared, decode=not arguments.fast)
     styles = {"ok": "green", "note": "yellow", "problem": "bold red"}
     for finding in findings:

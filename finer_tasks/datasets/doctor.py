@@ -18,18 +18,9 @@ import numpy as np
 from tqdm import tqdm
 
 from finer_tasks.datasets.prepared import Prepared
-from finer_tasks.datasets.registry import get_reader, official_counts
+from finer_tasks.datasets.registry import get_reader
 from finer_tasks.errors import DatasetContentError
 
-# Which image belongs to which class and split, over the official lists (see Manifest.split_fingerprints).
-KNOWN_SPLITS: dict[str, dict[str, str]] = {
-    "cub": {"train": "7f43c453101fff34", "test": "7888c1702586e847"},
-    "aircraft": {"train": "a8a75d45be7bb230", "test": "644c636fa8ef3a0b"},
-    "dogs": {"train": "190f541786dee39d", "test": "c7f0ff36dad98a74"},
-    "cars": {"train": "8ec24b826320a759"},
-    "nabirds": {"train": "51ebf797507da28f", "test": "f93779e5927e3e2d"},
-    "mini": {"train": "64aa0e36f2501559", "test": "d2f8843861bed52a"},
-}
 _EXAMPLES = 3
 _BATCH = 1024
 
@@ -88,8 +79,8 @@ def _column(table: Any, name: str) -> Iterator[Any]:
 
 def _official_split(prepared: Prepared) -> Iterator[Finding]:
     manifest = prepared.manifest
-    known = KNOWN_SPLITS.get(manifest.dataset, {})
-    official = official_counts(manifest.dataset, Path(manifest.root))
+    reader = get_reader(manifest.dataset)
+    known, official = reader.fingerprints, reader.official_counts(Path(manifest.root))
     for split, counts in manifest.splits.items():
         if manifest.unified:
             yield Finding(
@@ -119,7 +110,7 @@ def _official_split(prepared: Prepared) -> Iterator[Finding]:
 def _labels(prepared: Prepared, tables: Mapping[str, Any]) -> Iterator[Finding]:
     if prepared.manifest.unified:
         return
-    wanted = get_reader(prepared.manifest.dataset).CLASSES
+    wanted = get_reader(prepared.manifest.dataset).classes
     for split, table in tables.items():
         counts = Counter(_column(table, "class_id"))
         smallest, largest = min(counts.values()), max(counts.values())

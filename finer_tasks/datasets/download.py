@@ -15,7 +15,7 @@ from pathlib import Path
 import requests
 from tqdm import tqdm
 
-from finer_tasks.datasets.sources import Archive, Source
+from finer_tasks.datasets.reader import Archive, Origin
 from finer_tasks.errors import DownloadError
 from finer_tasks.writing import writing
 
@@ -25,23 +25,23 @@ _CHUNK = 1 << 20
 _PIECE = 1 << 16  # small, since what a cut connection sent of the last piece is lost
 
 
-def fetch_dataset(name: str, source: Source, target: Path) -> Path:
+def fetch_dataset(name: str, origin: Origin, target: Path) -> Path:
     """Download and unpack all archives of a dataset below `target`; returns the folder for --root.
 
     What is already there and complete is not fetched again. Raises DownloadError, or OutputError where the disk refuses.
     """
-    if not source.archives:
-        raise DownloadError(f"{name} cannot be fetched automatically; get it by hand:\n{source.describe(name)}")
-    for archive in source.archives:
+    if not origin.archives:
+        raise DownloadError(f"{name} cannot be fetched automatically; get it by hand:\n{origin.describe(name)}")
+    for archive in origin.archives:
         marker = target / f".unpacked-{archive.name}"
-        if marker.exists() and (target / source.unpacked).is_dir():
+        if marker.exists() and (target / origin.unpacked).is_dir():
             continue
         path = fetch(archive, target / "archives")
         unpack(path, target / archive.into)
         with writing(marker):
             marker.touch()
             path.unlink()
-    return target / source.unpacked
+    return target / origin.unpacked
 
 
 def fetch(archive: Archive, folder: Path, wait: float = 1.0) -> Path:

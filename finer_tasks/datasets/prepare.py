@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import shutil
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -22,13 +21,12 @@ from tqdm import tqdm
 
 import finer_tasks
 from finer_tasks.datasets.in_use import MARKER, TEMPORARY, remove_unused
-from finer_tasks.datasets.mini import reader as mini
 from finer_tasks.datasets.prepared import Manifest, Prepared, data_dir, digest, forget_loaded, load_prepared
-from finer_tasks.datasets.readers import inat, unified
-from finer_tasks.datasets.record import SPLITS, FinerRecord
-from finer_tasks.datasets.registry import get_reader, official_counts
+from finer_tasks.datasets.readers import unified
+from finer_tasks.datasets.record import SPLITS, Concept, FinerRecord
+from finer_tasks.datasets.registry import get_reader
 from finer_tasks.datasets.tables import Account, join_splits, write_table
-from finer_tasks.datasets.taxonomy import Concept, slug, taxonomy_hash
+from finer_tasks.datasets.taxonomy import slug, taxonomy_hash
 from finer_tasks.errors import (
     ChangedDataError,
     DatasetContentError,
@@ -96,24 +94,29 @@ def prepare(request: Request) -> Prepared:
     return load_prepared(request.dataset)
 
 
-def ensure_mini() -> Prepared:
-    """The built-in dataset, rendered and prepared if it is not there yet or is that of another version."""
+def ensure_prepared(dataset: str) -> Prepared:
+    """The prepared dataset in use; one that is built in is made if it is not there yet or is that of another version."""
     try:
-        return load_prepared("mini")
+        return load_prepared(dataset)
     except (NotPreparedError, ChangedDataError):
-        return prepare(Request("mini", mini_root()))
+        if not get_reader(dataset).built_in:
+            raise
+        return prepare(Request(dataset, rendered(dataset)))
 
 
-def mini_root() -> Path:
-    """Where the images of this version's mini lie; renders them if they are not there."""
-    root = data_dir() / "mini" / f"images-{slug(mini.SOURCE)}"
+def rendered(dataset: str) -> Path:
+    """Where the images of a built-in dataset of this version lie; renders them if they are not there."""
+    reader = get_reader(dataset)
+    if reader.render is None:
+        raise DatasetLayoutError(f"give the folder of the dataset with --root\n{reader.origin.describe(dataset)}")
+    root = data_dir() / dataset / f"images-{slug(reader.source)}"
     if not root.exists():
         with writing(root):
             root.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(str(root) + ".lock"):
                 if not root.exists():
                     with replacing(root) as fresh:
-                        mini.write_images(fresh)
+                        reader.render(fresh)
     return root
 
 
@@ -124,7 +127,7 @@ def _write(request: Request, root: Path, temporary: Path) -> Manifest:
     found: dict[str, Concept] = {}
     for split in request.splits:
         records = _reading(files.read(split, root) if files else reader.read(root, (split,)))
-        total = None if files else official_counts(request.dataset, root)[split]
+        total = None if files else reader.official_counts(root)[split]
         shown = tqdm(records, total=total, desc=f"{request.dataset} {split}", unit=" images", mininterval=1)
         raw = temporary / "raw" / f"{split}.arrow"
         accounts[split] = write_table(_count_concepts(shown, found), root, request.embed_images, raw)
@@ -140,7 +143,7 @@ def _write(request: Request, root: Path, temporary: Path) -> Manifest:
         fingerprint=total_hash[:16],
         contents={split: value[:16] for split, value in contents.items()},
         root=str(root),
-        source=f"unified file {names}" if names else reader.SOURCE,
+        source=f"unified file {names}" if names else reader.source,
         splits={split: account.counts() for split, account in accounts.items()},
         split_fingerprints={split: account.split_fingerprint for split, account in accounts.items()},
         digests={split: digest(temporary / "data" / split) for split in request.splits},
@@ -188,7 +191,9 @@ def _write_concepts(request: Request, root: Path, found: Mapping[str, Concept], 
 
 def _is_whole(request: Request, root: Path, split: str, account: Account) -> bool:
     """Whether all images of the official split are there; each split is complete in itself."""
-    return not account.missing and (bool(request.unified) or account.listed == official_counts(request.dataset, root)[split])
+    return not account.missing and (
+        bool(request.unified) or account.listed == get_reader(request.dataset).official_counts(root)[split]
+    )
 
 
 def _check_counts(request: Request, root: Path, accounts: Mapping[str, Account]) -> None:
@@ -207,7 +212,7 @@ def _check_counts(request: Request, root: Path, accounts: Mapping[str, Account])
                 f"{request.dataset} {split}: {account.missing} of {account.listed} image files are missing or empty below "
                 f"{root}, for example {', '.join(account.examples)}. Copy them, or pass --allow-partial to use what is there"
             )
-        official = official_counts(request.dataset, root)[split]
+        official = get_reader(request.dataset).official_counts(root)[split]
         raise PartialDatasetError(
             f"{request.dataset} {split}: the lists name {account.listed} images, the official dataset has {official}. "
             "Copy the official files again, or pass --allow-partial to use what is there"
@@ -220,14 +225,7 @@ def summary(prepared: Prepared) -> list[tuple[str, ...]]:
     return [(split, *(str(counts[name]) for name in columns)) for split, counts in prepared.manifest.splits.items()]
 
 
-def coverage_note(prepared: Prepared) -> str:
-    """For iNaturalist, how many species got their coarse label from which rule; else nothing."""
-    if prepared.manifest.dataset != "inat" or prepared.manifest.unified:
-        return ""
-    counts = Counter(inat.rule_coverage(Path(prepared.manifest.root)))
-    named = sum(counts.values()) - counts["none"]
-    return (
-        f"coarse labels: {named} of {sum(counts.values())} species by a group name "
-        f"(genus or species {counts['genus']}, family {counts['family']}, order {counts['order']}, class {counts['class']}); "
-        f"{counts['none']} by the scientific family alone"
-    )
+def remark(prepared: Prepared) -> str:
+    """What the dataset's reader has to tell of this copy; nothing where the labels came from the authors' files."""
+    tell = get_reader(prepared.manifest.dataset).remark
+    return tell(Path(prepared.manifest.root)) if tell and not prepared.manifest.unified else ""

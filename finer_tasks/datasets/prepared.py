@@ -21,9 +21,9 @@ from typing import Any
 
 from finer_tasks.datasets.images import open_image
 from finer_tasks.datasets.in_use import MARKER, hold
-from finer_tasks.datasets.record import is_inside
-from finer_tasks.datasets.registry import crop_bottom, get_reader
-from finer_tasks.datasets.taxonomy import Concept, taxonomy_hash
+from finer_tasks.datasets.record import Concept, is_inside
+from finer_tasks.datasets.registry import get_reader
+from finer_tasks.datasets.taxonomy import taxonomy_hash
 from finer_tasks.errors import ChangedDataError, DatasetContentError, NotPreparedError, os_error_text
 
 VARIABLE = "FINER_DATA_DIR"
@@ -102,7 +102,7 @@ class Prepared:
         if not is_inside(doc["image"]):
             raise DatasetContentError(f"image {doc['image']!r} is not below {self.manifest.root}")
         source = embedded["bytes"] if embedded and embedded.get("bytes") else Path(self.manifest.root) / doc["image"]
-        return open_image(source, crop_bottom(self.manifest.dataset))
+        return open_image(source, get_reader(self.manifest.dataset).crop_bottom)
 
     def check(self, split: str) -> None:
         """Raise ChangedDataError if the table of a split or the concepts are not what was prepared, or all images are gone."""
@@ -128,8 +128,8 @@ class Prepared:
 
 def prepare_command(dataset: str, manifest: Manifest | None = None) -> str:
     """The command that mends a missing or damaged dataset; with what was given for it the last time, where that is known."""
-    if dataset == "mini":
-        return "finer prepare mini"
+    if get_reader(dataset).built_in:
+        return f"finer prepare {dataset}"
     root = shlex.quote(manifest.root) if manifest else "FOLDER"
     return f"finer prepare {dataset} --root {root}" + (" --from-unified SPLIT=FILE" if manifest and manifest.unified else "")
 
@@ -163,7 +163,7 @@ def _read_manifest(path: Path, dataset: str) -> Manifest:
         raise ChangedDataError(
             f"{path} cannot be read by this version ({_why(error)}). Run: {prepare_command(dataset)}"
         ) from error
-    current = manifest.unified or manifest.source == get_reader(dataset).SOURCE
+    current = manifest.unified or manifest.source == get_reader(dataset).source
     if not current or manifest.taxonomy != taxonomy_hash(dataset):
         raise ChangedDataError(
             f"{dataset} was prepared with other labels or pictures than this version has. "

@@ -1,15 +1,12 @@
-"""The one unified record that every reader yields and every task document is."""
+"""The one unified record that every reader yields and every task document is, and the concept that it shows."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from finer_tasks.errors import DatasetContentError
-
-if TYPE_CHECKING:
-    from finer_tasks.datasets.taxonomy import Concept
 
 LEVELS = ("superordinate", "coarse", "fine")
 SPLITS = ("train", "test")
@@ -22,6 +19,23 @@ _FLAW = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 def is_inside(image: str) -> bool:
     """Whether a path, as it is written, stays below the folder it is meant for."""
     return not image.startswith("/") and ".." not in image.split("/")
+
+
+@dataclass(frozen=True)
+class Concept:
+    """A fine concept with its place in the taxonomy; labels are in order of preference.
+
+    `ranks` are scientific ranks with names, kingdom to genus, where the dataset has them.
+    """
+
+    concept_id: str
+    superordinate: str
+    coarse: tuple[str, ...]
+    fine: tuple[str, ...]
+    coarse_aliases: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    general: tuple[str, ...] = ()
+    ranks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from finer_tasks.datasets.registry import get_reader
 from finer_tasks.errors import ResultsError
 from finer_tasks.runs.reading import FAILED, Run, Sample, TaskRun
 from finer_tasks.statistics.bootstrap import Clusters, Estimate
@@ -199,7 +200,7 @@ def _differences(keys: Sequence[str], text: np.ndarray, image: np.ndarray) -> di
 
 def _notes(dataset: str, arms: Mapping[str, TaskRun], differing: Sequence[str]) -> tuple[str, ...]:
     notes = [f"compared although {', '.join(differing)} differ between the arms"] if differing else []
-    if dataset == "inat" and "text" in arms:
+    if get_reader(dataset).has_ranks and "text" in arms:
         notes.append("the text arm tells the ranks down to genus, the image arm does not: part of the difference is theirs")
     if "text" in arms and "parent_only" not in arms:
         notes.append("without the parent_only arm, what guessing from the parent gives is not known")

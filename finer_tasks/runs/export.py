@@ -21,7 +21,7 @@ from huggingface_hub import EvalResult
 from huggingface_hub.repocard_data import eval_results_to_model_index
 
 import finer_tasks
-from finer_tasks.datasets.sources import load_sources
+from finer_tasks.datasets.registry import get_reader
 from finer_tasks.errors import OutputError, ResultsError
 from finer_tasks.runs.card import Card
 from finer_tasks.runs.reading import Run, Sample, TaskRun, require_answered
@@ -64,7 +64,7 @@ def model_index(run: Run, card: Card) -> dict[str, str]:
             task_type="image-text-to-text",
             task_name=task.name,
             dataset_type=task.identity["dataset"],
-            dataset_name=load_sources()[task.identity["dataset"]].title,
+            dataset_name=get_reader(task.identity["dataset"]).origin.title,
             dataset_config=task.name,  # the hub's library takes tasks on one dataset and configuration for one task
             dataset_split="test",
             dataset_revision=task.identity["data_fingerprint"],
@@ -155,11 +155,11 @@ def _mean(task: TaskRun, metric: str) -> float:
 def _result(task: TaskRun, metric: str) -> dict[str, Any]:
     values = np.array([float(sample.items[metric]["score"]) for sample in task.samples])
     found = Clusters([str(sample.record["concept_id"]) for sample in task.samples], _SEED).mean(values)
-    identity, source = task.identity, load_sources()[task.identity["dataset"]]
+    identity, origin = task.identity, get_reader(task.identity["dataset"]).origin
     result: dict[str, Any] = {
         "evaluation_name": f"{task.name}/{metric}",
         "source_data": {
-            "dataset_name": source.title,
+            "dataset_name": origin.title,
             "source_type": "other",
             "additional_details": {"source": str(identity["data_source"]), "fingerprint": str(identity["data_fingerprint"])},
         },

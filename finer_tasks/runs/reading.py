@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, get_args
 from loguru import logger
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from finer_tasks.datasets.taxonomy import DATASETS
+from finer_tasks.datasets.registry import DATASETS
 from finer_tasks.errors import ResultsError
 from finer_tasks.parsing import explain, parse_json
 from finer_tasks.runs.samples import Sample, Unanswered, read_samples

@@ -7,8 +7,7 @@ from typing import Any
 
 from datasets import load_from_disk
 
-from finer_tasks.datasets.prepare import ensure_mini
-from finer_tasks.datasets.prepared import load_prepared
+from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.errors import ResultsError
 from finer_tasks.tasks import hooks
 from finer_tasks.tasks.questions import SHOWS_NO_IMAGE
@@ -20,7 +19,7 @@ Documents = Callable[[int], tuple[Mapping[str, Any], bool]]
 def documents_of(identity: Mapping[str, Any]) -> Documents:
     """The documents of a task; raises ResultsError if the dataset prepared here is not the one of the run."""
     dataset = str(identity["dataset"])
-    prepared = ensure_mini() if dataset == "mini" else load_prepared(dataset)
+    prepared = ensure_prepared(dataset)
     found = prepared.manifest.contents.get("test")
     if found != identity["data_fingerprint"]:
         raise ResultsError(

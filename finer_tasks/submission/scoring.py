@@ -10,8 +10,8 @@ from typing import Any
 
 from datasets import load_from_disk
 
-from finer_tasks.datasets.prepare import ensure_mini
-from finer_tasks.datasets.prepared import Prepared, load_prepared
+from finer_tasks.datasets.prepare import ensure_prepared
+from finer_tasks.datasets.prepared import Prepared
 from finer_tasks.replies import Unanswered, no_answer
 from finer_tasks.scoring.judge import judge, list_items
 from finer_tasks.submission.archive import SubmissionError
@@ -31,7 +31,7 @@ def tasks_by_name() -> Mapping[str, TaskInfo]:
 @cache
 def prepared_of(dataset: str) -> Prepared:
     """The verifier's own copy of a dataset; raises NotPreparedError."""
-    return ensure_mini() if dataset == "mini" else load_prepared(dataset)
+    return ensure_prepared(dataset)
 
 
 @cache

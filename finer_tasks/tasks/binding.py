@@ -11,8 +11,8 @@ from typing import Any
 
 import finer_tasks
 from finer_tasks.attributes.knowledge import load_knowledge
-from finer_tasks.datasets.prepare import ensure_mini
-from finer_tasks.datasets.prepared import Prepared, load_prepared
+from finer_tasks.datasets.prepare import ensure_prepared
+from finer_tasks.datasets.prepared import Prepared
 from finer_tasks.errors import KnowledgeError, user_errors
 from finer_tasks.scoring import SCORING_VERSION
 from finer_tasks.tasks.prompts import active_prompt_set
@@ -52,7 +52,7 @@ def identify(config: Mapping[str, Any]) -> tuple[Prepared, dict[str, Any]]:
     Raises NotPreparedError, ChangedDataError, PromptError or KnowledgeError, at once and with the command that mends it.
     """
     dataset = config["dataset_path"]
-    prepared = ensure_mini() if dataset == "mini" else load_prepared(dataset)
+    prepared = ensure_prepared(dataset)
     prepared.check(config["test_split"])
     kwargs = config["lmms_eval_specific_kwargs"]
     prompts = active_prompt_set()

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 
 from finer_tasks.datasets.prepared import load_prepared
 from finer_tasks.datasets.record import LEVELS
-from finer_tasks.datasets.taxonomy import DATASETS
+from finer_tasks.datasets.registry import DATASETS, get_reader
 from finer_tasks.errors import FinerError
-from finer_tasks.tasks.table import BUILT_IN, VARIANTS, TaskInfo, list_tasks
+from finer_tasks.tasks.table import VARIANTS, TaskInfo, list_tasks
 
 
 class UnknownNameError(FinerError):
@@ -20,7 +20,7 @@ _USABLE = {"built in", "prepared", "partial"}
 
 def data_state(dataset: str) -> str:
     """'prepared', 'partial', 'train only', 'built in', or 'not prepared'."""
-    if dataset in BUILT_IN:
+    if get_reader(dataset).built_in:
         return "built in"
     try:
         manifest = load_prepared(dataset).manifest

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from functools import cache
 
 from finer_tasks.datasets.record import LEVELS
-from finer_tasks.datasets.taxonomy import DATASETS
+from finer_tasks.datasets.registry import DATASETS, READERS
 from finer_tasks.tasks.versions import version_of
 
-BUILT_IN = frozenset({"mini"})
 _WITH_PARENT = LEVELS[1:]
 
 
@@ -205,7 +204,7 @@ def _info(dataset: str, variant: Variant, level: str) -> TaskInfo:
 @cache
 def list_groups() -> Mapping[str, tuple[str, ...]]:
     """All groups with their members: by dataset, and over the datasets by level and by way of asking; `finer` has the first."""
-    official = [name for name in DATASETS if name not in BUILT_IN]
+    official = [name for name, reader in READERS.items() if not reader.built_in]
     groups = {f"finer_{name}": _members([name], DIRECT, LEVELS) for name in DATASETS}
     groups |= {f"finer_{level}": _members(official, DIRECT, (level,)) for level in LEVELS}
     others = (variant for variant in VARIANTS if variant is not DIRECT)

@@ -15,7 +15,7 @@ import pytest
 from finer_tasks.attributes import requesting
 from finer_tasks.attributes.build import NO_ARTICLE, ChatEndpoint, build, merge_synonyms
 from finer_tasks.attributes.encyclopedia import USER_AGENT, Encyclopedia, looks
-from finer_tasks.datasets.taxonomy import Concept
+from finer_tasks.datasets.record import Concept
 from finer_tasks.errors import KnowledgeError
 from tests.faults import FaultHandler
 

@@ -16,7 +16,8 @@ import pytest
 
 from finer_tasks.datasets import download
 from finer_tasks.datasets.download import fetch, fetch_dataset, unpack
-from finer_tasks.datasets.sources import Archive, Source, load_sources
+from finer_tasks.datasets.reader import Archive, Origin
+from finer_tasks.datasets.registry import get_reader
 from finer_tasks.errors import DownloadError, OutputError
 from tests.faults import FaultHandler
 
@@ -227,7 +228,7 @@ def test_damage_inside_a_compressed_archive_is_found(tmp_path: Path) -> None:
 
 def test_a_whole_dataset_is_fetched_once(server: Server, tmp_path: Path) -> None:
     server.content = tar(tmp_path / "made.tar", ("SET/images.txt", b"1 a.jpg")).read_bytes()
-    source = Source("t", "h", "free", "r", "", (archive(server),), "SET", ("train", "test"))
+    source = Origin("t", "h", "free", "r", archives=(archive(server),), unpacked="SET")
     root = fetch_dataset("cub", source, tmp_path / "target")
     assert (root / "images.txt").read_bytes() == b"1 a.jpg"
     fetch_dataset("cub", source, tmp_path / "target")
@@ -239,4 +240,4 @@ def test_a_whole_dataset_is_fetched_once(server: Server, tmp_path: Path) -> None
 def test_datasets_to_fetch_by_hand_are_explained() -> None:
     for name in ("cars", "nabirds"):
         with pytest.raises(DownloadError, match="by hand"):
-            fetch_dataset(name, load_sources()[name], Path("/nonexistent"))
+            fetch_dataset(name, get_reader(name).origin, Path("/nonexistent"))

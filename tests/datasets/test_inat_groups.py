@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from finer_tasks.datasets.readers.inat import concept_of
-from finer_tasks.datasets.taxonomy import Concept, load_taxonomy
+from finer_tasks.datasets.record import Concept
+from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.scoring.classification import exact_match
 
 

@@ -14,7 +14,7 @@ from datasets import load_from_disk
 
 from finer_tasks.datasets import prepared as prepared_module
 from finer_tasks.datasets.mini import reader as mini
-from finer_tasks.datasets.prepare import Request, ensure_mini, prepare, summary
+from finer_tasks.datasets.prepare import Request, ensure_prepared, prepare, summary
 from finer_tasks.datasets.prepared import data_dir, load_prepared
 from finer_tasks.errors import (
     ChangedDataError,
@@ -223,8 +223,8 @@ def test_an_upgraded_mini_is_rendered_and_prepared_anew(mini_data: Path, mini_im
     old = json.loads((mini_data / "mini/manifest.json").read_text()) | {"source": "mini 0.9 seed 1", "root": "/old"}
     path = data_dir() / "mini/manifest.json"
     path.write_text(json.dumps(old))
-    fresh = ensure_mini()
-    assert fresh.manifest.source == mini.SOURCE
+    fresh = ensure_prepared("mini")
+    assert fresh.manifest.source == mini.READER.source
     assert Path(fresh.manifest.root) == mini_images
 
 

@@ -181,20 +181,20 @@ def test_inat_reports_broken_json_missing_annotations_and_missing_training_lists
 
 def test_real_cub_metadata(real: Path) -> None:
     records = list(cub.read(cub.locate(real / "cub")))
-    assert Counter(r.split for r in records) == cub.OFFICIAL
+    assert Counter(r.split for r in records) == cub.READER.official
     assert len({r.class_id for r in records}) == 200
     assert len({r.id for r in records}) == 11788
 
 
 def test_real_dogs_lists(real: Path) -> None:
     records = list(dogs.read(dogs.locate(real / "dogs")))
-    assert Counter(r.split for r in records) == dogs.OFFICIAL
+    assert Counter(r.split for r in records) == dogs.READER.official
     assert set(Counter(r.class_id for r in records if r.split == "train").values()) == {100}
 
 
 def test_real_cars_devkit(real: Path) -> None:
     records = list(cars.read(cars.locate(real / "cars"), ("train",)))
-    assert len(records) == cars.OFFICIAL["train"]
+    assert len(records) == cars.READER.official["train"]
     assert len({r.class_id for r in records}) == 196
     assert records[0].image == "cars_train/00001.jpg"
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finer_tasks.datasets.taxonomy import DATASETS, load_taxonomy
+from finer_tasks.datasets.registry import DATASETS
+from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.scoring.strict import REASONS, words_of
 from finer_tasks.scoring.strict.cues import _cues
 from finer_tasks.scoring.strict.extra import load_extra

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from finer_tasks.datasets.taxonomy import DATASETS, load_taxonomy
+from finer_tasks.datasets.registry import DATASETS
+from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.errors import PromptError
 from finer_tasks.tasks.prompts import Blanks, active_prompt_set, load_prompt_set
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from finer_tasks.datasets.taxonomy import DATASETS
+from finer_tasks.datasets.registry import DATASETS
 from finer_tasks.tasks import versions
 from finer_tasks.tasks.table import list_groups, list_tasks
 from finer_tasks.tasks.versions import CHANGES, version_of

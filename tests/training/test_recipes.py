@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from finer_tasks.datasets.taxonomy import DATASETS
+from finer_tasks.datasets.registry import DATASETS
 from finer_tasks.training.mixture.recipe import MixtureRecipe
 from finer_tasks.training.recipe import read_recipe
 from finer_tasks.training.reproduce.plan import Plan

@@ -25,7 +25,7 @@ from datasets.exceptions import DatasetGenerationError
 from tqdm import tqdm
 
 import finer_tasks
-from finer_tasks.datasets.taxonomy import DATASETS
+from finer_tasks.datasets.registry import DATASETS
 from finer_tasks.training.errors import MixtureError
 from finer_tasks.training.mixture.conversations import Entry, make_entry
 from finer_tasks.training.mixture.general import FOLDER as GENERAL

@@ -14,7 +14,8 @@ from datasets import load_from_disk
 from tqdm import tqdm
 
 from finer_tasks.datasets.prepared import Prepared, data_dir, load_prepared
-from finer_tasks.datasets.taxonomy import Concept, load_taxonomy
+from finer_tasks.datasets.record import Concept
+from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.errors import DatasetContentError, NotPreparedError
 from finer_tasks.text import normalize
 from finer_tasks.writing import replacing

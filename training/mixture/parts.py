@@ -10,9 +10,10 @@ import numpy as np
 from datasets import load_from_disk
 
 from finer_tasks.attributes.knowledge import Knowledge, load_knowledge
-from finer_tasks.datasets.prepare import ensure_mini
-from finer_tasks.datasets.prepared import Prepared, load_prepared
-from finer_tasks.datasets.taxonomy import DATASETS, Taxonomy, load_taxonomy
+from finer_tasks.datasets.prepare import ensure_prepared
+from finer_tasks.datasets.prepared import Prepared
+from finer_tasks.datasets.registry import DATASETS
+from finer_tasks.datasets.taxonomy import Taxonomy, load_taxonomy
 from finer_tasks.errors import NotPreparedError
 from finer_tasks.training.errors import MixtureError
 from finer_tasks.training.mixture.decoding import Readable
@@ -38,7 +39,7 @@ def read_part(recipe: MixtureRecipe, name: str, unchecked: dict[str, str]) -> Pa
 
     Datasets whose test images could not be compared with are added to `unchecked`, with the reason.
     """
-    prepared = _prepared(name)
+    prepared = ensure_prepared(name)
     prepared.check("train")
     knowledge = load_knowledge(name)
     table = load_from_disk(str(prepared.data))["train"]
@@ -63,10 +64,6 @@ def read_part(recipe: MixtureRecipe, name: str, unchecked: dict[str, str]) -> Pa
     if not len(chosen):
         raise MixtureError(f"nothing is left of {name}: " + ", ".join(f"{n} {reason}" for reason, n in left_out.items() if n))
     return Part(prepared, table, load_taxonomy(name), knowledge, chosen, left_out)
-
-
-def _prepared(name: str) -> Prepared:
-    return ensure_mini() if name == "mini" else load_prepared(name)
 
 
 def _readable(
@@ -105,7 +102,7 @@ def _near_duplicates(recipe: MixtureRecipe, prepared: Prepared, size: int, unche
     train = perceptual_hashes(prepared, "train")
     for name in dict.fromkeys((*recipe.datasets, *recipe.held_out.datasets)):
         try:
-            other = _prepared(name)
+            other = ensure_prepared(name)
         except NotPreparedError:
             unchecked[name] = "not prepared"
             continue

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from loguru import logger
 
-from finer_tasks.datasets.prepare import ensure_mini
+from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.models.loading import LoadOptions, load_model, load_processor
 from finer_tasks.runs.evaluate import run_lmms_eval
 from finer_tasks.training.errors import TrainingError
@@ -53,7 +53,7 @@ def reproduce(plan: Plan, output: Path) -> Path:
     """Do what is not done yet of a plan; returns the HTML summary. Raises TrainingError if the folder holds another plan."""
     with locked(output):
         _claim(plan, output)
-        ensure_mini()
+        ensure_prepared("mini")
         base = make_base(plan, output)
         evaluate(output / "evaluations/base", f"pretrained={base}", BASE_TASKS, plan)
         for style in STYLES:

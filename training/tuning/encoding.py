@@ -10,8 +10,7 @@ import torch
 from PIL import Image
 
 from finer_tasks.datasets.images import image_size, open_image
-from finer_tasks.datasets.registry import crop_bottom
-from finer_tasks.datasets.taxonomy import DATASETS
+from finer_tasks.datasets.registry import READERS
 from finer_tasks.errors import FinerError
 from finer_tasks.models.conversation import ChatEncoder
 from finer_tasks.training.errors import MixtureError
@@ -143,7 +142,7 @@ class ConversationEncoder:
 
 def _banner(row: Row) -> int:
     dataset = row["image"].split("/", 1)[0]
-    return crop_bottom(dataset) if dataset in DATASETS else 0
+    return READERS[dataset].crop_bottom if dataset in READERS else 0
 
 
 def _parts(value: str) -> list[dict[str, Any]]:

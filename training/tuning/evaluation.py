@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from finer_tasks.datasets.prepare import ensure_mini
-from finer_tasks.datasets.prepared import load_prepared
+from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.models.finer_hf import FinerHF
 from finer_tasks.models.loading import LoadOptions, load_processor
 from finer_tasks.tasks.table import list_tasks
@@ -32,7 +31,7 @@ def require_tasks(evaluation: Evaluation) -> None:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else "`finer tasks` lists them"
             raise TrainingError(f"evaluation.tasks: {name!r} is no single task; {hint}")
-        (ensure_mini() if known[name].dataset == "mini" else load_prepared(known[name].dataset)).check("test")
+        ensure_prepared(known[name].dataset).check("test")
 
 
 @contextmanager

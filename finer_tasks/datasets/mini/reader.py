@@ -11,15 +11,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from finer_tasks.datasets.mini.art import render
-from finer_tasks.datasets.record import SPLITS, FinerRecord
-from finer_tasks.datasets.taxonomy import Concept, load_taxonomy
+from finer_tasks.datasets.reader import ExactAttributes, Origin, Reader
+from finer_tasks.datasets.record import SPLITS, Concept, FinerRecord
+from finer_tasks.datasets.taxonomy import load_taxonomy
 
 SEED = 2024
 IMAGE_SIZE = 64
 IMAGES_PER_CLASS = {"train": 48, "test": 10}
 CLASSES = 64
-OFFICIAL = {"train": 64 * IMAGES_PER_CLASS["train"], "test": 64 * IMAGES_PER_CLASS["test"]}
 SOURCE = f"mini 1.0 seed {SEED}"
 
 # How a part is worded when it is drawn and when it is absent.
@@ -73,13 +72,10 @@ def locate(root: Path) -> Path:
     return root
 
 
-def concepts(root: Path) -> dict[str, Concept]:
-    """All concepts by name."""
-    return dict(load_taxonomy("mini").classes)
-
-
 def write_images(root: Path) -> None:
     """Render both splits below `root` as BMP files (uncompressed, so that bytes depend on no library)."""
+    from finer_tasks.datasets.mini.art import render
+
     for split, count in IMAGES_PER_CLASS.items():
         for concept in mini_concepts():
             folder = root / split / concept.concept.concept_id
@@ -100,13 +96,30 @@ def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
                 yield FinerRecord.of(concept.concept, identity, relative, concept.name, SOURCE)
 
 
-def contact_sheet(size: int = 96) -> object:
-    """A PIL image of all 64 concepts, siblings below one another, for documentation."""
-    from PIL import Image
+def exact_attributes() -> list[ExactAttributes]:
+    """The attributes by which every concept is drawn."""
+    found = []
+    for concept in mini_concepts():
+        lists = concept.attributes()
+        required, likely = tuple(lists["required"]), tuple(lists["likely"])
+        found.append(ExactAttributes(concept.concept.concept_id, concept.name, required, likely))
+    return found
 
-    everything = mini_concepts()
-    sheet = Image.new("RGB", (16 * size, 4 * size))
-    for index, concept in enumerate(everything):
-        picture = render(concept.shape, dict(concept.parts), random.Random(concept.name), size)
-        sheet.paste(picture, (index // 4 * size, index % 4 * size))
-    return sheet
+
+READER = Reader(
+    name="mini",
+    source=SOURCE,
+    classes=CLASSES,
+    official={split: CLASSES * count for split, count in IMAGES_PER_CLASS.items()},
+    origin=Origin(
+        title="mini, the built-in miniature",
+        home="rendered by this package",
+        terms="Apache-2.0",
+        root="none; it is rendered when first used",
+    ),
+    locate=locate,
+    read=read,
+    fingerprints={"train": "64aa0e36f2501559", "test": "d2f8843861bed52a"},
+    render=write_images,
+    exact_attributes=exact_attributes,
+)

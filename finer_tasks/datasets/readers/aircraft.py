@@ -5,27 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from finer_tasks.datasets.reader import Archive, Origin, Reader
 from finer_tasks.datasets.readers.files import find_root, look_up, read_table
 from finer_tasks.datasets.record import SPLITS, FinerRecord
-from finer_tasks.datasets.taxonomy import Concept, load_taxonomy
+from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.errors import DatasetContentError
 
-OFFICIAL = {"train": 6667, "test": 3333}
-CLASSES = 100
 SOURCE = "FGVC-Aircraft 2013b"
-# Every picture carries a copyright banner of this height at its bottom (README of the dataset).
-CROP_BOTTOM = 20
 _SPLITS = {"train": "trainval", "test": "test"}
 
 
 def locate(root: Path) -> Path:
     """The folder data/ of the dataset, given it or one of the folders around it."""
     return find_root(root, "images_variant_test.txt", ("data", "fgvc-aircraft-2013b/data"))
-
-
-def concepts(root: Path) -> dict[str, Concept]:
-    """All variants by name."""
-    return dict(load_taxonomy("aircraft").classes)
 
 
 def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
@@ -65,3 +57,23 @@ def _table(root: Path, kind: str, official: str) -> dict[str, str]:
             )
         return parts[0] | parts[1]
     return read_table(path, kind)
+
+
+READER = Reader(
+    name="aircraft",
+    source=SOURCE,
+    classes=100,
+    official={"train": 6667, "test": 3333},
+    origin=Origin(
+        title="FGVC-Aircraft 2013b (Maji et al. 2013)",
+        home="https://www.robots.ox.ac.uk/~vgg/data/fgvc-aircraft/",
+        terms="non-commercial research only; photographs belong to their photographers",
+        root="the folder fgvc-aircraft-2013b/data with images_variant_test.txt and images/",
+        archives=(Archive("https://www.robots.ox.ac.uk/~vgg/data/fgvc-aircraft/archives/fgvc-aircraft-2013b.tar.gz"),),
+        unpacked="fgvc-aircraft-2013b/data",
+    ),
+    locate=locate,
+    read=read,
+    fingerprints={"train": "a8a75d45be7bb230", "test": "644c636fa8ef3a0b"},
+    crop_bottom=20,  # every picture carries a copyright banner of this height (README of the dataset)
+)

@@ -6,14 +6,13 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
+from finer_tasks.datasets.reader import Origin, Reader
 from finer_tasks.datasets.readers.files import OFFICIAL_FILE, find_root, read_lines
 from finer_tasks.datasets.readers.mat import load_mat, number_cell, text_cell
 from finer_tasks.datasets.record import SPLITS, FinerRecord
-from finer_tasks.datasets.taxonomy import Concept, load_taxonomy
+from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.errors import DatasetContentError, DatasetLayoutError, at_line
 
-OFFICIAL = {"train": 8144, "test": 8041}
-CLASSES = 196
 SOURCE = "Stanford Cars"
 _TEST_LABELS = "cars_test_annos_withlabels.mat"
 
@@ -23,11 +22,6 @@ def locate(root: Path) -> Path:
     if (root / "anno_train.csv").exists():
         return root
     return find_root(root, "devkit", ("stanford_cars", "car_data")) if not (root / "cars_meta.mat").exists() else root
-
-
-def concepts(root: Path) -> dict[str, Concept]:
-    """All cars by their class name in cars_meta.mat."""
-    return dict(load_taxonomy("cars").classes)
 
 
 def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
@@ -95,3 +89,34 @@ def _class_name(names: list[str], label: int, path: Path, number: int) -> str:
     if not 1 <= label <= len(names):
         raise DatasetContentError(at_line(path, number, f"class {label} is out of range 1…{len(names)}"))
     return names[label - 1]
+
+
+_BY_HAND = """\
+1. The original links answer no more. Get a copy of cars_train.tgz, cars_test.tgz, car_devkit.tgz
+   and cars_test_annos_withlabels.mat from a mirror that you trust.
+2. Compare the SHA-256 sums with those that TensorFlow Datasets recorded:
+   cars_train.tgz 512b227b30e2f0a8aab9e09485786ab4479582073a144998da74d64b801fd288
+   cars_test.tgz bffea656d6f425cba3c91c6d83336e4c5f86c6cffd8975b0f375d3a10da8e243
+   car_devkit.tgz b97deb463af7d58b6bfaa18b2a4de9829f0f79e8ce663dfa9261bf7810e9accd
+   cars_test_annos_withlabels.mat 790f75be8ea34eeded134cc559332baf23e30e91367e9ddca97d26ed9b895f05
+3. Unpack the three archives into one folder and put the last file beside devkit/.
+4. finer prepare cars --root THAT_FOLDER
+The re-upload by class folders (anno_train.csv, anno_test.csv, names.csv, car_data/) works too.
+"""
+
+READER = Reader(
+    name="cars",
+    source=SOURCE,
+    classes=196,
+    official={"train": 8144, "test": 8041},
+    origin=Origin(
+        title="Stanford Cars (Krause et al. 2013)",
+        home="the original address is gone",
+        terms="non-commercial research",
+        root="the folder that holds devkit/, cars_train/, cars_test/ and cars_test_annos_withlabels.mat",
+        manual=_BY_HAND,
+    ),
+    locate=locate,
+    read=read,
+    fingerprints={"train": "8ec24b826320a759"},
+)

@@ -6,24 +6,18 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from finer_tasks.datasets.reader import Archive, Origin, Reader
 from finer_tasks.datasets.readers.files import find_root, listed_images, read_table
 from finer_tasks.datasets.record import SPLITS, FinerRecord
-from finer_tasks.datasets.taxonomy import Concept, load_taxonomy
+from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.errors import DatasetContentError
 
-OFFICIAL = {"train": 5994, "test": 5794}
-CLASSES = 200
 SOURCE = "CUB-200-2011"
 
 
 def locate(root: Path) -> Path:
     """The folder with images.txt, given it or the one that holds CUB_200_2011."""
     return find_root(root, "images.txt", ("CUB_200_2011",))
-
-
-def concepts(root: Path) -> dict[str, Concept]:
-    """All classes by name, without the number that classes.txt puts in front."""
-    return dict(load_taxonomy("cub").classes)
 
 
 def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
@@ -44,3 +38,28 @@ def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
         class_name = re.sub(r"^\d+\.", "", classes[label])
         concept = taxonomy.concept(class_name)
         yield FinerRecord.of(concept, f"cub/{split}/{image_id}", f"images/{path}", class_name, SOURCE)
+
+
+READER = Reader(
+    name="cub",
+    source=SOURCE,
+    classes=200,
+    official={"train": 5994, "test": 5794},
+    origin=Origin(
+        title="CUB-200-2011 (Wah et al. 2011)",
+        home="https://www.vision.caltech.edu/datasets/cub_200_2011/",
+        terms="photographs belong to their photographers; non-commercial research and education",
+        root="the folder CUB_200_2011 with images.txt and images/",
+        archives=(
+            Archive(
+                "https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz",
+                checksum="md5:97eceeb196236b17998738112f37df78",
+                size=1150585339,
+            ),
+        ),
+        unpacked="CUB_200_2011",
+    ),
+    locate=locate,
+    read=read,
+    fingerprints={"train": "7f43c453101fff34", "test": "7888c1702586e847"},
+)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from finer_tasks.datasets.reader import Archive, Origin, Reader
 from finer_tasks.datasets.readers.files import OFFICIAL_FILE, find_root, read_lines
 from finer_tasks.datasets.readers.mat import load_mat, number_cell, text_cell
 from finer_tasks.datasets.record import SPLITS, FinerRecord
-from finer_tasks.datasets.taxonomy import Concept, load_taxonomy
+from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.errors import DatasetContentError, DatasetLayoutError, at_line
 
-OFFICIAL = {"train": 12000, "test": 8580}
 CLASSES = 120
 SOURCE = "Stanford Dogs"
 
@@ -22,11 +22,6 @@ def locate(root: Path) -> Path:
         if (root / marker).exists():
             return root
     return find_root(root, "lists", ("stanford_dogs", "StanfordDogs", "Stanford_Dogs"))
-
-
-def concepts(root: Path) -> dict[str, Concept]:
-    """All breeds by the folder name after the wnid."""
-    return dict(load_taxonomy("dogs").classes)
 
 
 def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
@@ -65,3 +60,33 @@ def _read_list(root: Path, split: str) -> tuple[Path, list[tuple[int, str]], lis
         if text.exists():
             return text, list(read_lines(text, OFFICIAL_FILE)), None
     raise DatasetLayoutError(f"{root}: lists/{split}_list.mat is missing; it comes in lists.tar of the official dataset")
+
+
+READER = Reader(
+    name="dogs",
+    source=SOURCE,
+    classes=CLASSES,
+    official={"train": 12000, "test": 8580},
+    origin=Origin(
+        title="Stanford Dogs (Khosla et al. 2011)",
+        home="http://vision.stanford.edu/aditya86/ImageNetDogs/",
+        terms="images of ImageNet, non-commercial research; they are part of ImageNet's training set",
+        root="the folder that holds Images/ and lists/",
+        archives=(
+            Archive(
+                "http://vision.stanford.edu/aditya86/ImageNetDogs/images.tar",
+                checksum="sha256:a443fc2f9a851aa1a7b8e4fa4af94b8459fce2c9f5a2f4dd4669cf9673a4ec58",
+                size=793579520,
+            ),
+            Archive(
+                "http://vision.stanford.edu/aditya86/ImageNetDogs/lists.tar",
+                checksum="sha256:34b47cacd9a98b5d150e084f24d29391c084c55272295ec65c85651bc35f4d6c",
+                size=481280,
+                into="lists",
+            ),
+        ),
+    ),
+    locate=locate,
+    read=read,
+    fingerprints={"train": "190f541786dee39d", "test": "c7f0ff36dad98a74"},
+)

@@ -14,15 +14,15 @@ from typing import Any
 
 import ijson
 
+from finer_tasks.datasets.reader import Archive, Origin, Reader
 from finer_tasks.datasets.readers.files import find_root
 from finer_tasks.datasets.readers.inat_groups import RULES, group_of
-from finer_tasks.datasets.record import SPLITS, FinerRecord
-from finer_tasks.datasets.taxonomy import Concept, slug
+from finer_tasks.datasets.record import SPLITS, Concept, FinerRecord
+from finer_tasks.datasets.taxonomy import slug
 from finer_tasks.errors import DatasetContentError, DatasetLayoutError, os_error_text
 
-OFFICIAL = {"train": 2686843, "test": 100000}
-OFFICIAL_MINI = {"train": 500000, "test": 100000}
-CLASSES = 10000
+_OFFICIAL = {"train": 2686843, "test": 100000}
+_OFFICIAL_MINI = {"train": 500000, "test": 100000}
 SOURCE = "iNaturalist 2021"
 _AGAIN = "Copy the official file again"
 _short = reprlib.repr  # bounded in depth and length, whatever the file holds
@@ -36,7 +36,7 @@ def locate(root: Path) -> Path:
 
 def official(root: Path) -> dict[str, int]:
     """Official counts: those of the mini training set where only that list is there."""
-    return OFFICIAL_MINI if not (root / "train.json").exists() and (root / "train_mini.json").exists() else OFFICIAL
+    return _OFFICIAL_MINI if not (root / "train.json").exists() and (root / "train_mini.json").exists() else _OFFICIAL
 
 
 def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
@@ -71,6 +71,17 @@ def rule_coverage(root: Path) -> dict[str, int]:
     for category in _categories(path).values():
         counts[group_of(category, _fine_labels(category, path)).rule] += 1
     return counts
+
+
+def coverage(root: Path) -> str:
+    """How many species got their coarse label from which rule, in words."""
+    counts = rule_coverage(root)
+    named = sum(counts.values()) - counts["none"]
+    return (
+        f"coarse labels: {named} of {sum(counts.values())} species by a group name "
+        f"(genus or species {counts['genus']}, family {counts['family']}, order {counts['order']}, class {counts['class']}); "
+        f"{counts['none']} by the scientific family alone"
+    )
 
 
 def concept_of(category: Mapping[str, Any], path: Path) -> Concept:
@@ -158,3 +169,34 @@ def _text(item: Mapping[str, Any], field: str, path: Path) -> str:
     if not isinstance(value, str) or not value.strip():
         raise DatasetContentError(f"{path}: {field!r} must be text, found {_short(value)} in {_short(item)}. {_AGAIN}")
     return value.strip()
+
+
+READER = Reader(
+    name="inat",
+    source=SOURCE,
+    classes=10000,
+    official=_OFFICIAL,
+    origin=Origin(
+        title="iNaturalist 2021 (Van Horn et al. 2021)",
+        home="https://github.com/visipedia/inat_comp/tree/master/2021",
+        terms="non-commercial research and education; the images may not be distributed",
+        root="the folder that holds val.json and val/ (and train.json or train_mini.json for training)",
+        archives=(
+            Archive(
+                "https://ml-inat-competition-datasets.s3.amazonaws.com/2021/val.json.tar.gz",
+                checksum="md5:4d761e0f6a86cc63e8f7afc91f6a8f0b",
+            ),
+            Archive(
+                "https://ml-inat-competition-datasets.s3.amazonaws.com/2021/val.tar.gz",
+                checksum="md5:f6f6e0e242e3d4c9569ba56400938afc",
+            ),
+        ),
+        splits=("test",),
+    ),
+    locate=locate,
+    read=read,
+    has_ranks=True,
+    official_in=official,
+    concepts_in=concepts,
+    remark=coverage,
+)

@@ -5,24 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from finer_tasks.datasets.reader import Origin, Reader
 from finer_tasks.datasets.readers.files import find_root, listed_images, look_up, read_table
 from finer_tasks.datasets.record import SPLITS, FinerRecord
-from finer_tasks.datasets.taxonomy import Concept, load_taxonomy
+from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.errors import DatasetContentError
 
-OFFICIAL = {"train": 23929, "test": 24633}
-CLASSES = 555
 SOURCE = "NABirds"
 
 
 def locate(root: Path) -> Path:
     """The folder with hierarchy.txt."""
     return find_root(root, "hierarchy.txt", ("nabirds",))
-
-
-def concepts(root: Path) -> dict[str, Concept]:
-    """All 555 leaf classes by name; classes of one species share a concept."""
-    return dict(load_taxonomy("nabirds").classes)
 
 
 def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
@@ -62,3 +56,28 @@ def ancestors(label: str, names: dict[str, str], parents: dict[str, str], root: 
             )
         chain.append(names[node])
     return chain
+
+
+_BY_HAND = """\
+1. Open https://dl.allaboutbirds.org/nabirds, accept the terms and download nabirds.tar.gz.
+2. Check its MD5 sum: df21a9e4db349a14e2b08adfd45873bd
+3. tar xzf nabirds.tar.gz
+4. finer prepare nabirds --root nabirds
+"""
+
+READER = Reader(
+    name="nabirds",
+    source=SOURCE,
+    classes=555,
+    official={"train": 23929, "test": 24633},
+    origin=Origin(
+        title="NABirds (Van Horn et al. 2015)",
+        home="https://dl.allaboutbirds.org/nabirds",
+        terms="Cornell Lab of Ornithology, non-commercial research, no redistribution",
+        root="the folder nabirds with hierarchy.txt and images/",
+        manual=_BY_HAND,
+    ),
+    locate=locate,
+    read=read,
+    fingerprints={"train": "51ebf797507da28f", "test": "f93779e5927e3e2d"},
+)

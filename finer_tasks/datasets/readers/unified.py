@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from finer_tasks.datasets.readers.files import read_lines
-from finer_tasks.datasets.record import SPLITS, FinerRecord
-from finer_tasks.datasets.taxonomy import Concept, load_taxonomy, slug
+from finer_tasks.datasets.record import SPLITS, Concept, FinerRecord
+from finer_tasks.datasets.taxonomy import load_taxonomy, slug
 from finer_tasks.errors import DatasetContentError, DatasetLayoutError, at_line
 
 _FIELDS = ("idx", "basic-level-lbl", "coarse-level-lbl", "fine-level-lbl", "img_path")

@@ -4,7 +4,7 @@ One YAML file per dataset, written for review: `groups` list coarse labels, each
 dataset's own class names under `classes`. A class gives its accepted `fine` labels (by default
 its own name), `aliases` that only the strict scorer knows, and `general` names that denote it
 together with others (a car without its year). Aliases that several files share lie in a file of
-their own, named by `synonyms`; names of cars are made by car_names.py.
+folder of their own, named by `synonyms`; names of cars are made by car_names.py.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from typing import Any
 
 import yaml
 
+from finer_tasks.datasets.record import Concept
 from finer_tasks.datasets.taxonomy.car_names import CarWords, car_names
 from finer_tasks.errors import TaxonomyError
 
-DATASETS = ("cub", "aircraft", "dogs", "cars", "nabirds", "inat", "mini")
 _HEAD_KEYS = {
     "dataset", "noun", "coarse_term", "fine_term", "superordinate", "superordinate_choices",
     "coarse_choices", "superordinate_aliases", "synonyms", "makers", "bodies", "without_maker",
@@ -31,23 +31,6 @@ _HEAD_KEYS = {
 }  # fmt: skip
 _GROUP_KEYS = {"superordinate", "coarse", "aliases", "classes", "shape", "common"}
 _CLASS_KEYS = {"fine", "aliases", "general", "parts"}
-
-
-@dataclass(frozen=True)
-class Concept:
-    """A fine concept with its place in the taxonomy; labels are in order of preference.
-
-    `ranks` are scientific ranks with names, kingdom to genus, where the dataset has them.
-    """
-
-    concept_id: str
-    superordinate: str
-    coarse: tuple[str, ...]
-    fine: tuple[str, ...]
-    coarse_aliases: tuple[str, ...] = ()
-    aliases: tuple[str, ...] = ()
-    general: tuple[str, ...] = ()
-    ranks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,12 +67,10 @@ def slug(name: str) -> str:
 @cache
 def load_taxonomy(dataset: str) -> Taxonomy:
     """Read and validate taxonomy/<dataset>.yaml; raises TaxonomyError on any flaw in it."""
-    if dataset not in DATASETS:
-        raise TaxonomyError(f"unknown dataset {dataset!r}; known are {', '.join(DATASETS)}")
     path = f"taxonomy/{dataset}.yaml"
-    raw = _read_yaml(dataset)
+    raw = _read_yaml(f"{dataset}.yaml")
     _reject_unknown(raw, _HEAD_KEYS, path)
-    shared = _read_yaml(raw["synonyms"]) if "synonyms" in raw else {}
+    shared = _read_yaml(f"synonyms/{raw['synonyms']}.yaml") if "synonyms" in raw else {}
     synonyms = {slug(name): names for name, names in shared.items()}
     classes: dict[str, Concept] = {}
     for name, concept in _iter_classes(raw, synonyms, path):
@@ -120,11 +101,12 @@ def taxonomy_hash(dataset: str) -> str:
 
 
 def _read_yaml(name: str) -> Any:
-    text = resources.files(__package__).joinpath(f"{name}.yaml").read_text(encoding="utf-8")
     try:
-        return yaml.safe_load(text)
+        return yaml.safe_load(resources.files(__package__).joinpath(name).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise TaxonomyError(f"unknown dataset or names: there is no taxonomy/{name}") from error
     except yaml.YAMLError as error:
-        raise TaxonomyError(f"taxonomy/{name}.yaml: not valid YAML: {error}") from error
+        raise TaxonomyError(f"taxonomy/{name}: not valid YAML: {error}") from error
 
 
 def _iter_classes(raw: Mapping[str, Any], synonyms: Mapping[str, list[str]], path: str) -> Iterator[tuple[str, Concept]]:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from finer_tasks.datasets.taxonomy import Concept, Taxonomy, load_taxonomy
+from finer_tasks.datasets.record import Concept
+from finer_tasks.datasets.taxonomy import Taxonomy, load_taxonomy
 from finer_tasks.scoring.strict.extra import Extra, load_extra
 from finer_tasks.scoring.strict.names import COARSE, FINE, SUPERORDINATE, Name, outside
 from finer_tasks.scoring.strict.parted import models_of

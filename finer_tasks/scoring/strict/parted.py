@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from finer_tasks.datasets.taxonomy import Concept
+from finer_tasks.datasets.record import Concept
 from finer_tasks.scoring.strict.names import FINE, Found, Name
 from finer_tasks.scoring.strict.words import NO_BREAK, Word, words_of
 

@@ -1,0 +1,121 @@
+"""What a dataset is: where it comes from, what its authors publish of it, and how it is read.
+
+Every module of readers/ ends in one Reader; registry.py lists them. What sets one dataset apart from
+the others is a member here, so that no other code asks for a dataset by its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from finer_tasks.datasets.record import SPLITS, Concept, FinerRecord
+from finer_tasks.datasets.taxonomy import load_taxonomy
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One file to download; `checksum` is '<algorithm>:<hex>' or '' where none is published."""
+
+    url: str
+    checksum: str = ""
+    size: int | None = None
+    into: str = "."
+
+    @property
+    def name(self) -> str:
+        return self.url.rsplit("/", 1)[1]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a dataset comes from, under which terms, and the ways to get it.
+
+    Attributes:
+        root: which folder --root means, in words.
+        manual: the steps by hand, where nothing may or can be downloaded.
+        archives: what --download fetches, checked by the sums of the authors, of torchvision or of
+            TensorFlow Datasets.
+        unpacked: the folder of the dataset among what the archives unpack to.
+        splits: those that the archives hold.
+    """
+
+    title: str
+    home: str
+    terms: str
+    root: str
+    manual: str = ""
+    archives: tuple[Archive, ...] = ()
+    unpacked: str = "."
+    splits: tuple[str, ...] = SPLITS
+
+    def describe(self, name: str) -> str:
+        """What a user needs to know to get the dataset, as indented text."""
+        lines = [f"{name}: {self.title}", f"  from:  {self.home}", f"  terms: {self.terms}", f"  --root: {self.root}"]
+        if self.archives:
+            lines.append("  --download fetches: " + ", ".join(archive.url for archive in self.archives))
+        if self.manual:
+            lines += ["  by hand:"] + [f"    {line}" for line in self.manual.rstrip().splitlines()]
+        return "\n".join(lines)
+
+
+class ExactAttributes(NamedTuple):
+    """The attributes of a concept, known because its pictures are drawn by them."""
+
+    concept_id: str
+    name: str
+    required: tuple[str, ...]
+    likely: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One dataset. The members with a default are what only some datasets have.
+
+    Attributes:
+        source: the version, as records and manifests name it.
+        classes: how many classes it has.
+        official: images per split that the authors publish.
+        locate: the dataset's folder, from the one that the user gave; raises DatasetLayoutError.
+        read: the records of the wanted splits below that folder.
+        fingerprints: by split, which image belongs to which class over the official lists, where that
+            is known (see Manifest.split_fingerprints).
+        crop_bottom: rows of pixels at the bottom of every image that are not part of the picture.
+        has_ranks: whether its concepts have scientific ranks, which questions in text then tell.
+        official_in: as `official`, where it depends on which files a folder holds.
+        concepts_in: every concept by class name, where the files have them and not the taxonomy.
+        remark: what a preparation from that folder should tell its user.
+        render: writes the images, of a dataset that is built in.
+        exact_attributes: the attributes of every concept, where they need no knowledge base.
+    """
+
+    name: str
+    source: str
+    classes: int
+    official: Mapping[str, int]
+    origin: Origin
+    locate: Callable[[Path], Path]
+    read: Callable[[Path, tuple[str, ...]], Iterator[FinerRecord]]
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
+    crop_bottom: int = 0
+    has_ranks: bool = False
+    official_in: Callable[[Path], Mapping[str, int]] | None = None
+    concepts_in: Callable[[Path], Mapping[str, Concept]] | None = None
+    remark: Callable[[Path], str] | None = None
+    render: Callable[[Path], None] | None = None
+    exact_attributes: Callable[[], list[ExactAttributes]] | None = None
+
+    @property
+    def built_in(self) -> bool:
+        """Whether its images are rendered when they are first needed."""
+        return self.render is not None
+
+    def official_counts(self, root: Path) -> Mapping[str, int]:
+        """Images per split that the authors publish of what a folder holds."""
+        return self.official_in(root) if self.official_in else self.official
+
+    def concepts(self, root: Path) -> Mapping[str, Concept]:
+        """Every concept by class name, whether or not an image of it is there."""
+        return self.concepts_in(root) if self.concepts_in else load_taxonomy(self.name).classes
