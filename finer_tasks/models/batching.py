@@ -11,9 +11,31 @@ import torch
 from loguru import logger
 
 from finer_tasks.errors import ModelError
+from finer_tasks.models.memory import is_out_of_memory
 
+AUTO_BATCH_SIZE = {"cuda": 64, "cpu": 16}
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+
+
+def batch_size_of(wanted: int | str, device: torch.device) -> int:
+    """The batch size that a model argument states, or the one that `auto` starts with. Raises ModelError."""
+    if str(wanted).startswith("auto"):
+        size = AUTO_BATCH_SIZE.get(device.type, 16)
+        logger.info(f"Automatic batch size: starting with {size}")
+        return size
+    size = _number(wanted)
+    if size < 1:
+        raise ModelError(f"batch_size={wanted}: give a positive number or auto")
+    return size
+
+
+def workers_of(wanted: Any) -> int:
+    """The number of threads that a model argument states. Raises ModelError."""
+    count = _number(wanted)
+    if count < 1:
+        raise ModelError(f"workers={wanted}: give a number of threads, at least 1")
+    return count
 
 
 def by_length(jobs: Sequence[Job], length: Callable[[Job], int], key: Callable[[Job], str]) -> list[list[Job]]:
@@ -38,7 +60,7 @@ class BatchRunner:
 
     def __init__(self, batch_size: int, workers: int) -> None:
         self.batch_size = batch_size
-        self.workers = max(1, workers)
+        self.workers = workers
         self._fitted = False
 
     def map(
@@ -69,8 +91,8 @@ class BatchRunner:
         """The results of a batch; None, with the batch size halved, where it does not fit."""
         try:
             results = run(batch, prepared)
-        except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
                 raise
         else:
             self._fitted = True
@@ -98,8 +120,9 @@ def _taken_back(ahead: deque[tuple[list[Job], Future[Any]]]) -> list[Job]:
     return jobs
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    text = str(error).lower()
-    return "out of memory" in text or "can't allocate memory" in text
+def _number(value: Any) -> int:
+    """The whole number that a model argument states, 0 if it states none."""
+    try:
+        return 0 if isinstance(value, bool) else int(value)
+    except (ValueError, TypeError):
+        return 0

@@ -16,6 +16,7 @@ from finer_tasks.errors import ModelError, in_one_line, typed
 from finer_tasks.models import BUILT_IN
 from finer_tasks.models.adapters import attach, refuse_not_finite
 from finer_tasks.models.fingerprint import WEIGHTS
+from finer_tasks.models.memory import is_out_of_memory
 from finer_tasks.models.tokens import add_tokens_of
 
 _PRECISIONS = (torch.float32, torch.bfloat16, torch.float16)
@@ -189,7 +190,7 @@ def _dtype(name: str, device: torch.device) -> torch.dtype | str:
 
 
 def _not_loaded(pretrained: str, error: Exception) -> str:
-    if isinstance(error, torch.OutOfMemoryError):
+    if is_out_of_memory(error):
         return f"pretrained={pretrained} does not fit in memory. Use a smaller dtype, load_in_4bit=True, or a larger device"
     return (
         f"pretrained={pretrained} cannot be loaded: {typed(error).rstrip('.')}. "

@@ -91,8 +91,8 @@ def test_a_thought_that_the_template_opens_and_tags_that_are_special_tokens_stay
     plain = texts(thinking.generate_until(chat_requests(docs, [0])))[0]
     thinking.tokenizer.add_special_tokens({"extra_special_tokens": ["[THINK]", "[/THINK]", "<pad2>"]})
     ids = thinking.tokenizer.encode("[THINK]red[/THINK]Finch<pad2>", add_special_tokens=False)
-    thinking._use(thinking.model, thinking.encoder.processor, 1, 1)
-    assert thinking._decode(torch.tensor(ids)) == "[THINK]red[/THINK]Finch"
+    thinking._use(thinking.model, thinking.encoder.processor, thinking.device, 1, 1)
+    assert thinking.generator.decode(torch.tensor(ids)) == "[THINK]red[/THINK]Finch"
     thinking.encoder.processor.chat_template += "<think>\n"
     reply = texts(thinking.generate_until(chat_requests(docs, [0])))[0]
     assert reply.startswith("<think>")
@@ -140,7 +140,7 @@ def test_a_second_turn_on_the_kept_cache_equals_the_conversation_encoded_afresh(
     replies = kept.generate_until_multi_round(two_turns(docs, indices, follow_up))
     assert sum(encoded) == len(indices)  # every image was encoded once, for the first turn
     fresh = model(docs, batch_size=6)
-    fresh.continues_cache = False
+    fresh.generator.continues_cache = False
     again = fresh.generate_until_multi_round(two_turns(docs, indices, follow_up))
     one_by_one = model(docs, batch_size=1).generate_until_multi_round(two_turns(docs, indices, follow_up))
     assert all(len(rounds) == 2 for rounds in replies)
@@ -207,7 +207,7 @@ def test_loglikelihood_prefers_the_true_label_and_is_the_same_in_batches(docs: A
 
 def test_a_batch_that_does_not_fit_is_halved_until_it_does(docs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     made = model(docs, batch_size=16)
-    original, sizes = made._model.generate, []
+    original, sizes = made.model.generate, []
 
     def generate(**inputs: Any) -> Any:
         sizes.append(len(inputs["input_ids"]))
@@ -215,7 +215,7 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does(docs: Any, monkeypatc
             raise torch.OutOfMemoryError("CUDA out of memory")
         return original(**inputs)
 
-    monkeypatch.setattr(made._model, "generate", generate)
+    monkeypatch.setattr(made.model, "generate", generate)
     indices = list(range(30))
     answers = texts(made.generate_until(chat_requests(docs, indices)))
     assert sizes[:3] == [16, 8, 4]

@@ -6,8 +6,8 @@ import os
 import random
 import signal
 import tempfile
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from transformers.utils import is_flash_attn_2_available
 
 from finer_tasks.errors import ModelError
 from finer_tasks.models.loading import LoadOptions, load_model, load_processor
+from finer_tasks.models.memory import is_out_of_memory
 from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.mixture.reading import read_mixture
 from finer_tasks.training.tuning.encoding import ConversationEncoder
@@ -251,23 +252,19 @@ def _require_libraries(recipe: TrainRecipe) -> None:
             raise ModelError(f"quantize={recipe.quantize} needs the package bitsandbytes (pip install bitsandbytes)")
 
 
-class explained:
-    """Turns running out of memory into a message that names the knobs."""
-
-    def __init__(self, recipe: TrainRecipe) -> None:
-        self.recipe = recipe
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> None:
-        if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error):
-            r = self.recipe
-            raise TrainingError(
-                f"out of memory with micro_batch_size={r.micro_batch_size}, max_length={r.max_length}, "
-                f"gradient_checkpointing={str(r.gradient_checkpointing).lower()}, quantize={r.quantize}. "
-                "Lower micro_batch_size first (global_batch_size stays), then gradient_checkpointing=true, then quantize=4bit"
-            ) from error
+@contextmanager
+def explained(r: TrainRecipe) -> Iterator[None]:
+    """Turn running out of memory into a message that names the knobs."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise TrainingError(
+            f"out of memory with micro_batch_size={r.micro_batch_size}, max_length={r.max_length}, "
+            f"gradient_checkpointing={str(r.gradient_checkpointing).lower()}, quantize={r.quantize}. "
+            "Lower micro_batch_size first (global_batch_size stays), then gradient_checkpointing=true, then quantize=4bit"
+        ) from error
 
 
 def exit_code(outcome: Outcome) -> int:

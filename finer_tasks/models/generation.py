@@ -1,0 +1,148 @@
+"""From encoded conversations to replies: a turn for a whole batch, and the next one on top of its cache."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lmms_eval.api.instance import TokenCounts
+
+from finer_tasks.models.conversation import ChatEncoder, Conversation, append_turn
+from finer_tasks.replies import is_tag, opened_thought
+
+DEFAULT_MAX_NEW_TOKENS = 64
+# Models whose token positions are a plain count, so that a first turn's cache can be continued.
+CACHE_CONTINUES = {"llava"}
+_SAMPLING = ("top_p", "top_k", "num_beams", "repetition_penalty")
+
+
+@dataclass
+class Turn:
+    """What a generated turn leaves for the next one: the conversations, ids, mask and cache."""
+
+    conversations: list[Conversation]
+    ids: torch.Tensor
+    mask: torch.Tensor
+    ended: list[bool]
+    texts: list[str]
+    counts: list[TokenCounts]
+    cache: Any = None
+
+
+class Generator:
+    """Generates the replies of a batch with a model and the encoder of its conversations."""
+
+    def __init__(self, model: Any, encoder: ChatEncoder, device: torch.device) -> None:
+        self.model, self.encoder, self.device = model, encoder, device
+        self.tokenizer = encoder.tokenizer
+        self.continues_cache = getattr(model.config, "model_type", "") in CACHE_CONTINUES
+        # Special tokens, and whether they tell thought from answer.
+        added = self.tokenizer.added_tokens_decoder
+        self._special = {number: is_tag(token.content) for number, token in added.items() if token.special}
+
+    def first(self, conversations: list[Conversation], inputs: Any, arguments: Mapping[str, Any], more: bool = False) -> Turn:
+        """The first turn of encoded conversations; with `more`, its cache is kept for a next one where the model allows."""
+        return self._generate(conversations, inputs, arguments, keep_cache=more and self.continues_cache)
+
+    def next(self, before: Turn | None, conversations: list[Conversation], arguments: Mapping[str, Any]) -> Turn:
+        """The next turn: on top of the earlier turn's cache where every conversation continues it, else encoded afresh."""
+        inputs = None if before is None else self._continued(before, conversations)
+        if inputs is not None:
+            return self._generate(conversations, inputs, arguments, keep_cache=True)
+        return self.first(conversations, self.encoder.encode(conversations), arguments, more=True)
+
+    def on_device(self, inputs: Any) -> dict[str, Any]:
+        """Inputs where the model is, pixels in its number format."""
+        moved = {}
+        for key, value in dict(inputs).items():
+            if isinstance(value, torch.Tensor):
+                value = value.to(self.device)
+                if value.is_floating_point():
+                    value = value.to(self.model.dtype)
+            moved[key] = value
+        return moved
+
+    def decode(self, row: torch.Tensor) -> str:
+        """The text of a reply without special tokens, but with those that tell thought from answer."""
+        if not any(self._special.values()):
+            return str(self.tokenizer.decode(row, skip_special_tokens=True))
+        kept = [number for number in row.tolist() if self._special.get(number, True)]
+        return str(self.tokenizer.decode(kept, skip_special_tokens=False))
+
+    def _continued(self, before: Turn, conversations: list[Conversation]) -> dict[str, Any] | None:
+        """Inputs that go on from the cache, None where there is none or a conversation does not continue it."""
+        if before.cache is None:
+            return None
+        turns: list[list[int]] = []
+        for old, text, new, ended in zip(before.conversations, before.texts, conversations, before.ended, strict=True):
+            turn = self.encoder.next_turn(old, text, new, ended)
+            if turn is None:
+                return None
+            turns.append(turn)
+        ids, mask = append_turn(before.ids, before.mask, turns, self.tokenizer.pad_token_id)
+        return {"input_ids": ids, "attention_mask": mask, "cache": before.cache}
+
+    @torch.inference_mode()
+    def _generate(self, conversations: list[Conversation], inputs: Any, arguments: Mapping[str, Any], keep_cache: bool) -> Turn:
+        inputs = self.on_device(inputs)
+        output = self.model.generate(**inputs, **self._arguments(arguments), return_dict_in_generate=True)
+        # Models that take embeddings return the new tokens alone, others the prompt as well.
+        ids, prompt = output.sequences, inputs["input_ids"]
+        start = prompt.shape[1] if torch.equal(ids[:, : prompt.shape[1]], prompt) else 0
+        generated = ids[:, start:]
+        lengths, ended = self._reply_lengths(generated)
+        rows = [row[:length] for row, length in zip(generated, lengths, strict=True)]
+        opened = [opened_thought(self.encoder.render(conversation)) for conversation in conversations]
+        texts = [_cut(self.decode(row), arguments.get("until")) for row in rows]
+        texts = [before + text for before, text in zip(opened, texts, strict=True)]
+        counts = [
+            TokenCounts(input_tokens=int(mask.sum()), output_tokens=length)
+            for mask, length in zip(inputs["attention_mask"], lengths, strict=True)
+        ]
+        steps = torch.arange(generated.shape[1], device=ids.device)
+        reply_mask = (steps < torch.tensor(lengths, device=ids.device)[:, None]).to(inputs["attention_mask"].dtype)
+        mask = torch.cat([inputs["attention_mask"], reply_mask], dim=1)
+        keep_cache &= start > 0 and all(map(self._is_told_in_full, rows, ended, texts))
+        return Turn(conversations, ids, mask, ended, texts, counts, output.cache if keep_cache else None)
+
+    def _is_told_in_full(self, row: torch.Tensor, ended: bool, text: str) -> bool:
+        """Whether the reply is all that its tokens say: a later turn must not see what a stop string cut off."""
+        return bool(self.tokenizer.decode(row[: len(row) - ended], skip_special_tokens=False) == text)
+
+    def _reply_lengths(self, generated: torch.Tensor) -> tuple[list[int], list[bool]]:
+        """Tokens of each reply up to and including its end token, and whether it has one."""
+        ends = self.model.generation_config.eos_token_id
+        ends = set(ends if isinstance(ends, list) else [ends]) | {self.tokenizer.eos_token_id}
+        lengths, ended = [], []
+        for row in generated.tolist():
+            position = next((i for i, token in enumerate(row) if token in ends), None)
+            lengths.append(len(row) if position is None else position + 1)
+            ended.append(position is not None)
+        return lengths, ended
+
+    def _arguments(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The generation arguments of a task in transformers' words."""
+        temperature = float(arguments.get("temperature") or 0)
+        sample = bool(arguments.get("do_sample")) and temperature > 0
+        chosen = {key: arguments[key] for key in _SAMPLING if arguments.get(key) is not None}
+        if not sample:
+            chosen.pop("top_p", None)
+            chosen.pop("top_k", None)
+        return {
+            "max_new_tokens": int(arguments.get("max_new_tokens") or DEFAULT_MAX_NEW_TOKENS),
+            "do_sample": sample,
+            **({"temperature": temperature} if sample else {}),
+            "pad_token_id": self.tokenizer.pad_token_id,
+            **chosen,
+        }
+
+
+def _cut(text: str, until: str | Sequence[str] | None) -> str:
+    """The text before the first stop string."""
+    stops = [until] if isinstance(until, str) else list(until or ())
+    for stop in stops:
+        if stop:
+            text = text.split(stop, 1)[0]
+    return text
