@@ -17,7 +17,8 @@ import numpy as np
 from finer_tasks.datasets.registry import get_reader
 from finer_tasks.errors import ResultsError
 from finer_tasks.runs.reading import FAILED, Run, Sample, TaskRun
-from finer_tasks.statistics.bootstrap import Clusters, Estimate
+from finer_tasks.statistics.bootstrap import Bootstrap, Estimate
+from finer_tasks.statistics.clusters import Clusters, Floats
 
 ARMS = {"direct": "image", "text": "text", "both": "both", "attrseek": "attrseek", "attrseek1": "attrseek1",
         "cot": "cot", "cot_fewshot": "cot_fewshot", "parent_only": "parent_only"}  # fmt: skip
@@ -114,22 +115,23 @@ def _gap(dataset: str, level: str, sides: Mapping[str, Side], allow: Collection[
         metric: {name: np.array([_score(found[i], metric) for i in ids]) for name, found in samples.items()}
         for metric in ("em", "em_strict", "f1")
     }
-    resample = Clusters(concept_of, seed)
+    concepts = Clusters.of(concept_of)
+    resample = Bootstrap(concepts, seed)
     em = scores["em"]
     order = [name for name in ARMS.values() if name in arms]
     made = tuple(Arm(name, *(resample.mean(scores[metric][name]) for metric in ("em", "em_strict", "f1"))) for name in order)
-    coarse_of = [str(samples["image"][i].record["coarse"][0]) for i in ids]
+    groups = Clusters.of([str(samples["image"][i].record["coarse"][0]) for i in ids])
     has_text = "text" in arms
-    by_concept = _means(concept_of, em["text"], em["image"]) if has_text else {}
+    by_concept = _means(concepts, em["text"], em["image"]) if has_text else {}
     return Gap(
         dataset=dataset,
         level=level,
         documents=len(ids),
-        concepts=len(set(concept_of)),
+        concepts=len(concepts),
         arms=made,
         differences={name: resample.mean(em[name] - em["image"]) for name in order if name != "image"},
         knows_sees=_knows_sees(em["text"], em["image"], resample) if has_text else {},
-        by_coarse=_differences(coarse_of, em["text"], em["image"]) if has_text else {},
+        by_coarse={name: t - i for name, (t, i) in _means(groups, em["text"], em["image"]).items()} if has_text else {},
         by_concept=by_concept,
         widest=tuple(sorted(((k, t - i) for k, (t, i) in by_concept.items()), key=lambda item: (-item[1], item[0]))),
         notes=_notes(dataset, arms, differing),
@@ -178,7 +180,7 @@ def _require_same_documents(task: TaskRun, image: TaskRun) -> None:
         )
 
 
-def _knows_sees(text: np.ndarray, image: np.ndarray, resample: Clusters) -> dict[str, Estimate]:
+def _knows_sees(text: Floats, image: Floats, resample: Bootstrap) -> dict[str, Estimate]:
     cells = {
         "yes_yes": text * image,
         "yes_no": text * (1 - image),
@@ -188,14 +190,9 @@ def _knows_sees(text: np.ndarray, image: np.ndarray, resample: Clusters) -> dict
     return {name: resample.mean(values) for name, values in cells.items()}
 
 
-def _means(keys: Sequence[str], text: np.ndarray, image: np.ndarray) -> dict[str, tuple[float, float]]:
-    names, index, counts = np.unique(np.array(keys), return_inverse=True, return_counts=True)
-    of_text, of_image = (np.bincount(index, weights=scores) / counts for scores in (text, image))
-    return {str(name): (float(t), float(i)) for name, t, i in zip(names, of_text, of_image, strict=True)}
-
-
-def _differences(keys: Sequence[str], text: np.ndarray, image: np.ndarray) -> dict[str, float]:
-    return {key: of_text - of_image for key, (of_text, of_image) in _means(keys, text, image).items()}
+def _means(clusters: Clusters, text: Floats, image: Floats) -> dict[str, tuple[float, float]]:
+    pairs = zip(clusters.means(text), clusters.means(image), strict=True)
+    return {name: (float(of_text), float(of_image)) for name, (of_text, of_image) in zip(clusters.names, pairs, strict=True)}
 
 
 def _notes(dataset: str, arms: Mapping[str, TaskRun], differing: Sequence[str]) -> tuple[str, ...]:

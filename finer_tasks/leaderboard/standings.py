@@ -10,7 +10,8 @@ from itertools import combinations
 import numpy as np
 
 from finer_tasks.datasets.record import LEVELS
-from finer_tasks.statistics.bootstrap import Clusters, Estimate
+from finer_tasks.statistics.bootstrap import Bootstrap, Estimate
+from finer_tasks.statistics.clusters import Clusters, Floats
 from finer_tasks.statistics.paired import holm, sign_flip
 from finer_tasks.submission.scoring import documents_of, official_task
 from finer_tasks.submission.verify import Verified
@@ -73,8 +74,9 @@ def _board(tasks: tuple[str, ...], submissions: Sequence[Verified]) -> Board:
     some = tuple(found for found in submissions if found not in whole and set(tasks) & set(found.submission.tasks))
     metric = "attr_f1" if official_task(tasks[0]).variant.startswith("attributes") else "em"
     weighted = {found.digest: weighted_scores(found, tasks, metric) for found in whole}
-    clusters = clusters_of(tasks)
-    better = _significantly_better(weighted, clusters)
+    clusters = Clusters.of(concepts_of(tasks))
+    resample = Bootstrap(clusters, SEED)
+    better = better_pairs(weighted, clusters)
     order = sorted(whole, key=lambda found: (-float(weighted[found.digest].sum()), found.submission.card.name))
     standings = []
     for found in order:
@@ -82,7 +84,7 @@ def _board(tasks: tuple[str, ...], submissions: Sequence[Verified]) -> Board:
         below = sum((found.digest, other.digest) in better for other in whole)
         means = {m: _mean(found, tasks, m) for m in (METRICS if metric == "em" else (metric,))}
         values = weighted[found.digest]
-        estimate = Clusters(list(clusters), SEED).mean(values)
+        estimate = resample.mean(values)
         size = len(values)  # the sum of weighted scores is the board's score; the bootstrap gives means
         interval = Estimate(estimate.value * size, estimate.low * size, estimate.high * size)
         counts = Counter[str]()
@@ -92,7 +94,7 @@ def _board(tasks: tuple[str, ...], submissions: Sequence[Verified]) -> Board:
     return Board("", tasks, metric, tuple(standings), some)
 
 
-def weighted_scores(found: Verified, tasks: Sequence[str], metric: str) -> np.ndarray:
+def weighted_scores(found: Verified, tasks: Sequence[str], metric: str) -> Floats:
     """Scores of all documents of the tasks in official order, divided so that they sum to the mean over tasks."""
     parts = []
     for name in tasks:
@@ -102,7 +104,7 @@ def weighted_scores(found: Verified, tasks: Sequence[str], metric: str) -> np.nd
     return np.concatenate(parts)
 
 
-def clusters_of(tasks: Sequence[str]) -> tuple[str, ...]:
+def concepts_of(tasks: Sequence[str]) -> tuple[str, ...]:
     """The concept of each document in the order of `weighted_scores`; a concept is one over all levels."""
     return tuple(
         f"{dataset}/{document['concept_id']}"
@@ -115,14 +117,13 @@ def _mean(found: Verified, tasks: Sequence[str], metric: str) -> float:
     return float(np.mean([found.submission.tasks[name].scores[metric] for name in tasks]))
 
 
-def _significantly_better(weighted: Mapping[str, np.ndarray], clusters: Sequence[str]) -> set[tuple[str, str]]:
+def better_pairs(weighted: Mapping[str, Floats], clusters: Clusters) -> set[tuple[str, str]]:
     """Pairs (better, worse) by a two-sided sign-flip test over concepts, by Holm over all pairs of the board."""
-    _, index = np.unique(np.asarray(clusters), return_inverse=True)
     pairs = list(combinations(weighted, 2))
     tested = []
     for first, second in pairs:
         # Rounded, so that concepts with equal scores are not told apart by the last bit.
-        sums = np.round(np.bincount(index, weights=weighted[first] - weighted[second]), 12)
+        sums = np.round(clusters.sums(weighted[first] - weighted[second]), 12)
         tested.append((sign_flip(sums, SEED, "two-sided"), float(sums.sum())))
     adjusted = holm([p for p, _ in tested], ALPHA)
     return {

@@ -10,7 +10,8 @@ import numpy as np
 
 from finer_tasks.datasets.record import LEVELS
 from finer_tasks.runs.reading import Run, Sample, TaskRun
-from finer_tasks.statistics.bootstrap import Clusters, Estimate
+from finer_tasks.statistics.bootstrap import Bootstrap, Estimate
+from finer_tasks.statistics.clusters import Clusters, Floats, Integers
 
 SEED = 0
 METRICS = ("em", "em_strict", "f1")
@@ -48,7 +49,7 @@ class Confusion:
     """How often each true concept (row) was named as each other one (column), most mistaken first."""
 
     names: tuple[str, ...]
-    counts: np.ndarray
+    counts: Integers
     pairs: tuple[tuple[str, str, int], ...]
     left_out: int
 
@@ -103,7 +104,7 @@ def _place(task: TaskRun) -> tuple[object, ...]:
 
 
 def _level(task: TaskRun) -> LevelRow:
-    resample = Clusters([str(sample.record["concept_id"]) for sample in task.samples], SEED)
+    resample = Bootstrap(Clusters.of([str(sample.record["concept_id"]) for sample in task.samples]), SEED)
     scores = {metric: resample.mean(_values(task.samples, metric)) for metric in METRICS}
     reasons = Counter(sample.reason for sample in task.samples).most_common()
     identity = task.identity
@@ -113,7 +114,7 @@ def _level(task: TaskRun) -> LevelRow:
     )  # fmt: skip
 
 
-def _values(samples: Sequence[Sample], metric: str) -> np.ndarray:
+def _values(samples: Sequence[Sample], metric: str) -> Floats:
     return np.array([float(sample.items[metric]["score"]) for sample in samples])
 
 
@@ -123,7 +124,7 @@ def _drop(high: TaskRun, low: TaskRun) -> Estimate | None:
     if not pairs:
         return None
     values = np.array([above[sample.record["id"]] - float(sample.items["em"]["score"]) for sample in pairs])
-    return Clusters([str(sample.record["concept_id"]) for sample in pairs], SEED).mean(values)
+    return Bootstrap(Clusters.of([str(sample.record["concept_id"]) for sample in pairs]), SEED).mean(values)
 
 
 def _groups(task: TaskRun, key: Callable[[Sample], tuple[str, str]]) -> tuple[GroupRow, ...]:
@@ -176,7 +177,7 @@ def confusion(samples: Sequence[Sample], most: int) -> Confusion | None:
     return Confusion(tuple(labels[chosen[i]] for i in order), counts[np.ix_(order, order)], top, left_out)
 
 
-def _clustered(counts: np.ndarray) -> list[int]:
+def _clustered(counts: Integers) -> list[int]:
     """An order that puts concepts next to those they are confused with (average linkage on symmetric counts)."""
     from scipy.cluster.hierarchy import leaves_list, linkage
     from scipy.spatial.distance import squareform

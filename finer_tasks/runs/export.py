@@ -25,7 +25,8 @@ from finer_tasks.datasets.registry import get_reader
 from finer_tasks.errors import OutputError, ResultsError
 from finer_tasks.runs.card import Card
 from finer_tasks.runs.reading import Run, Sample, TaskRun, require_answered
-from finer_tasks.statistics.bootstrap import RESAMPLES, Clusters
+from finer_tasks.statistics.bootstrap import CONFIDENCE, RESAMPLES, Bootstrap
+from finer_tasks.statistics.clusters import Clusters
 from finer_tasks.writing import write_text
 
 EEE_SCHEMA, EEE_INSTANCES = "0.2.1", "instance_level_eval_0.2.1"
@@ -154,7 +155,7 @@ def _mean(task: TaskRun, metric: str) -> float:
 
 def _result(task: TaskRun, metric: str) -> dict[str, Any]:
     values = np.array([float(sample.items[metric]["score"]) for sample in task.samples])
-    found = Clusters([str(sample.record["concept_id"]) for sample in task.samples], _SEED).mean(values)
+    found = Bootstrap(Clusters.of([str(sample.record["concept_id"]) for sample in task.samples]), _SEED).mean(values)
     identity, origin = task.identity, get_reader(task.identity["dataset"]).origin
     result: dict[str, Any] = {
         "evaluation_name": f"{task.name}/{metric}",
@@ -179,7 +180,7 @@ def _result(task: TaskRun, metric: str) -> dict[str, Any]:
                 "confidence_interval": {
                     "lower": found.low,
                     "upper": found.high,
-                    "confidence_level": 0.95,
+                    "confidence_level": CONFIDENCE,
                     "method": "bootstrap over concepts",
                 },
                 "num_samples": len(values),

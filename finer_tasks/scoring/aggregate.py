@@ -8,8 +8,13 @@ which it prints none.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
+
+from finer_tasks.statistics.clusters import Clusters, Floats
 
 Item = Mapping[str, Any]
 
@@ -21,7 +26,7 @@ def mean(items: Sequence[Item]) -> float:
 
 def macro_mean(items: Sequence[Item]) -> float:
     """Mean over concepts of the mean over each concept's documents, since class sizes differ."""
-    return _mean(_mean(scores) for scores in by_concept(items).values())
+    return float(_clusters(items).means(_values(items)).mean()) if items else math.nan
 
 
 def total(items: Sequence[Item]) -> float:
@@ -35,33 +40,21 @@ def mean_of_known(items: Sequence[Item]) -> float:
 
 
 def clustered_standard_error(items: Sequence[Item]) -> float:
-    """Standard error of the mean with documents of a concept as one cluster.
-
-    With residuals r = score - mean: SE = sqrt( sum over concepts of (sum of r in the concept)^2 ) / n,
-    the usual cluster-robust form, without the small-sample factor.
-    """
-    if len(items) < 2:
-        return float("nan")
-    centre = mean(items)
-    squares = (sum(score - centre for score in scores) ** 2 for scores in by_concept(items).values())
-    return float(sum(squares) ** 0.5 / len(items))
+    """Standard error of the mean with documents of a concept as one cluster; nan for one document or none."""
+    return _clusters(items).standard_error(_values(items)) if items else math.nan
 
 
 def macro_standard_error(items: Sequence[Item]) -> float:
-    """Standard error of `macro_mean`: sample standard deviation of the concepts' means over sqrt(concepts)."""
-    means = [_mean(values) for values in by_concept(items).values()]
-    if len(means) < 2:
-        return float("nan")
-    centre = _mean(means)
-    return float((sum((value - centre) ** 2 for value in means) / (len(means) - 1) / len(means)) ** 0.5)
+    """Standard error of `macro_mean`, over concepts; nan for one concept or none."""
+    return _clusters(items).macro_standard_error(_values(items)) if items else math.nan
 
 
-def by_concept(items: Iterable[Item]) -> dict[str, list[float]]:
-    """Scores or values grouped by concept, in order of first appearance."""
-    groups: dict[str, list[float]] = {}
-    for item in items:
-        groups.setdefault(item["concept_id"], []).append(item["score"] if "score" in item else item["value"])
-    return groups
+def _clusters(items: Sequence[Item]) -> Clusters:
+    return Clusters.of([item["concept_id"] for item in items])
+
+
+def _values(items: Sequence[Item]) -> Floats:
+    return np.array([item["score"] if "score" in item else item["value"] for item in items], dtype=float)
 
 
 def _mean(values: Iterable[float]) -> float:

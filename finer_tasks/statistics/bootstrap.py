@@ -1,11 +1,12 @@
-"""Means with intervals by a bootstrap over concepts."""
+"""Means with intervals by a bootstrap over clusters."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from finer_tasks.statistics.clusters import Clusters, Floats
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -20,20 +21,21 @@ class Estimate:
     high: float
 
 
-class Clusters:
-    """Bootstrap over concepts: whole concepts are drawn with replacement, the same draws for every figure."""
+class Bootstrap:
+    """Whole clusters are drawn with replacement, the same draws for every figure."""
 
-    def __init__(self, clusters: Sequence[str], seed: int) -> None:
-        names, self.index = np.unique(np.array(clusters), return_inverse=True)
-        rng = np.random.default_rng(seed)
-        drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=RESAMPLES)
-        self.counts = drawn.astype(float)  # once, not again in every product below
-        self.sizes = np.bincount(self.index, minlength=len(names))
-        self.weights = self.counts @ self.sizes
+    def __init__(self, clusters: Clusters, seed: int) -> None:
+        self.clusters = clusters
+        rng, k = np.random.default_rng(seed), len(clusters)
+        self._drawn = rng.multinomial(k, np.full(k, 1 / k), size=RESAMPLES).astype(float)
+        self._weights = self._drawn @ clusters.sizes
 
-    def mean(self, values: np.ndarray) -> Estimate:
-        """Mean over documents; its resampled means are sum(counts x sums) / sum(counts x sizes)."""
-        sums = np.bincount(self.index, weights=values, minlength=len(self.sizes))
-        means = (self.counts @ sums) / self.weights
-        low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-        return Estimate(float(values.mean()), float(low), float(high))
+    def interval(self, values: Floats, tail: float) -> tuple[float, float]:
+        """Bounds of the mean over documents, each passed by this share of the resampled means."""
+        means = (self._drawn @ self.clusters.sums(values)) / self._weights
+        low, high = np.quantile(means, [tail, 1 - tail])
+        return float(low), float(high)
+
+    def mean(self, values: Floats) -> Estimate:
+        """Mean over documents with its 95 % interval."""
+        return Estimate(float(values.mean()), *self.interval(values, (1 - CONFIDENCE) / 2))

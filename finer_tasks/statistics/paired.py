@@ -15,9 +15,11 @@ import numpy as np
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
+from finer_tasks.statistics.bootstrap import Bootstrap
+from finer_tasks.statistics.clusters import Clusters, Floats
 from finer_tasks.statistics.power import detectable_drop, noise_of
 
-RESAMPLES = 9999
+SIGN_FLIPS = 9999
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Demand:
     beyond: float = 0.0
 
 
-def compare(baseline: np.ndarray, candidate: np.ndarray, concepts: Sequence[str], demand: Demand, seed: int) -> Comparison:
+def compare(baseline: Floats, candidate: Floats, concepts: Sequence[str], demand: Demand, seed: int) -> Comparison:
     """Compare scores of shape (documents,) of the same documents; higher is better.
 
     The detectable drop is that of a task whose p must be at most alpha / tests, the first step of Holm's procedure.
@@ -66,15 +68,14 @@ def compare(baseline: np.ndarray, candidate: np.ndarray, concepts: Sequence[str]
     differences = candidate - baseline
     worse, better = int((differences < 0).sum()), int((differences > 0).sum())
     binary = bool(np.isin(np.abs(baseline), (0, 1)).all() and np.isin(np.abs(candidate), (0, 1)).all())
-    _, index = np.unique(np.asarray(concepts), return_inverse=True)
-    sums, sizes = np.bincount(index, weights=differences), np.bincount(index)
+    clusters = Clusters.of(concepts)
     p_mcnemar = mcnemar(worse, better) if binary else None
-    p_sign_flip = sign_flip(sums, seed)
-    low, high = interval(differences, sums, sizes, demand.alpha, seed)
-    noise = noise_of(baseline, candidate, index, binary)
+    p_sign_flip = sign_flip(clusters.sums(differences), seed)
+    low, high = interval(differences, clusters, demand.alpha, seed)
+    noise = noise_of(baseline, candidate, clusters, binary)
     return Comparison(
         documents=len(differences),
-        concepts=len(sums),
+        concepts=len(clusters),
         baseline=float(baseline.mean()),
         candidate=float(candidate.mean()),
         difference=float(differences.mean()),
@@ -98,7 +99,7 @@ def mcnemar(worse: int, better: int) -> float:
     return float(stats.binomtest(worse, turned, 0.5, alternative="greater").pvalue) if turned else 1.0
 
 
-def sign_flip(sums: np.ndarray, seed: int, alternative: Literal["less", "two-sided"] = "less") -> float:
+def sign_flip(sums: Floats, seed: int, alternative: Literal["less", "two-sided"] = "less") -> float:
     """p of the mean difference when the sign of each concept's sum is random.
 
     Exact over all signs for few concepts, else from 9,999 draws.
@@ -111,14 +112,14 @@ def sign_flip(sums: np.ndarray, seed: int, alternative: Literal["less", "two-sid
         lambda values, axis: values.sum(axis=axis),
         permutation_type="samples",
         alternative=alternative,
-        n_resamples=RESAMPLES,
+        n_resamples=SIGN_FLIPS,
         batch=256,
         rng=np.random.default_rng(seed),
     )
     return float(found.pvalue)
 
 
-def standard_error(differences: np.ndarray, sums: np.ndarray, sizes: np.ndarray) -> float:
+def standard_error(differences: Floats, clusters: Clusters) -> float:
     """Of the mean difference, for two concepts or more: the larger of the ones clustered by concept and by document.
 
     Clustered: the jackknife over concepts, sqrt((k-1)/k sum((r_c / (1 - n_c/n))^2)) / n with r_c the sum of a concept's
@@ -126,29 +127,27 @@ def standard_error(differences: np.ndarray, sums: np.ndarray, sizes: np.ndarray)
     The one by document counts one more document that changed, so that it is not zero where nothing changed, as
     Agresti & Min (2005) add to each cell of a paired table.
     """
-    n, k, mean = len(differences), len(sums), float(differences.mean())
-    residuals = (sums - mean * sizes) / (1 - sizes / n)
+    n, k, mean = len(differences), len(clusters), float(differences.mean())
+    residuals = (clusters.sums(differences) - mean * clusters.sizes) / (1 - clusters.sizes / n)
     clustered = math.sqrt((k - 1) / k * float((residuals**2).sum())) / n
     adjusted = math.sqrt(float((differences**2).sum()) + 1 - n * mean**2) / n
     return max(clustered, adjusted)
 
 
-def interval(differences: np.ndarray, sums: np.ndarray, sizes: np.ndarray, alpha: float, seed: int) -> tuple[float, float]:
+def interval(differences: Floats, clusters: Clusters, alpha: float, seed: int) -> tuple[float, float]:
     """Bounds of the mean difference at one-sided alpha each: the wider of a bootstrap over concepts and a t interval.
 
     The t interval has k - 1 degrees of freedom for k equal concepts, n^2 / sum(n_c^2) - 1 for unequal ones: as many as
     equal concepts would give. Bounds lie within what differences of these scores can be; with one concept that is all.
     """
     mean, most = float(differences.mean()), max(1.0, float(np.abs(differences).max()))
-    k = len(sums)
-    if k < 2:
+    if len(clusters) < 2:
         return -most, most
-    rng = np.random.default_rng(seed)
-    counts = rng.multinomial(k, np.full(k, 1 / k), size=2000)
-    low, high = np.quantile((counts @ sums) / (counts @ sizes), [alpha, 1 - alpha])
+    low, high = Bootstrap(clusters, seed).interval(differences, alpha)
+    sizes = clusters.sizes
     freedom = float(sizes.sum() ** 2 / (sizes.astype(float) ** 2).sum()) - 1
-    half = min(float(stats.t.ppf(1 - alpha, freedom)) * standard_error(differences, sums, sizes), 2 * most)
-    return max(-most, min(float(low), mean - half)), min(most, max(float(high), mean + half))
+    half = min(float(stats.t.ppf(1 - alpha, freedom)) * standard_error(differences, clusters), 2 * most)
+    return max(-most, min(low, mean - half)), min(most, max(high, mean + half))
 
 
 def holm(values: Sequence[float], alpha: float) -> list[float]:

@@ -1,7 +1,7 @@
 """The smallest true drop that the gate's tests would find, by simulating them on documents like the given ones.
 
 A formula on means is wrong where it matters: concepts of unequal sizes, few concepts, several tasks. So candidates with a
-planted drop are drawn, the tests of `statistics.py` are made on each, and the drop that the wanted share of them finds
+planted drop are drawn, the tests of `paired.py` are made on each, and the drop that the wanted share of them finds
 is looked for by bisection. Deterministic under a seed.
 """
 
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import special, stats
+
+from finer_tasks.statistics.clusters import Clusters, Floats
 
 REPLICATES = 400
 _STEPS = 10
@@ -29,7 +31,7 @@ class Noise:
     most: the largest drop that the baseline leaves room for. binary: all scores are 0 or 1.
     """
 
-    sizes: np.ndarray
+    sizes: Floats
     turned: float
     within: float
     spread: float
@@ -39,18 +41,16 @@ class Noise:
     binary: bool
 
 
-def noise_of(baseline: np.ndarray, candidate: np.ndarray, index: np.ndarray, binary: bool) -> Noise:
-    """From scores of shape (documents,) and each document's concept as 0, 1, …
+def noise_of(baseline: Floats, candidate: Floats, clusters: Clusters, binary: bool) -> Noise:
+    """From scores of shape (documents,) and the concepts that the documents belong to.
 
     Variances by the one-way analysis of variance with unequal sizes (Searle, Casella & McCulloch 1992, section 3.6). One
     more document is taken to have changed, so that there is noise where nothing changed among few documents.
     """
     differences = candidate - baseline
     n, mean = len(differences), float(differences.mean())
-    sizes = np.bincount(index).astype(float)
-    k = len(sizes)
-    means = np.bincount(index, weights=differences) / sizes
-    inside = float(((differences - means[index]) ** 2).sum()) + 1
+    sizes, k, means = clusters.sizes.astype(float), len(clusters), clusters.means(differences)
+    inside = float(((differences - means[clusters.index]) ** 2).sum()) + 1
     within = inside / max(1, n - k)
     spread = float((sizes * (means - mean) ** 2).sum())
     squares, cubes = float((sizes**2).sum()), float((sizes**3).sum())
@@ -85,7 +85,7 @@ def detectable_drop(noise: Noise, alpha: float, power: float, beyond: float = 0.
     return high
 
 
-def _candidates(noise: Noise, drop: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _candidates(noise: Noise, drop: float, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
     """Documents that got worse and better, shape (replicates,), and each concept's sum, shape (replicates, concepts).
 
     The variance between concepts is itself known from few concepts only: each replicate draws one that the data allow.
@@ -104,7 +104,7 @@ def _candidates(noise: Noise, drop: float, rng: np.random.Generator) -> tuple[np
     return np.zeros(REPLICATES), np.zeros(REPLICATES), sums
 
 
-def sign_flip_p(sums: np.ndarray) -> np.ndarray:
+def sign_flip_p(sums: Floats) -> Floats:
     """One-sided p of each row of concept sums, shape (rows, concepts), when every concept's sign is random.
 
     Exact up to eight concepts; beyond, exact over the six largest and normal over the rest.

@@ -122,3 +122,26 @@ def test_an_arm_with_requests_that_failed_is_refused_unless_allowed() -> None:
     with pytest.raises(ResultsError, match=r"did not answer 1 of 8 requests.*--allow request_failed"):
         gaps([run(IMAGE, text)])
     assert "text: 1 requests were not answered" in " ".join(gaps([run(IMAGE, text)], ["request_failed"])[0].notes)
+
+
+def graded(variant: str, scores: list[float]) -> TaskRun:
+    """Documents of concepts a (1), b (2) and c (4), groups A (a, b) and B (c), with scores between 0 and 1."""
+    samples = []
+    for number, (concept, score) in enumerate(zip("abbcccc", scores, strict=True)):
+        record = {"id": f"mini/test/{number}", "coarse": ["B" if concept == "c" else "A"], "concept_id": concept}
+        items = {name: {"score": score, "concept_id": concept} for name in ("em", "em_strict", "f1")}
+        samples.append(Sample(record, "", items))
+    return TaskRun(f"finer_mini_fine_{variant}", IDENTITY | {"variant": variant}, {}, tuple(samples))
+
+
+def test_figures_of_unequal_concepts_and_graded_scores() -> None:
+    image, text = [0.5, 0.0, 0.25, 1.0, 0.75, 0.5, 0.1], [1.0, 0.2, 0.3, 1.0, 0.5, 0.9, 0.6]
+    (gap,) = gaps([run(graded("direct", image), graded("text", text))])
+    assert gap.arms[0].f1.value == pytest.approx(sum(image) / 7)
+    assert gap.differences["text"].value == pytest.approx((sum(text) - sum(image)) / 7)
+    assert gap.by_concept["b"] == pytest.approx(((0.2 + 0.3) / 2, 0.25 / 2))
+    assert gap.by_concept["c"] == pytest.approx((3.0 / 4, 2.35 / 4))
+    assert gap.by_coarse == pytest.approx({"A": (1.5 - 0.75) / 3, "B": (3.0 - 2.35) / 4})
+    cells = {name: cell.value for name, cell in gap.knows_sees.items()}
+    assert cells["yes_no"] == pytest.approx(sum(t * (1 - i) for t, i in zip(text, image, strict=True)) / 7)
+    assert sum(cells.values()) == pytest.approx(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import re
 import shutil
@@ -10,14 +11,16 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from finer_tasks.cli.main import main
 from finer_tasks.errors import ResultsError
 from finer_tasks.leaderboard.published import read_published
-from finer_tasks.leaderboard.standings import boards
+from finer_tasks.leaderboard.standings import better_pairs, boards
 from finer_tasks.runs.card import read_card
 from finer_tasks.runs.reading import read_run
+from finer_tasks.statistics.clusters import Clusters
 from finer_tasks.submission.archive import read_archive, write_archive
 from finer_tasks.submission.pack import pack
 from finer_tasks.submission.verify import verify
@@ -255,3 +258,18 @@ def test_what_others_put_into_a_site_is_not_replaced_with_it(archives: Path, tmp
     shutil.copytree(archives, site / "archives")
     assert main(["leaderboard", "build", str(site / "archives"), "--output", str(site)]) == 2
     assert sorted((site / "archives").iterdir())
+
+
+def test_who_is_better_is_tested_over_concepts_of_any_size() -> None:
+    """Three models on ten concepts of 1 to 10 documents; the sign flips go through all 1,024 signs."""
+    rng, sizes = np.random.default_rng(0), range(1, 11)
+    clusters = Clusters.of([str(concept) for concept, size in enumerate(sizes) for _ in range(size)])
+    low = rng.uniform(0.1, 0.6, 55)
+    models = {"low": low, "high": low + rng.uniform(0.1, 0.3, 55), "like low": low + rng.normal(0, 0.1, 55)}
+    assert better_pairs(models, clusters) == {("high", "low"), ("high", "like low")}
+    values = []
+    for one, other in itertools.combinations(models, 2):
+        sums = [float(sum((models[one] - models[other])[clusters.index == c])) for c in range(10)]
+        flipped = [sum(s * v for s, v in zip(signs, sums, strict=True)) for signs in itertools.product((1, -1), repeat=10)]
+        values.append(np.mean([abs(total) >= abs(sum(sums)) - 1e-9 for total in flipped]))
+    assert [value * 3 <= 0.05 for value in values] == [True, False, True]

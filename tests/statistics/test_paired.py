@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from finer_tasks.statistics.clusters import Clusters
 from finer_tasks.statistics.paired import Demand, compare, holm, interval, mcnemar, sign_flip
 from finer_tasks.statistics.power import detectable_drop, noise_of, sign_flip_p
 from tests.simulated import scores, sizes_of
@@ -76,7 +77,7 @@ def test_a_drop_as_large_as_the_margin_passes_as_seldom_as_stated(kind: str, con
     for run in range(RUNS):
         before, after, names = scores(rng, sizes, drop, 0.05)
         differences = after - before
-        passed += interval(differences, *sums_of(differences, names), ALPHA, run)[0] > -drop
+        passed += interval(differences, Clusters.of(names), ALPHA, run)[0] > -drop
     assert passed / RUNS <= ALPHA + 3 * math.sqrt(ALPHA * (1 - ALPHA) / RUNS)
 
 
@@ -87,7 +88,7 @@ def test_intervals_cover_the_true_difference_with_clustered_documents(kind: str,
     for run in range(RUNS):
         before, after, names = scores(rng, sizes, drop)
         differences = after - before
-        low, high = interval(differences, *sums_of(differences, names), ALPHA, run)
+        low, high = interval(differences, Clusters.of(names), ALPHA, run)
         inside += low <= -drop <= high
     nominal = 1 - 2 * ALPHA
     assert inside / RUNS >= nominal - 3 * math.sqrt(nominal * (1 - nominal) / RUNS)
@@ -101,7 +102,7 @@ def test_power_is_what_the_detectable_drop_states(kind: str, concepts: int, test
     rng, sizes, found = np.random.default_rng(3), sizes_of(kind, concepts, 2000), []
     for run in range(20):
         before, after, names = scores(rng, sizes, 0.02, 0.05)
-        noise = noise_of(before, after, np.array(names, dtype=int), binary=True)
+        noise = noise_of(before, after, Clusters.of(names), binary=True)
         stated = detectable_drop(noise, ALPHA / tests, 0.8, seed=run)
         assert stated is not None
         found += [alarm(scores(rng, sizes, stated, 0.05), ALPHA / tests) for _ in range(20)]
@@ -112,11 +113,6 @@ def test_power_is_what_the_detectable_drop_states(kind: str, concepts: int, test
 def alarm(drawn: tuple[np.ndarray, np.ndarray, list[str]], alpha: float) -> bool:
     """Whether the two tests together find a drop, the sign flips by their fast form."""
     before, after, names = drawn
-    sums, _ = sums_of(after - before, names)
+    sums = Clusters.of(names).sums(after - before)
     p_mcnemar = mcnemar(int((after < before).sum()), int((after > before).sum()))
     return max(p_mcnemar, float(sign_flip_p(sums[None])[0])) <= alpha
-
-
-def sums_of(differences: np.ndarray, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    index = np.array(names, dtype=int)
-    return np.bincount(index, weights=differences), np.bincount(index)

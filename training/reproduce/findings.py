@@ -12,7 +12,8 @@ import numpy as np
 
 from finer_tasks.errors import ResultsError
 from finer_tasks.runs.reading import read_run
-from finer_tasks.statistics.bootstrap import Clusters, Estimate
+from finer_tasks.statistics.bootstrap import Bootstrap, Estimate
+from finer_tasks.statistics.clusters import Clusters
 from finer_tasks.training.reproduce.plan import Plan
 
 MODELS = {"base": "before tuning", "direct": "direct mixture", "finer": "FINER mixture"}
@@ -89,7 +90,7 @@ class Scores:
         chosen = self.part(part)
         if not chosen.any():
             return Estimate(float("nan"), float("nan"), float("nan"))
-        return Clusters(list(self.concepts[chosen]), seed).mean(values[chosen])
+        return Bootstrap(Clusters.of(self.concepts[chosen]), seed).mean(values[chosen])
 
 
 def figures(scores: Scores, seed: int) -> list[Figure]:
@@ -144,7 +145,7 @@ def _probe_claim(probes: Mapping[str, Sequence[Any]], plan: Plan) -> Claim:
     return Claim(
         "detail is lost in the projector",
         "linear probe after the vision encoder - after the projector",
-        Clusters(probes["concepts"], plan.seed).mean(lost),
+        Bootstrap(Clusters.of(probes["concepts"]), plan.seed).mean(lost),
     )
 
 
