@@ -315,7 +315,7 @@ def test_a_wheel_brings_everything_and_claims_no_general_name(tmp_path: Path) ->
                 assert (target / "finer_tasks" / name / path.relative_to(source / folder)).is_file(), path
     script = """
 from lmms_eval.tasks import TaskManager
-import finer_tasks, finer_tasks.training.tiny_llava
+import finer_tasks, finer_tasks.training.tiny_llava.train
 from finer_tasks.tasks.generate import task_folder
 from finer_tasks.tasks.plugin import register
 from finer_tasks.models.loading import BUILT_IN

@@ -14,10 +14,10 @@ from finer_tasks.datasets.mini import reader as mini
 from finer_tasks.datasets.mini.reader import MiniConcept
 from finer_tasks.datasets.record import FinerRecord
 from finer_tasks.datasets.taxonomy import load_taxonomy
-from finer_tasks.tasks.prompts import Blanks, active_prompt_set, parent_level
+from finer_tasks.tasks.prompts import Blanks, active_prompt_set
 from finer_tasks.training.mixture.conversations import as_prose
 from finer_tasks.training.mixture.templates import SLOTS, load_templates
-from finer_tasks.training.tiny_llava import Dialogue, bullets
+from finer_tasks.training.tiny_llava.dialogues import WITHOUT_IMAGE, Dialogue, benchmark_turns
 
 # How often each way of asking occurs in the language stage.
 WAYS = {"direct": 4, "text": 3, "attrseek": 2, "both": 1, "attributes": 1, "attributes_text": 1, "mixture": 3}
@@ -39,7 +39,7 @@ def language_dialogue(concept: MiniConcept, rng: random.Random) -> Dialogue:
     """A dialogue without image about a concept, a description in the image's place where the question needs one."""
     way = rng.choices(list(WAYS), weights=list(WAYS.values()))[0]
     turns = _mixture_turns(concept, rng) if way == "mixture" else _benchmark_turns(concept, way, rng)
-    if way not in ("text", "attributes_text"):
+    if way not in WITHOUT_IMAGE:
         (question, answer), *others = turns
         turns = [(f"{describe(concept, rng)}\n{question}", answer), *others]
     return Dialogue(tuple(turns), has_image=False)
@@ -65,28 +65,8 @@ def vocabulary_texts(records: list[FinerRecord]) -> list[str]:
 
 
 def _benchmark_turns(concept: MiniConcept, way: str, rng: random.Random) -> list[tuple[str, str]]:
-    entry, lists = concept.concept, load_knowledge("mini")[concept.concept.concept_id]
-    labels = {"superordinate": entry.superordinate, "coarse": entry.coarse[0], "fine": entry.fine[0]}
-    level = (
-        rng.choice(("superordinate", "coarse", "fine", "fine")) if way == "direct" else rng.choice(("coarse", "fine", "fine"))
-    )
-    above = parent_level(level)
-    blanks = Blanks(
-        parent=None if above is None or (way == "direct" and rng.random() < 0.3) else labels[above],
-        parents=(entry.superordinate, entry.coarse[0]) if level == "fine" else (entry.superordinate,),
-        attributes=lists.required,
-        name=entry.fine[0],
-    )
-
-    def ask(template: str, at: str = level) -> str:
-        return active_prompt_set().question(template, at, load_taxonomy("mini"), blanks)
-
-    name = f"Answer: {labels[level]}"
-    if way == "attrseek":
-        return [(ask("attrseek_seek"), bullets((*lists.required, *lists.likely))), (ask("attrseek_answer"), name)]
-    if way in ("attributes", "attributes_text"):
-        return [(ask(way, "fine"), f"Required:\n{bullets(lists.required)}\nLikely:\n{bullets(lists.likely)}")]
-    return [(ask(way), name)]
+    levels = ("superordinate", "coarse", "fine", "fine") if way == "direct" else ("coarse", "fine", "fine")
+    return benchmark_turns(concept.concept, way, rng.choice(levels), rng)
 
 
 def _mixture_turns(concept: MiniConcept, rng: random.Random) -> list[tuple[str, str]]:

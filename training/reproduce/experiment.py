@@ -30,15 +30,15 @@ from finer_tasks.training.mixture.recipe import DatasetShare, HeldOut, MixtureRe
 from finer_tasks.training.reproduce.plan import Plan
 from finer_tasks.training.reproduce.report import write_report
 from finer_tasks.training.reproduce.stages import (
-    TrainSplit,
-    load_split,
     new_model,
     probe,
     train_encoder,
     train_language,
     train_projector,
 )
-from finer_tasks.training.tuning.output import saving, versions
+from finer_tasks.training.saving import saving
+from finer_tasks.training.tiny_llava.images import Split, load_split
+from finer_tasks.training.tuning.output import versions
 from finer_tasks.training.tuning.recipe import Lora, TrainRecipe
 from finer_tasks.training.tuning.train import train
 from finer_tasks.writing import locked, replacing, write_text
@@ -90,7 +90,7 @@ def make_base(plan: Plan, output: Path) -> Path:
     return base
 
 
-def _save(model: Any, processor: Any, folder: Path, split: TrainSplit | None) -> None:
+def _save(model: Any, processor: Any, folder: Path, split: Split | None) -> None:
     with saving(folder), replacing(folder) as fresh:
         fresh.mkdir()
         model.save_pretrained(fresh)

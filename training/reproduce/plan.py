@@ -8,7 +8,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from finer_tasks.training.recipe import STRICT, Seed
-from finer_tasks.training.tiny_llava import Schedule
+from finer_tasks.training.tiny_llava.stages import Schedule
 
 
 @dataclass(frozen=True, config=STRICT)

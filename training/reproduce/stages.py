@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import random
-import tempfile
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,44 +16,22 @@ from finer_tasks.training.reproduce.dialogues import (
     language_dialogue,
     vocabulary_texts,
 )
-from finer_tasks.training.tiny_llava import (
-    Schedule,
-    augment,
-    build_model,
-    build_processor,
-    build_tokenizer,
-    encode,
-    load_pixels,
-    steps_of,
-)
+from finer_tasks.training.tiny_llava.encoding import encode
+from finer_tasks.training.tiny_llava.images import Split, augment
+from finer_tasks.training.tiny_llava.model import build_model, build_processor, build_tokenizer
+from finer_tasks.training.tiny_llava.stages import Schedule, steps_of
 
 _PROBE_RIDGE = 1.0
 
 
-@dataclass(frozen=True)
-class TrainSplit:
-    """The train images of mini as a uint8 tensor of shape (images, 3, 64, 64), and their records."""
-
-    pixels: torch.Tensor
-    records: list[FinerRecord]
-
-
-def load_split(split: str) -> TrainSplit:
-    """One split of mini, rendered afresh."""
-    with tempfile.TemporaryDirectory() as folder:
-        mini.write_images(Path(folder))
-        records = [record for record in mini.read(Path(folder)) if record.split == split]
-        return TrainSplit(load_pixels(Path(folder), records), records)
-
-
-def new_model(split: TrainSplit, seed: int) -> tuple[Any, Any]:
+def new_model(split: Split, seed: int) -> tuple[Any, Any]:
     """An untrained model and its processor."""
     torch.manual_seed(seed)
     processor = build_processor(build_tokenizer(vocabulary_texts(split.records)))
     return build_model(processor.tokenizer), processor
 
 
-def train_encoder(model: Any, split: TrainSplit, seed: int, schedule: Schedule) -> None:
+def train_encoder(model: Any, split: Split, seed: int, schedule: Schedule) -> None:
     """Stage 1: the vision encoder tells outline and parts of a picture, through linear heads that are then dropped.
 
     It stands for an encoder trained on captions: it sees all attributes, and no concept's name.
@@ -100,7 +75,7 @@ def train_language(model: Any, processor: Any, seed: int, schedule: Schedule) ->
         model(**encode(processor, dialogues)).loss.backward()
 
 
-def train_projector(model: Any, processor: Any, split: TrainSplit, seed: int, schedule: Schedule) -> None:
+def train_projector(model: Any, processor: Any, split: Split, seed: int, schedule: Schedule) -> None:
     """Stage 3: the projector alone learns to say the coarse label of images."""
     rng, generator = random.Random(seed), torch.Generator().manual_seed(seed + 1)
     projector = list(model.model.multi_modal_projector.parameters())
@@ -125,7 +100,7 @@ def features(model: Any, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
     return {name: torch.cat(parts) for name, parts in found.items()}
 
 
-def probe(model: Any, train: TrainSplit, test: TrainSplit) -> dict[str, list[Any]]:
+def probe(model: Any, train: Split, test: Split) -> dict[str, list[Any]]:
     """Whether a linear probe names each test image's fine concept from each place (Kim & Ji 2024, section 4), and the concepts.
 
     Ridge regression onto one-hot labels of standardised features, fitted on the train split.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
@@ -14,15 +12,15 @@ from typing import Any
 import torch
 import yaml
 from huggingface_hub import ModelCard, ModelCardData
-from safetensors import SafetensorError
 
-from finer_tasks.errors import ModelError, OutputError, in_one_line
+from finer_tasks.errors import ModelError
 from finer_tasks.models.adapters import attach, read_adapter, refuse_not_finite
 from finer_tasks.models.loading import LoadOptions, load_model, load_processor
 from finer_tasks.training.errors import TrainingError
+from finer_tasks.training.saving import saving
 from finer_tasks.training.tuning.modules import count_parameters
 from finer_tasks.training.tuning.run_folder import FINISHED
-from finer_tasks.writing import replacing, write_text, writing
+from finer_tasks.writing import replacing, write_text
 
 PACKAGES = ("finer-tasks", "lmms_eval", "torch", "transformers", "peft", "accelerate")
 
@@ -41,16 +39,6 @@ def write_output(setup: Any, trainer: Any, figures: dict[str, float]) -> None:
     write_text(output / "recipe.yaml", yaml.safe_dump(record["recipe"], sort_keys=False))
     write_text(output / "README.md", model_card(record, figures))
     write_text(output / FINISHED, json.dumps(record, indent=2) + "\n")
-
-
-@contextmanager
-def saving(path: Path) -> Iterator[None]:
-    """Turn what the disk refuses while weights are written into an OutputError."""
-    try:
-        with writing(path):
-            yield
-    except SafetensorError as error:  # which hides the system's error
-        raise OutputError(f"{path} cannot be written: {in_one_line(error)}") from error
 
 
 def _write_adapter(setup: Any, model: Any, output: Path) -> None:
