@@ -20,7 +20,7 @@ def take_a_step(setup: Setup) -> None:
     trainer.create_optimizer()
     model = trainer.accelerator.prepare(trainer.model)
     batch = setup.encoder.encode([setup.dataset[0], setup.dataset[1]])
-    assert torch.isfinite(trainer.training_step(model, trainer._prepare_inputs(batch)))
+    assert torch.isfinite(trainer.training_step(model, batch))
     trainer.optimizer.step()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import zipfile
 from contextlib import suppress
 from dataclasses import asdict
@@ -51,6 +52,12 @@ def checkpoints(output: Path) -> list[Path]:
 def last_checkpoint(output: Path) -> Path | None:
     """The newest checkpoint of a run."""
     return next(reversed(checkpoints(output)), None)
+
+
+def delete_older(output: Path, keep: int) -> None:
+    """Delete all but the newest checkpoints of a run."""
+    for checkpoint in checkpoints(output)[:-keep]:
+        shutil.rmtree(checkpoint)
 
 
 def step_of(checkpoint: Path) -> int:

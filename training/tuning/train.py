@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
-from transformers import TrainingArguments
+from transformers import Trainer, TrainingArguments
 from transformers.utils import is_flash_attn_2_available
 
 from finer_tasks.errors import ModelError
@@ -28,6 +28,7 @@ from finer_tasks.training.tuning.lengths import GroupedOrder, measure, within
 from finer_tasks.training.tuning.meter import Cost, Meter
 from finer_tasks.training.tuning.modules import Parts, attach_adapter, count_parameters, parts_of
 from finer_tasks.training.tuning.output import write_output
+from finer_tasks.training.tuning.overrides import require_unchanged
 from finer_tasks.training.tuning.precision import keep_in_float32, mixed_precision
 from finer_tasks.training.tuning.progress import Progress
 from finer_tasks.training.tuning.recipe import TrainRecipe
@@ -103,7 +104,7 @@ def _one_step(setup: Setup) -> dict[str, Any]:
     with explained(recipe):
         optimizer = trainer.create_optimizer()
         model = trainer.accelerator.prepare(trainer.model)
-        loss = trainer.training_step(model, trainer._prepare_inputs(batch))
+        loss = trainer.training_step(model, batch)
         optimizer.step()
     if not torch.isfinite(loss):
         raise TrainingError("the loss of the first batch is not a number; the model or its dtype is at fault")
@@ -120,6 +121,7 @@ def _one_step(setup: Setup) -> dict[str, Any]:
 
 def prepare_run(recipe: TrainRecipe) -> Setup:
     """Read the mixture, load model and processor, attach the adapter, measure lengths, check the labels."""
+    require_unchanged(FinerTrainer, Trainer)
     card, dataset = read_mixture(recipe.mixture)
     if recipe.evaluation:
         from finer_tasks.training.tuning.evaluation import require_tasks

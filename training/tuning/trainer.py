@@ -21,7 +21,7 @@ import torch
 from safetensors import SafetensorError
 from torch.nn import functional
 from transformers import Trainer, TrainerCallback
-from transformers.trainer_utils import rotate_checkpoints
+from typing_extensions import override
 
 from finer_tasks.errors import OutputError
 from finer_tasks.training.errors import TrainingError
@@ -31,7 +31,7 @@ from finer_tasks.training.tuning.meter import Meter
 from finer_tasks.training.tuning.modules import Parts
 from finer_tasks.training.tuning.progress import Progress
 from finer_tasks.training.tuning.recipe import TrainRecipe
-from finer_tasks.training.tuning.run_folder import last_checkpoint
+from finer_tasks.training.tuning.run_folder import delete_older, last_checkpoint
 
 PARTIAL = ".partial"
 
@@ -62,6 +62,7 @@ class FinerTrainer(Trainer):
         self._saving = False
         self.add_callback(_Begin(self))
 
+    @override
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
@@ -80,12 +81,14 @@ class FinerTrainer(Trainer):
             loss = loss * self.accelerator.num_processes  # the gradients are averaged over processes
         return (loss, logits) if return_outputs else loss
 
+    @override
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """As Trainer's, and adds up the loss of the step."""
         loss = super().training_step(model, inputs, num_items_in_batch)
         self._step_loss = self._step_loss + loss.detach()
         return loss
 
+    @override
     def _run_epoch(self, *arguments: Any, **named: Any) -> None:
         """As Trainer's, but it does not take another step where the checkpoint was the last one."""
         if self.state.global_step >= self.state.max_steps:
@@ -93,6 +96,7 @@ class FinerTrainer(Trainer):
             return
         super()._run_epoch(*arguments, **named)
 
+    @override
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> Any:
         """As Trainer's, timed; a conversation that could not be encoded ends the run with its message."""
         started = time.perf_counter()
@@ -105,6 +109,7 @@ class FinerTrainer(Trainer):
             raise TrainingError(f"{broken}. {self._last_good()}")
         return samples, count
 
+    @override
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """As Trainer's, the projector with a learning rate of its own."""
         optimizer = super().create_optimizer(model)
@@ -120,6 +125,7 @@ class FinerTrainer(Trainer):
                 group["lr"] = self.recipe.projector_learning_rate
         return optimizer
 
+    @override
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log the loss over all steps since the last report, also those before a resume, and the speed."""
         if "loss" in logs:
@@ -129,9 +135,11 @@ class FinerTrainer(Trainer):
             logs = {**logs, "train_loss": self.progress.mean()}
         super().log(logs, start_time)
 
+    @override
     def _get_train_sampler(self, train_dataset: Any = None) -> GroupedOrder:
         return self.order
 
+    @override
     def _maybe_log_save_evaluate(self, tr_loss: torch.Tensor, grad_norm: Any, *rest: Any, **named: Any) -> None:
         if self.progress.steps < self.state.global_step:  # an epoch ends with a second call after its last step
             self.progress.add(self._step_loss)
@@ -184,10 +192,12 @@ class FinerTrainer(Trainer):
             self.log({f"eval_{name}": value for name, value in found[step].items()})
         return found.get(step, {})
 
+    @override
     def _get_output_dir(self, trial: Any) -> str:
         folder = str(super()._get_output_dir(trial))
         return os.path.join(folder, PARTIAL) if self._saving else folder
 
+    @override
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Write the checkpoint under another name, then rename it, then delete older ones."""
         output = Path(str(self.args.output_dir))
@@ -213,7 +223,7 @@ class FinerTrainer(Trainer):
             if not (output / name).exists():
                 os.replace(output / PARTIAL / name, output / name)
             shutil.rmtree(output / PARTIAL, ignore_errors=True)
-            rotate_checkpoints(str(output), self.args.save_total_limit)
+            delete_older(output, self.recipe.keep)
 
     def _last_good(self) -> str:
         found = last_checkpoint(Path(str(self.args.output_dir)))
