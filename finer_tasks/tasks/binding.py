@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
 from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
@@ -13,13 +12,34 @@ import finer_tasks
 from finer_tasks.attributes.knowledge import load_knowledge
 from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.datasets.prepared import Prepared
-from finer_tasks.errors import KnowledgeError, user_errors
+from finer_tasks.datasets.record import LEVELS, SPLITS
+from finer_tasks.datasets.registry import DATASETS
+from finer_tasks.errors import FinerError, KnowledgeError, user_errors
 from finer_tasks.scoring import SCORING_VERSION
+from finer_tasks.tasks.generate import task_folder
 from finer_tasks.tasks.prompts import active_prompt_set
 from finer_tasks.tasks.questions import told_parent
+from finer_tasks.tasks.table import HOOKS
 
-# Backends that take rounds themselves, in batches.
-DRIVES_ROUNDS = {"finer_hf"}
+PARENTS = ("gold", "predicted", "none")
+_FUNCTIONS = ("doc_to_visual", "doc_to_text", "doc_to_messages", "process_results")
+
+
+class TaskError(FinerError):
+    """A task made of our templates or functions does not say what they need."""
+
+
+def is_ours(config: Mapping[str, Any]) -> bool:
+    """Whether a task asks one of our datasets through our functions: our own tasks, and those that users make of our templates.
+
+    One of any name that brings data or functions of its own is left as it is.
+    """
+    known = config.get("dataset_path") in DATASETS
+    return known and isinstance(config.get("task"), str) and any(_is_hook(config.get(name)) for name in _FUNCTIONS)
+
+
+def _is_hook(function: Any) -> bool:
+    return getattr(function, "__module__", "") == HOOKS
 
 
 def bind(config: dict[str, Any], model: Any) -> dict[str, Any]:
@@ -30,27 +50,33 @@ def bind(config: dict[str, Any], model: Any) -> dict[str, Any]:
     dataset. Raises as `identify`.
     """
     prepared, identity = identify(config)
-    kwargs = config["lmms_eval_specific_kwargs"]
     bound = dict(config) | {"dataset_path": str(prepared.data), "dataset_kwargs": {"load_from_disk": True}}
-    if "similarity" in kwargs:
+    if "similarity" in (kwargs := config["lmms_eval_specific_kwargs"]):
         identity["similarity"] = similarity_setting(kwargs)
         settings = {"similarity": identity["similarity"]}
     else:
         settings = {"parent": told_parent(identity["variant"], identity["parent"])}
-    bound["process_results"] = functools.partial(config["process_results"], **settings)
+    if _is_hook(scorer := config["process_results"]):
+        bound["process_results"] = functools.partial(scorer, **settings)
     if config.get("output_type") == "generate_until_multi_round":
+        from finer_tasks.tasks.rounds import choose_rounds, extend_evaluate
+
         identity["rounds"] = choose_rounds(model)
         if identity["rounds"] == "agentic":
             bound["output_type"] = "generate_until_agentic"
-    bound["metadata"] = {**config["metadata"], "finer": identity}
+        elif identity["rounds"] == "driver":
+            extend_evaluate()
+    bound["metadata"] = {**(config.get("metadata") or {}), "finer": identity}
     return _guarded(bound)
 
 
 def identify(config: Mapping[str, Any]) -> tuple[Prepared, dict[str, Any]]:
     """The prepared data of a task's config, and what identifies a run of it.
 
-    Raises NotPreparedError, ChangedDataError, PromptError or KnowledgeError, at once and with the command that mends it.
+    Raises NotPreparedError, ChangedDataError, PromptError, KnowledgeError or, for tasks of users, TaskError: at once and with
+    what mends it.
     """
+    _require_settings(config)
     dataset = config["dataset_path"]
     prepared = ensure_prepared(dataset)
     prepared.check(config["test_split"])
@@ -76,6 +102,19 @@ def identify(config: Mapping[str, Any]) -> tuple[Prepared, dict[str, Any]]:
     return prepared, identity
 
 
+def _require_settings(config: Mapping[str, Any]) -> None:
+    """Raise TaskError where a task lacks what our functions are told."""
+    kwargs = config.get("lmms_eval_specific_kwargs") or {}
+    told = {"test_split": config.get("test_split"), "level": kwargs.get("level"), "parent": kwargs.get("parent")}
+    for (key, value), known in zip(told.items(), (SPLITS, LEVELS, PARENTS), strict=True):
+        if value not in known:
+            where = key if key == "test_split" else f"lmms_eval_specific_kwargs: {key}"
+            raise TaskError(
+                f"task {config['task']}: {where} is {value!r}, but the functions of finer-tasks need one of "
+                f"{', '.join(known)}. Set it, or include a template of {task_folder() / '_templates'}"
+            )
+
+
 def _guarded(value: Any) -> Any:
     """A config whose functions, which lmms-eval calls, give one line and an exit code where they fail."""
     if isinstance(value, dict):
@@ -83,38 +122,6 @@ def _guarded(value: Any) -> Any:
     if isinstance(value, list):
         return [_guarded(item) for item in value]
     return user_errors()(value) if callable(value) else value
-
-
-def choose_rounds(model: Any) -> str:
-    """How a model takes several rounds.
-
-    multi_round: it does so itself, in batches. driver: finer_tasks.tasks.rounds.drive runs true chat turns
-    on its generate_until. agentic: lmms-eval's loop, one document at a time, each round a fresh turn.
-    """
-    if model in DRIVES_ROUNDS if isinstance(model, str) else type(model).__name__ == "FinerHF":
-        return "multi_round"
-    backend = _chat_backend(model)
-    if backend is None:
-        return "agentic"
-    from finer_tasks.tasks.rounds import drive
-
-    backend.generate_until_multi_round = user_errors()(drive)
-    return "driver"
-
-
-def _chat_backend(model: Any) -> Any:
-    """The class of a chat model, None if it is none or unknown."""
-    if not isinstance(model, str):
-        return type(model) if getattr(model, "is_simple", True) is False else None
-    if "--force_simple" in sys.argv:
-        return None
-    from lmms_eval.models import get_model
-
-    try:
-        found = get_model(model)
-    except Exception:  # an unknown or unloadable model is lmms-eval's to report
-        return None
-    return None if getattr(found, "is_simple", True) else found
 
 
 def _complete_knowledge(dataset: str, prepared: Prepared) -> str:

@@ -12,6 +12,7 @@ from finer_tasks.errors import FinerError, exit_code_of
 from finer_tasks.tasks.table import (
     DATASETS,
     DIRECT,
+    HOOKS,
     NAMING,
     VARIANTS,
     Metric,
@@ -22,7 +23,7 @@ from finer_tasks.tasks.table import (
 )
 from finer_tasks.writing import write_text
 
-_HOOKS = "!function finer_tasks.tasks.hooks."
+_HOOKS = f"!function {HOOKS}."
 # Part of the package itself, not of the tasks.
 _KEPT = {"__init__.py"}
 _BASE = """\

@@ -14,6 +14,8 @@ from finer_tasks.datasets.record import LEVELS
 from finer_tasks.datasets.registry import DATASETS, READERS
 from finer_tasks.tasks.versions import version_of
 
+# The module of the functions that tasks name.
+HOOKS = "finer_tasks.tasks.hooks"
 _WITH_PARENT = LEVELS[1:]
 
 

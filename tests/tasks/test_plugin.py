@@ -6,13 +6,13 @@ import json
 import os
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lmms_eval.api.instance import Instance
 from lmms_eval.caching.response_cache import ResponseCache
 from lmms_eval.models import MODEL_REGISTRY_V2
 from lmms_eval.tasks import TaskManager
-from loguru import logger
 
 from finer_tasks import errors
 from finer_tasks.datasets.prepare import Request, prepare
@@ -30,10 +30,6 @@ def manager() -> TaskManager:
     plugin.register()
     plugin.register()
     return TaskManager()
-
-
-def test_this_lmms_eval_is_a_tested_one() -> None:
-    assert metadata.version("lmms_eval") in plugin.TESTED_LMMS_EVAL
 
 
 def test_the_entry_point_is_installed_and_registers_the_model() -> None:
@@ -73,24 +69,6 @@ def test_changed_prompts_or_data_change_the_config(
     prompts.write_text("name: mine\ndirect: {superordinate: a, coarse: b, fine: c}\n")
     monkeypatch.setenv("FINER_PROMPTS", str(prompts))
     assert manager._get_config("finer_cub_fine")["metadata"]["finer"]["prompt_set"] == "mine"
-
-
-def test_rounds_are_driven_by_the_model_where_it_can(
-    mini_data: Path, manager: TaskManager, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    name = "finer_mini_fine_parent_predicted"
-    monkeypatch.setattr(manager, "model_name", "finer_hf")
-    ours = manager._get_config(name)
-    monkeypatch.setattr(manager, "model_name", "openai")
-    chat = manager._get_config(name)
-    monkeypatch.setattr(manager, "model_name", "dummy")
-    simple = manager._get_config(name)
-    found = [(c["output_type"], c["metadata"]["finer"]["rounds"]) for c in (ours, chat, simple)]
-    assert found == [
-        ("generate_until_multi_round", "multi_round"),
-        ("generate_until_multi_round", "driver"),
-        ("generate_until_agentic", "agentic"),
-    ]
 
 
 def test_an_unprepared_or_damaged_dataset_is_an_error_at_once(tmp_path: Path, manager: TaskManager) -> None:
@@ -139,15 +117,23 @@ def test_what_lmms_eval_calls_ends_with_one_line(
         assert "finer: unexpected" in capsys.readouterr().err
 
 
-def key_of_cache(folder: Path, task: str = "finer_mini_fine", **arguments: str) -> str:
-    cache = ResponseCache.create(str(folder / "cache"), model="vllm", model_args=arguments, task_dict={task: None})
+@pytest.fixture(scope="module")
+def loaded(shared_data: Path, manager: TaskManager) -> dict[str, Any]:
+    """A task of ours as lmms-eval loads it, in a group as well, and none."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FINER_DATA_DIR", str(shared_data))
+        task = manager.load_task_or_group("finer_mini_fine", "chat")
+    return {"ours": task, "grouped": {"mine": task}, "others": {"mme": None}}
+
+
+def key_of_cache(folder: Path, tasks: dict[str, Any], **arguments: str) -> str:
+    cache = ResponseCache.create(str(folder / "cache"), model="vllm", model_args=arguments, task_dict=tasks)
     cache.finalize(success=False)
     return str(cache._model_fingerprint_hash)
 
 
-def test_replaced_weights_meet_no_cached_answers(tmp_path: Path) -> None:
+def test_replaced_weights_meet_no_cached_answers(tmp_path: Path, loaded: dict[str, Any]) -> None:
     """A byte deep in the file of equal size and time, an adapter, its base, or the commit of a hub model."""
-    plugin.register()
     model, adapter = tmp_path / "model", tmp_path / "adapter"
     for folder, config, weights in ((model, "config.json", b"a" * 5000), (adapter, "adapter_config.json", b"b" * 5000)):
         folder.mkdir()
@@ -155,16 +141,17 @@ def test_replaced_weights_meet_no_cached_answers(tmp_path: Path) -> None:
         (folder / "model.safetensors").write_bytes(weights)
     (model / "checkpoint-2").mkdir()
     alone, both, other = {"model": str(model)}, {"pretrained": "org/name", "peft": str(adapter)}, {"pretrained": str(adapter)}
-    first = [key_of_cache(tmp_path, **arguments) for arguments in (alone, both, other)]
-    assert first == [key_of_cache(tmp_path, **arguments) for arguments in (alone, both, other)]
+    first = [key_of_cache(tmp_path, loaded["ours"], **arguments) for arguments in (alone, both, other)]
+    assert first == [key_of_cache(tmp_path, loaded["ours"], **arguments) for arguments in (alone, both, other)]
     status = (model / "model.safetensors").stat()
     (model / "model.safetensors").write_bytes(b"a" * 2500 + b"c" + b"a" * 2499)
     os.utime(model / "model.safetensors", ns=(status.st_atime_ns, status.st_mtime_ns))
-    second = [key_of_cache(tmp_path, **arguments) for arguments in (alone, both, other)]
+    second = [key_of_cache(tmp_path, loaded["ours"], **arguments) for arguments in (alone, both, other)]
     assert all(a != b for a, b in zip(first, second, strict=True))
     (model / "checkpoint-2/optimizer.pt").write_bytes(b"training")
-    assert second == [key_of_cache(tmp_path, **arguments) for arguments in (alone, both, other)]
-    assert key_of_cache(tmp_path, "mme", **alone) == key_of_cache(tmp_path, "mme", model=str(model))
+    assert second == [key_of_cache(tmp_path, loaded["ours"], **arguments) for arguments in (alone, both, other)]
+    assert key_of_cache(tmp_path, loaded["grouped"], **alone) == second[0]
+    assert key_of_cache(tmp_path, loaded["others"], **alone) not in second
 
 
 class Answering:
@@ -177,12 +164,14 @@ class Answering:
         return [self.replies.pop(0) for _ in requests]
 
 
-@pytest.mark.parametrize(("task", "second"), [("finer_mini_fine", "Pug"), ("mme", "[LMMS_EVAL_BUDGET_EXCEEDED]")])
-def test_failed_requests_are_made_again_and_not_taken_from_the_cache(tmp_path: Path, task: str, second: str) -> None:
-    plugin.register()
+@pytest.mark.parametrize(("tasks", "second"), [("ours", "Pug"), ("others", "[LMMS_EVAL_BUDGET_EXCEEDED]")])
+def test_failed_requests_are_made_again_and_not_taken_from_the_cache(
+    tmp_path: Path, loaded: dict[str, Any], tasks: str, second: str
+) -> None:
+    (task,) = loaded[tasks]
     found = []
     for reply in ("[LMMS_EVAL_BUDGET_EXCEEDED]", "Pug", "Beagle"):
-        cache = ResponseCache.create(str(tmp_path), model="vllm", model_args="", task_dict={task: None})
+        cache = ResponseCache.create(str(tmp_path), model="vllm", model_args="", task_dict=loaded[tasks])
         arguments = ("Which?", {"temperature": 0, "do_sample": False}, None, 0, task, "test")
         request = Instance("generate_until", arguments, 0, {"task": task, "doc_id": 0, "repeats": 1})
         found += cache.execute(Answering(reply), "generate_until", [request])
@@ -208,13 +197,3 @@ def test_the_commit_of_a_hub_model_is_part_of_its_fingerprint(tmp_path: Path, mo
 
 def test_tasks_of_others_are_left_alone(manager: TaskManager) -> None:
     assert "finer" not in (manager._get_config("mme").get("metadata") or [])
-
-
-def test_another_version_is_warned_about_and_still_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    messages: list[str] = []
-    sink = logger.add(messages.append, level="WARNING")
-    monkeypatch.setattr(plugin, "TESTED_LMMS_EVAL", ("0.0.1",))
-    manifests = plugin.register()
-    logger.remove(sink)
-    assert [manifest.model_id for manifest in manifests] == ["finer_hf"]
-    assert "was tested with lmms-eval 0.0.1" in messages[0]
