@@ -14,6 +14,7 @@ from lmms_eval.evaluator import _thread_map_ordered
 from transformers import BertForSequenceClassification, BertModel
 
 from finer_tasks.attributes import phrases as attribute_phrases
+from finer_tasks.datasets import concepts
 from finer_tasks.datasets.prepared import load_prepared
 from finer_tasks.scoring import attributes
 from finer_tasks.scoring import judge as judging
@@ -42,7 +43,7 @@ def forget() -> None:
     """Every cache that scoring fills."""
     hooks._readable.clear()
     for cached in (
-        judging.lexicon, judging._by_coarse, attributes._rouge_scorer, attributes.similarity_named,
+        judging._lexicon, concepts._prepared, concepts._reviewed, attributes._rouge_scorer, attributes.similarity_named,
         attribute_phrases.analyse, attribute_phrases.stem, attribute_phrases._stemmer,
     ):  # fmt: skip
         cached.cache_clear()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from finer_tasks.attributes.knowledge import ConceptAttributes, Knowledge
+from finer_tasks.datasets.concepts import sibling_groups
 from finer_tasks.datasets.record import Concept
 
 
@@ -41,17 +42,9 @@ def check(knowledge: Knowledge, concepts: Iterable[Concept]) -> Check:
     )
 
 
-def sibling_groups(concepts: Iterable[Concept]) -> dict[str, list[str]]:
-    """Concept ids by first coarse label."""
-    groups: dict[str, list[str]] = {}
-    for concept in concepts:
-        members = groups.setdefault(concept.coarse[0], [])
-        if concept.concept_id not in members:
-            members.append(concept.concept_id)
-    return groups
-
-
-def shared_attributes(entries: Mapping[str, ConceptAttributes], groups: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
+def shared_attributes(
+    entries: Mapping[str, ConceptAttributes], groups: Mapping[str, Sequence[str]]
+) -> dict[str, tuple[str, ...]]:
     """By coarse label, the required attributes that all (two or more) siblings list: true, but not discriminative."""
     shared = {}
     for coarse, members in groups.items():

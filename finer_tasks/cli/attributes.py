@@ -13,7 +13,7 @@ from rich.text import Text
 
 from finer_tasks.cli.options import Commands, positive
 from finer_tasks.cli.output import out, say
-from finer_tasks.datasets.record import Concept
+from finer_tasks.datasets.concepts import concepts_of, sibling_groups
 from finer_tasks.datasets.registry import DATASETS, READERS
 from finer_tasks.errors import USAGE_EXIT_CODE, KnowledgeError
 from finer_tasks.text import harmless
@@ -93,7 +93,7 @@ def _read_source(arguments: argparse.Namespace) -> tuple[list[ConceptAttributes]
         if name != "cub":
             raise KnowledgeError(f"{source} is a folder; only the human attributes of cub are read from one")
         return read_cub_human(source, arguments.required_from, arguments.likely_from), []
-    concepts = dataset_concepts(name)
+    concepts = concepts_of(name)
     if source.suffix == ".jsonl":
         known = {concept.concept_id for concept in concepts}
         entries = read_knowledge(name, source).concepts
@@ -119,13 +119,13 @@ def _attributes_build(arguments: argparse.Namespace) -> int:
     import os
 
     from finer_tasks.attributes.build import ChatEndpoint, build
-    from finer_tasks.attributes.compare import shared_attributes, sibling_groups
+    from finer_tasks.attributes.compare import shared_attributes
     from finer_tasks.attributes.encyclopedia import Encyclopedia
     from finer_tasks.attributes.knowledge import knowledge_path
     from finer_tasks.attributes.updating import update_knowledge
     from finer_tasks.datasets.prepared import data_dir
 
-    concepts = dataset_concepts(arguments.dataset)[: arguments.limit]
+    concepts = concepts_of(arguments.dataset).listed[: arguments.limit]
     cache = data_dir() / "attributes" / "cache"
     key = os.environ.get(arguments.key_variable, "").strip()
     endpoint = ChatEndpoint(arguments.endpoint, arguments.model, cache / "replies", key)
@@ -158,12 +158,12 @@ def _attributes_show(arguments: argparse.Namespace) -> None:
     from finer_tasks.attributes.knowledge import load_knowledge
     from finer_tasks.datasets.taxonomy import slug
 
-    knowledge, concepts = load_knowledge(arguments.dataset), dataset_concepts(arguments.dataset)
+    knowledge, concepts = load_knowledge(arguments.dataset), concepts_of(arguments.dataset)
     wanted = slug(arguments.concept)
     chosen = next((c for c in concepts if c.concept_id == wanted or wanted in {slug(n) for n in (*c.fine, *c.aliases)}), None)
     if chosen is None:
         raise KnowledgeError(f"{arguments.concept!r} is no concept of {arguments.dataset}")
-    siblings = [c for c in concepts if c.coarse[0] == chosen.coarse[0] and c.concept_id != chosen.concept_id]
+    siblings = [concepts.by_id[sibling] for sibling in concepts.siblings_of(chosen.concept_id)]
     table = Table("concept", "required", "likely", "source", title=chosen.coarse[0], show_lines=True)
     for concept in (chosen, *siblings):
         entry = knowledge.concepts.get(concept.concept_id)
@@ -177,7 +177,7 @@ def _attributes_check(arguments: argparse.Namespace) -> int:
     from finer_tasks.attributes.compare import check
     from finer_tasks.attributes.knowledge import load_knowledge
 
-    found = check(load_knowledge(arguments.dataset), dataset_concepts(arguments.dataset))
+    found = check(load_knowledge(arguments.dataset), concepts_of(arguments.dataset))
     lines = [f"{found.covered} of {found.concepts} concepts have attributes"]
     lines += [f"missing: {', '.join(found.missing)}"] if found.missing else []
     lines += [f"without required attributes: {', '.join(found.without_required)}"] if found.without_required else []
@@ -199,18 +199,3 @@ def _attributes_diff(arguments: argparse.Namespace) -> None:
             for phrase in phrases:
                 say(f"  {sign} {phrase}")
     say(f"{len(found)} concepts differ")
-
-
-def dataset_concepts(name: str) -> list[Concept]:
-    """The concepts of a dataset as prepared, else as in its taxonomy."""
-    from finer_tasks.datasets.prepared import load_prepared
-    from finer_tasks.datasets.taxonomy import load_taxonomy
-    from finer_tasks.errors import NotPreparedError
-
-    try:
-        return load_prepared(name).concepts()
-    except NotPreparedError:
-        concepts = list({c.concept_id: c for c in load_taxonomy(name).classes.values()}.values())
-        if not concepts:
-            raise
-        return concepts

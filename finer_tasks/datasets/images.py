@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFile
 
+from finer_tasks.datasets.prepared import Prepared
+from finer_tasks.datasets.record import is_inside
+from finer_tasks.datasets.registry import get_reader
 from finer_tasks.errors import DatasetContentError
+
+
+def image_of(prepared: Prepared, doc: Mapping[str, Any]) -> Image.Image:
+    """The RGB image of a task document; raises DatasetContentError if it cannot be decoded whole."""
+    manifest, embedded = prepared.manifest, doc.get("embedded_image")
+    if not is_inside(doc["image"]):
+        raise DatasetContentError(f"image {doc['image']!r} is not below {manifest.root}")
+    source = embedded["bytes"] if embedded and embedded.get("bytes") else Path(manifest.root) / doc["image"]
+    return open_image(source, get_reader(manifest.dataset).crop_bottom)
 
 
 def open_image(source: Path | bytes, crop_bottom: int = 0) -> Image.Image:

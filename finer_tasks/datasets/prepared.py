@@ -17,14 +17,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-from finer_tasks.datasets.images import open_image
 from finer_tasks.datasets.in_use import MARKER, hold
-from finer_tasks.datasets.record import Concept, is_inside
+from finer_tasks.datasets.record import Concept
 from finer_tasks.datasets.registry import get_reader
 from finer_tasks.datasets.taxonomy import taxonomy_hash
-from finer_tasks.errors import ChangedDataError, DatasetContentError, NotPreparedError, os_error_text
+from finer_tasks.errors import ChangedDataError, NotPreparedError, os_error_text
 
 VARIABLE = "FINER_DATA_DIR"
 
@@ -69,9 +67,9 @@ class Manifest:
         return json.dumps(asdict(self), indent=2) + "\n"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prepared:
-    """A prepared dataset: its manifest and where it lies."""
+    """A prepared dataset: its manifest and where it lies. Compared by identity, so that what is read from it can be kept."""
 
     manifest: Manifest
     folder: Path
@@ -95,14 +93,6 @@ class Prepared:
     def command(self) -> str:
         """The command that prepares it again."""
         return prepare_command(self.manifest.dataset, self.manifest)
-
-    def image(self, doc: Mapping[str, Any]) -> Any:
-        """The RGB image of a task document; raises DatasetContentError if it cannot be decoded whole."""
-        embedded = doc.get("embedded_image")
-        if not is_inside(doc["image"]):
-            raise DatasetContentError(f"image {doc['image']!r} is not below {self.manifest.root}")
-        source = embedded["bytes"] if embedded and embedded.get("bytes") else Path(self.manifest.root) / doc["image"]
-        return open_image(source, get_reader(self.manifest.dataset).crop_bottom)
 
     def check(self, split: str) -> None:
         """Raise ChangedDataError if the table of a split or the concepts are not what was prepared, or all images are gone."""

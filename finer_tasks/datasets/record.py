@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +11,19 @@ from finer_tasks.errors import DatasetContentError
 
 LEVELS = ("superordinate", "coarse", "fine")
 SPLITS = ("train", "test")
-
-
 # Control characters, which would break lines and hashes, and halves of characters, which cannot be written.
 _FLAW = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+def parent_level(level: str) -> str | None:
+    """The level above, None above superordinate."""
+    place = LEVELS.index(level)
+    return LEVELS[place - 1] if place else None
+
+
+def dataset_of(identity: str) -> str:
+    """The dataset of a record by its id, `<dataset>/<split>/<image id>`."""
+    return identity.split("/", 1)[0]
 
 
 def is_inside(image: str) -> bool:
@@ -85,17 +95,19 @@ class FinerRecord:
                 raise DatasetContentError(f"record {self.id}: field {field!r} needs at least one label, none empty")
 
     @classmethod
-    def of(cls, concept: Concept, identity: str, image: str, class_id: str, source: str) -> FinerRecord:
-        """The record of an image of a concept; the split is the middle part of `<dataset>/<split>/<image id>`."""
+    def of(
+        cls, concept: Concept, dataset: str, split: str, image_id: str, *, image: str, class_id: str, source: str
+    ) -> FinerRecord:
+        """The record of an image of a concept."""
         return cls(
-            id=identity,
+            id=f"{dataset}/{split}/{image_id}",
             image=image,
             superordinate=concept.superordinate,
             coarse=concept.coarse,
             fine=concept.fine,
             concept_id=concept.concept_id,
             class_id=class_id,
-            split=identity.split("/")[1],
+            split=split,
             source=source,
         )
 
@@ -104,11 +116,15 @@ class FinerRecord:
         return vars(self) | {"coarse": list(self.coarse), "fine": list(self.fine)}
 
 
-def accepted_labels(doc: dict[str, Any], level: str) -> list[str]:
+def labels_at(doc: Mapping[str, Any], level: str) -> list[str]:
+    """The labels of a document at one level, the one used in prompts first."""
+    return [doc["superordinate"]] if level == "superordinate" else list(doc[level])
+
+
+def accepted_labels(doc: Mapping[str, Any], level: str) -> list[str]:
     """Labels that count as right when `level` is asked.
 
     The rule of the benchmark: superordinate accepts any label of the three levels, coarse
     accepts coarse and fine labels, fine only fine ones.
     """
-    by_level = {"superordinate": [doc["superordinate"]], "coarse": list(doc["coarse"]), "fine": list(doc["fine"])}
-    return [label for name in LEVELS[LEVELS.index(level) :] for label in by_level[name]]
+    return [label for name in LEVELS[LEVELS.index(level) :] for label in labels_at(doc, name)]

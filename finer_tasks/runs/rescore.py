@@ -11,8 +11,8 @@ from finer_tasks.attributes.knowledge import load_knowledge
 from finer_tasks.errors import ResultsError
 from finer_tasks.runs.reading import Run, Sample, TaskRun
 from finer_tasks.scoring import SCORING_VERSION
+from finer_tasks.scoring.echo import told_parent
 from finer_tasks.scoring.judge import Items, list_items, naming_items, seek_items
-from finer_tasks.tasks.questions import told_parent
 
 
 def rescore(run: Run) -> Run:

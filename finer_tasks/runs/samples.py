@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finer_tasks.datasets.record import dataset_of
 from finer_tasks.errors import ResultsError, at_line
 from finer_tasks.replies import COUNTED_AS, Unanswered, no_answer, read_reply, rounds_of
 from finer_tasks.text import well_formed
@@ -76,7 +77,7 @@ def read_samples(path: Path, identity: Mapping[str, Any], unscored: bool = False
                 )
                 raise ResultsError(at_line(path, number, cut)) from error
             document = sample.record["id"]
-            if document.split("/", 1)[0] != identity["dataset"] or level not in (None, identity["level"]):
+            if dataset_of(document) != identity["dataset"] or level not in (None, identity["level"]):
                 told = f"{document} was scored at level {level or 'unknown'}"
                 told += f", the task is {identity['dataset']} {identity['level']}"
                 raise ResultsError(at_line(path, number, told, "The file belongs to another task"))

@@ -10,7 +10,7 @@ from finer_tasks.datasets.record import LEVELS
 from finer_tasks.replies import COUNTED_AS
 from finer_tasks.runs.reading import Run, Sample, TaskRun
 from finer_tasks.scoring.aggregate import clustered_standard_error, macro_mean, macro_standard_error, mean, mean_of_known, total
-from finer_tasks.tasks.questions import is_echo, told_parent
+from finer_tasks.scoring.echo import is_echo, told_parent
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ from typing import Any
 
 from datasets import load_from_disk
 
+from finer_tasks.datasets.images import image_of
 from finer_tasks.datasets.prepared import load_prepared
+from finer_tasks.datasets.record import dataset_of
 from finer_tasks.errors import FinerError
 
 _SIDE = 96
@@ -24,11 +26,11 @@ def thumbnail(document: str) -> str:
     and must not decide which file of this machine is put into a page.
     """
     try:
-        prepared = load_prepared(document.split("/", 1)[0])
+        prepared = load_prepared(dataset_of(document))
         rows, places = _documents(prepared.data)
         if document not in places:
             return ""
-        image = prepared.image(rows[places[document]])
+        image = image_of(prepared, rows[places[document]])
     except (FinerError, OSError):
         return ""
     image.thumbnail((_SIDE, _SIDE))

@@ -1,7 +1,7 @@
 """Scores of generated attributes against a knowledge base.
 
 A generated list is matched one-to-one to the reference list so that the summed similarity is
-greatest (Hungarian method). Contradictions (metrics/attribute_phrases.py) have similarity 0 and are
+greatest (Hungarian method). Contradictions (attributes/phrases.py) have similarity 0 and are
 counted apart, however many words they share.
 """
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from finer_tasks.attributes.knowledge import load_knowledge
 from finer_tasks.attributes.lists import parse_lists
-from finer_tasks.datasets.prepared import load_prepared
-from finer_tasks.datasets.record import accepted_labels
+from finer_tasks.datasets.concepts import Concepts, concepts_of
+from finer_tasks.datasets.record import accepted_labels, dataset_of
 from finer_tasks.datasets.taxonomy import load_taxonomy
-from finer_tasks.errors import NotPreparedError
 from finer_tasks.replies import COUNTED_AS, no_answer, read_reply
 from finer_tasks.scoring import classification
+from finer_tasks.scoring.echo import is_echo
+from finer_tasks.scoring.seeking import STATES, seek_state
 from finer_tasks.scoring.strict import Lexicon, StrictScore, score_strict
-from finer_tasks.tasks import questions
-from finer_tasks.tasks.questions import dataset_of
 
 Doc = Mapping[str, Any]
 Items = dict[str, dict[str, Any]]
@@ -26,13 +24,13 @@ Items = dict[str, dict[str, Any]]
 def naming_items(doc: Doc, outputs: Sequence[str], level: str, readable: bool = True, parent: str = "none") -> Items:
     """Every figure of a document that was asked for a name; `concept_id` is the cluster of the standard errors.
 
-    em, f1: metrics/classification.py. em_strict, depth, lca_distance, named: metrics/strict.py; beside em_strict stand
+    em, f1: classification.py. em_strict, depth, lca_distance, named: strict/; beside em_strict stand
     the reason, the names found and the record, since lmms-eval's sample files leave the document out. The *_macro
     figures hold the same scores, averaged by concept; *_no_echo leave out the documents whose question told a label
-    that counts as right. `parent` is what the question told, as in questions.ask.
+    that counts as right. `parent` is what the question told, as told_parent gives it.
     """
     em, f1, strict = judge(doc, outputs, level, readable)
-    items = score_items(em, f1, strict, doc["concept_id"], questions.is_echo(doc, level, parent))
+    items = score_items(em, f1, strict, doc["concept_id"], is_echo(doc, level, parent))
     items["em_strict"] |= {"level": level, "record": record_fields(doc)}
     if len(outputs) > 1:
         items["em_strict"]["rounds"] = list(outputs)
@@ -44,8 +42,8 @@ def judge(doc: Doc, outputs: Sequence[str], level: str, readable: bool = True) -
     if missing := no_answer(outputs, readable):
         return 0.0, 0.0, StrictScore(False, missing, (), 0, None)
     answer = read_reply(outputs[-1]).answer
-    em, f1 = classification.score(answer, accepted_labels(dict(doc), level))
-    return em, f1, score_strict(answer, doc, level, lexicon(dataset_of(doc)))
+    em, f1 = classification.score(answer, accepted_labels(doc, level))
+    return em, f1, score_strict(answer, doc, level, lexicon(dataset_of(doc["id"])))
 
 
 def score_items(em: float, f1: float, strict: StrictScore, concept_id: str, echo: bool = False) -> Items:
@@ -73,22 +71,23 @@ def score_items(em: float, f1: float, strict: StrictScore, concept_id: str, echo
 def seek_items(doc: Doc, outputs: Sequence[str], level: str) -> Items:
     """Counts of first turns that were empty, did not end, or named the concept before they were asked."""
     first = read_reply(outputs[0])
-    state = "" if first.state else questions.seek_state(first.text, accepted_labels(dict(doc), level))
+    state = "" if first.state else seek_state(first.text, accepted_labels(doc, level))
     concept = {"concept_id": doc["concept_id"]}
-    return {f"seek_{name}": {"value": float(state == name)} | concept for name in questions.SEEK_STATES}
+    return {f"seek_{name}": {"value": float(state == name)} | concept for name in STATES}
 
 
 def list_items(doc: Doc, outputs: Sequence[str], similarity: str, readable: bool = True) -> Items:
-    """The attribute scores of a reply; formulas in metrics/attributes.py. Without an answer, as for an empty list."""
+    """The attribute scores of a reply; formulas in attributes.py. Without an answer, as for an empty list."""
     from finer_tasks.scoring import attributes
 
-    dataset = dataset_of(doc)
+    dataset = dataset_of(doc["id"])
     knowledge = load_knowledge(dataset)
     missing = no_answer(outputs, readable)
     lists = parse_lists("" if missing else read_reply(outputs[-1]).text)
     truth = knowledge[doc["concept_id"]]
-    siblings = {i: knowledge.concepts[i] for i in siblings_of(dataset, doc["concept_id"]) if i in knowledge.concepts}
-    scored = attributes.score_attributes(lists, truth, siblings, attributes.similarity_named(similarity))
+    siblings = concepts_of(dataset).siblings_of(doc["concept_id"])
+    known = {sibling: knowledge.concepts[sibling] for sibling in siblings if sibling in knowledge.concepts}
+    scored = attributes.score_attributes(lists, truth, known, attributes.similarity_named(similarity))
     concept = {"concept_id": doc["concept_id"]}
     items = {f"attr_{name}": {"score": value} | concept for name, value in vars(scored).items()}
     items |= {name: {"score": value} | concept for name, value in attributes.rouge(lists, truth).items()}
@@ -106,30 +105,11 @@ def record_fields(doc: Doc) -> dict[str, Any]:
     return {key: doc[key] for key in ("id", "superordinate", "coarse", "fine", "concept_id", "class_id")}
 
 
-def siblings_of(dataset: str, concept_id: str) -> list[str]:
-    """Concepts with the same first coarse label, itself left out."""
-    coarse, members = _by_coarse(dataset)
-    return [other for other in members[coarse[concept_id]] if other != concept_id]
-
-
-@cache
-def _by_coarse(dataset: str) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """The first coarse label of every concept, and the concepts of every such label."""
-    coarse = {concept.concept_id: concept.coarse[0] for concept in load_prepared(dataset).concepts()}
-    members = defaultdict(list)
-    for concept_id, label in coarse.items():
-        members[label].append(concept_id)
-    return coarse, members
-
-
-@cache
 def lexicon(dataset: str) -> Lexicon:
-    """All names of a dataset's concepts (as prepared, else as in its taxonomy) and of the superordinates to choose from."""
-    taxonomy = load_taxonomy(dataset)
-    try:
-        concepts = load_prepared(dataset).concepts()
-    except NotPreparedError:
-        if not taxonomy.classes:
-            raise
-        concepts = list({concept.concept_id: concept for concept in taxonomy.classes.values()}.values())
-    return Lexicon.of(taxonomy, concepts)
+    """All names of a dataset's concepts and of the superordinates to choose from."""
+    return _lexicon(dataset, concepts_of(dataset))
+
+
+@cache
+def _lexicon(dataset: str, concepts: Concepts) -> Lexicon:
+    return Lexicon.of(load_taxonomy(dataset), concepts)

@@ -16,9 +16,9 @@ from finer_tasks.datasets.record import LEVELS, SPLITS
 from finer_tasks.datasets.registry import DATASETS
 from finer_tasks.errors import FinerError, KnowledgeError, user_errors
 from finer_tasks.scoring import SCORING_VERSION
+from finer_tasks.scoring.echo import told_parent
 from finer_tasks.tasks.generate import task_folder
 from finer_tasks.tasks.prompts import active_prompt_set
-from finer_tasks.tasks.questions import told_parent
 from finer_tasks.tasks.table import HOOKS
 
 PARENTS = ("gold", "predicted", "none")

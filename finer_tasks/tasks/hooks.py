@@ -12,14 +12,14 @@ from typing import Any
 from loguru import logger
 from PIL import Image
 
+from finer_tasks.datasets.images import image_of
 from finer_tasks.datasets.prepared import load_prepared
-from finer_tasks.datasets.record import LEVELS, accepted_labels
+from finer_tasks.datasets.record import LEVELS, accepted_labels, dataset_of
 from finer_tasks.errors import DatasetContentError
 from finer_tasks.replies import as_text, pack_rounds, read_reply, rounds_of
 from finer_tasks.scoring.aggregate import macro_mean, mean, mean_of_known, total  # noqa: F401 (named by YAMLs)
 from finer_tasks.scoring.judge import list_items, naming_items, seek_items
 from finer_tasks.tasks import questions
-from finer_tasks.tasks.questions import dataset_of
 
 Doc = Mapping[str, Any]
 _PLACEHOLDER_SIZE = (336, 336)
@@ -28,12 +28,13 @@ _readable: dict[str, bool] = {}
 
 def doc_to_visual(doc: Doc) -> list[Image.Image]:
     """The document's image; a gray one, counted and scored as wrong, where the file is corrupt."""
+    dataset = dataset_of(doc["id"])
     try:
-        image = load_prepared(dataset_of(doc)).image(doc)
+        image = image_of(load_prepared(dataset), doc)
         _readable[doc["id"]] = True
     except DatasetContentError as error:
         if _readable.get(doc["id"], True):
-            logger.error(f"{doc['id']}: {error}. Scored as wrong; `finer doctor {dataset_of(doc)}` lists all such files")
+            logger.error(f"{doc['id']}: {error}. Scored as wrong; `finer doctor {dataset}` lists all such files")
         _readable[doc["id"]] = False
         image = Image.new("RGB", _PLACEHOLDER_SIZE, (127, 127, 127))
     return [image]
@@ -120,19 +121,19 @@ def attrseek_messages(
 
 
 def superordinate_target(doc: Doc) -> list[str]:
-    return accepted_labels(dict(doc), "superordinate")
+    return accepted_labels(doc, "superordinate")
 
 
 def coarse_target(doc: Doc) -> list[str]:
-    return accepted_labels(dict(doc), "coarse")
+    return accepted_labels(doc, "coarse")
 
 
 def fine_target(doc: Doc) -> list[str]:
-    return accepted_labels(dict(doc), "fine")
+    return accepted_labels(doc, "fine")
 
 
 def score_superordinate(doc: Doc, results: Sequence[Any], parent: str = "none") -> dict[str, Any]:
-    """Scores of one answer at superordinate level; see `judging.naming_items`. `parent` is bound when the task is loaded."""
+    """Scores of one answer at superordinate level; see `judge.naming_items`. `parent` is bound when the task is loaded."""
     return naming_items(doc, rounds_of(results), "superordinate", is_readable(doc), parent)
 
 
@@ -167,7 +168,7 @@ def score_fine_attrseek(doc: Doc, results: Sequence[Any], parent: str = "none") 
 
 
 def score_attribute_lists(doc: Doc, results: Sequence[Any], similarity: str = "lexical") -> dict[str, Any]:
-    """Attribute scores of a reply from the image; see `judging.list_items`.
+    """Attribute scores of a reply from the image; see `judge.list_items`.
 
     `similarity` is bound from the YAML or FINER_SIMILARITY when the task is loaded.
     """

@@ -13,6 +13,7 @@ import pytest
 from datasets import load_from_disk
 
 from finer_tasks.datasets import prepared as prepared_module
+from finer_tasks.datasets.images import image_of
 from finer_tasks.datasets.mini import reader as mini
 from finer_tasks.datasets.prepare import Request, ensure_prepared, prepare, summary
 from finer_tasks.datasets.prepared import data_dir, load_prepared
@@ -38,7 +39,7 @@ def test_the_prepared_form_keeps_labels_paths_and_sizes(tmp_path: Path) -> None:
     assert [row["id"] for row in rows] == ["cub/test/4", "cub/test/901"]
     assert rows[1]["fine"] == ["Northern Cardinal", "Cardinal"]
     assert rows[0]["size"] == (request.root / rows[0]["image"]).stat().st_size
-    assert result.image(rows[0]).size == (32, 24)
+    assert image_of(result, rows[0]).size == (32, 24)
     assert summary(result) == [("train", "2", "0", "1", "2", "2"), ("test", "2", "0", "1", "2", "2")]
     assert len(result.concepts()) == 200
 
@@ -96,6 +97,7 @@ def test_a_second_preparation_replaces_the_first_but_not_under_a_process_that_re
     request = cub_request(tmp_path / "a")
     script = f"""
 from pathlib import Path
+from finer_tasks.datasets.images import image_of
 from finer_tasks.datasets.prepare import Request, prepare
 print(prepare(Request("cub", Path({str(request.root)!r}), allow_partial=True)).folder, flush=True)
 input()
@@ -192,7 +194,7 @@ def test_images_that_are_gone_or_outside_are_refused(tmp_path: Path) -> None:
     official.picture(tmp_path / "secret.jpg")
     for path in ("../secret.jpg", str(tmp_path / "secret.jpg")):
         with pytest.raises(DatasetContentError, match=r"secret\.jpg' is not below"):
-            result.image({"image": path})
+            image_of(result, {"image": path})
     Path(result.manifest.root).rename(tmp_path / "moved")
     with pytest.raises(ChangedDataError, match="the images of cub are gone"):
         result.check("test")
@@ -282,7 +284,7 @@ def test_embedded_images_need_the_root_no_more(tmp_path: Path) -> None:
     result = prepare(request)
     row = load_from_disk(str(result.data))["test"][0]
     (request.root / "images").rename(tmp_path / "gone")
-    assert result.image(row).size == (32, 24)
+    assert image_of(result, row).size == (32, 24)
 
 
 @pytest.mark.parametrize("dataset", ["aircraft", "dogs", "cars", "nabirds", "inat"])
@@ -291,11 +293,11 @@ def test_every_reader_goes_through(tmp_path: Path, dataset: str) -> None:
     result = prepare(Request(dataset, root, allow_partial=True))
     rows = list(load_from_disk(str(result.data))["test"])
     assert rows
-    assert all(result.image(row).mode == "RGB" for row in rows)
+    assert all(image_of(result, row).mode == "RGB" for row in rows)
     known = {concept.concept_id for concept in result.concepts()}
     assert {row["concept_id"] for row in rows} <= known
 
 
 def test_the_banner_of_aircraft_is_cut_off(tmp_path: Path) -> None:
     result = prepare(Request("aircraft", official.aircraft(tmp_path / "x"), allow_partial=True))
-    assert result.image(load_from_disk(str(result.data))["test"][0]).size == (32, 4)
+    assert image_of(result, load_from_disk(str(result.data))["test"][0]).size == (32, 4)

@@ -28,7 +28,7 @@ def test_the_scorer_agrees_with_verdicts_by_hand(path: Path, floor: float) -> No
 
 
 def test_every_kind_of_use_of_a_name_is_read_as_meant() -> None:
-    answers = judged(ROOT / "tests" / "metrics" / "strict_kinds.jsonl")
+    answers = judged(ROOT / "tests" / "scoring" / "strict_kinds.jsonl")
     assert [answer for answer in answers if answer.strict.right != answer.human] == []
 
 

@@ -9,7 +9,6 @@ from datasets import load_from_disk
 from finer_tasks.datasets.prepare import Request, prepare
 from finer_tasks.datasets.prepared import load_prepared
 from finer_tasks.replies import rounds_of
-from finer_tasks.scoring import judge as judging
 from finer_tasks.tasks import hooks, questions
 from tests import official
 
@@ -148,10 +147,3 @@ def test_documents_whose_question_tells_the_answer_are_marked_and_left_out_besid
             assert ("score" in items["em_no_echo"]) is (one not in echoes)
             assert ("score" in items["em_strict_no_echo"]) is (one not in echoes)
     assert hooks.score_superordinate(cardinal, ["Bird"], parent="gold")["echo"]["score"] == 0.0
-
-
-def test_siblings_are_found_once_for_all_concepts(mini_data: Path) -> None:
-    concepts = load_prepared("mini").concepts()
-    for concept in concepts:
-        expected = {c.concept_id for c in concepts if c.coarse[0] == concept.coarse[0]} - {concept.concept_id}
-        assert set(judging.siblings_of("mini", concept.concept_id)) == expected

@@ -9,6 +9,7 @@ from datasets import load_from_disk
 from finer_tasks.datasets.prepare import Request, prepare
 from finer_tasks.datasets.prepared import load_prepared
 from finer_tasks.replies import rounds_of
+from finer_tasks.scoring import seeking
 from finer_tasks.tasks import hooks, questions
 from tests import official
 
@@ -45,7 +46,6 @@ def test_ranks_are_told_where_the_dataset_has_them(tmp_path: Path, monkeypatch: 
     from finer_tasks.attributes.knowledge import ConceptAttributes, knowledge_path, write_knowledge
 
     prepare(Request("inat", official.inat(tmp_path / "i"), ("test",), allow_partial=True))
-    questions._ranks.cache_clear()
     write_knowledge(knowledge_path("inat"), [ConceptAttributes("anas_platyrhynchos", "Mallard", ("green head",), ())])
     doc = next(
         dict(d) for d in load_from_disk(str(load_prepared("inat").data))["test"] if d["concept_id"] == "anas_platyrhynchos"
@@ -54,7 +54,6 @@ def test_ranks_are_told_where_the_dataset_has_them(tmp_path: Path, monkeypatch: 
     assert "family Anatidae, genus Anas" in text
     assert "green head" in text
     assert "genus" not in questions.ask(doc, "both", "fine", "gold")
-    questions._ranks.cache_clear()
 
 
 def test_attrseek_keeps_the_reply_in_the_conversation(doc: dict[str, Any]) -> None:
@@ -92,14 +91,14 @@ def test_attrseek_without_chat_turns_repeats_what_was_said(doc: dict[str, Any]) 
     ],
 )
 def test_odd_first_turns_are_counted_and_bounded(reply: str, state: str, put_back: str) -> None:
-    assert questions.seek_state(reply, ["Alder Finch"]) == state
+    assert seeking.seek_state(reply, ["Alder Finch"]) == state
     assert questions.bounded(reply) == put_back
 
 
 def test_states_of_first_turns_are_counted_by_document(doc: dict[str, Any]) -> None:
     items = hooks.score_fine_attrseek(doc, [["", "Answer: Alder Finch"]])
     assert items["em"]["score"] == 1.0
-    assert [items[f"seek_{name}"]["value"] for name in questions.SEEK_STATES] == [1.0, 0.0, 0.0]
+    assert [items[f"seek_{name}"]["value"] for name in seeking.STATES] == [1.0, 0.0, 0.0]
     assert items["em_strict"]["rounds"] == ["", "Answer: Alder Finch"]
 
 

@@ -25,12 +25,13 @@ from datasets.exceptions import DatasetGenerationError
 from tqdm import tqdm
 
 import finer_tasks
+from finer_tasks.datasets.concepts import concepts_of
 from finer_tasks.datasets.registry import DATASETS
 from finer_tasks.training.errors import MixtureError
 from finer_tasks.training.mixture.conversations import Entry, make_entry
 from finer_tasks.training.mixture.general import FOLDER as GENERAL
 from finer_tasks.training.mixture.general import GeneralEntries
-from finer_tasks.training.mixture.leakage import NameSearch, concept_names, concepts_of
+from finer_tasks.training.mixture.leakage import NameSearch, concept_names
 from finer_tasks.training.mixture.parts import Part, fetch, read_part
 from finer_tasks.training.mixture.recipe import MixtureRecipe
 from finer_tasks.training.mixture.selection import spread

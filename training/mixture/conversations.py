@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from finer_tasks.attributes.knowledge import ConceptAttributes
+from finer_tasks.datasets.record import dataset_of
 from finer_tasks.datasets.taxonomy import Taxonomy
 from finer_tasks.training.mixture.recipe import MixtureRecipe
 from finer_tasks.training.mixture.templates import load_templates
@@ -46,7 +47,7 @@ def make_entry(recipe: MixtureRecipe, doc: Mapping[str, Any], taxonomy: Taxonomy
             turns.append((say("fine_question"), doc["fine"][0]))
     first, answer = turns[0]
     turns[0] = (f"{IMAGE}\n{first}" if rng.random() < 0.5 else f"{first}\n{IMAGE}", answer)
-    dataset = doc["id"].split("/", 1)[0]
+    dataset = dataset_of(doc["id"])
     row = {
         "id": doc["id"],
         "image": f"{dataset}/{doc['image']}",

@@ -13,10 +13,10 @@ import numpy as np
 from datasets import load_from_disk
 from tqdm import tqdm
 
-from finer_tasks.datasets.prepared import Prepared, data_dir, load_prepared
+from finer_tasks.datasets.images import image_of
+from finer_tasks.datasets.prepared import Prepared, data_dir
 from finer_tasks.datasets.record import Concept
-from finer_tasks.datasets.taxonomy import load_taxonomy
-from finer_tasks.errors import DatasetContentError, NotPreparedError
+from finer_tasks.errors import DatasetContentError
 from finer_tasks.text import normalize
 from finer_tasks.writing import replacing
 
@@ -58,7 +58,7 @@ def _mapped(pool: ThreadPoolExecutor, prepared: Prepared, table: Any) -> Iterato
 
 def _hash_of(prepared: Prepared, doc: Mapping[str, Any]) -> tuple[int, ...]:
     try:
-        image = prepared.image(doc)
+        image = image_of(prepared, doc)
     except DatasetContentError:
         return (0,) * _HASHES
     return tuple(int(str(imagehash.phash(channel)), 16) for channel in image.split())
@@ -100,14 +100,3 @@ class NameSearch:
 def concept_names(concepts: Iterable[Concept]) -> set[str]:
     """All names that denote these fine concepts."""
     return {name for concept in concepts for name in (*concept.fine, *concept.aliases)}
-
-
-def concepts_of(dataset: str) -> list[Concept]:
-    """The concepts of a dataset, prepared or not; iNaturalist's are known once it is prepared."""
-    try:
-        return load_prepared(dataset).concepts()
-    except NotPreparedError:
-        listed = list(load_taxonomy(dataset).classes.values())
-        if not listed:
-            raise
-        return listed

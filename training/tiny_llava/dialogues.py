@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from finer_tasks.attributes.knowledge import load_knowledge
-from finer_tasks.datasets.record import Concept, FinerRecord
+from finer_tasks.datasets.record import Concept, FinerRecord, parent_level
 from finer_tasks.datasets.taxonomy import load_taxonomy
-from finer_tasks.tasks.prompts import Blanks, active_prompt_set, parent_level
+from finer_tasks.tasks.prompts import Blanks, active_prompt_set
 
 # How often each way of asking occurs, each level of the direct one, and how often its parent is left out.
 VARIANT_WEIGHTS = {

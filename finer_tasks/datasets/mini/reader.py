@@ -91,9 +91,11 @@ def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
         count = IMAGES_PER_CLASS[split]
         for concept in mini_concepts():
             for index in range(count):
-                relative = f"{split}/{concept.concept.concept_id}/{index:03d}.bmp"
-                identity = f"mini/{relative.removesuffix('.bmp')}"
-                yield FinerRecord.of(concept.concept, identity, relative, concept.name, SOURCE)
+                image_id = f"{concept.concept.concept_id}/{index:03d}"
+                yield FinerRecord.of(
+                    concept.concept, "mini", split, image_id,
+                    image=f"{split}/{image_id}.bmp", class_id=concept.name, source=SOURCE,
+                )  # fmt: skip
 
 
 def exact_attributes() -> list[ExactAttributes]:

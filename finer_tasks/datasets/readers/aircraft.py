@@ -38,8 +38,9 @@ def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
                     f"but the dataset has {concept.fine[-1]!r} and {concept.coarse[0]!r}. Copy the official files again"
                 )
             yield FinerRecord.of(
-                concept, f"aircraft/{split}/{image_id}", f"images/{image_id}.jpg", variant, f"{SOURCE} {official}"
-            )
+                concept, "aircraft", split, image_id,
+                image=f"images/{image_id}.jpg", class_id=variant, source=f"{SOURCE} {official}",
+            )  # fmt: skip
 
 
 def _path(root: Path, kind: str, official: str) -> Path:

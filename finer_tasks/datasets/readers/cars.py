@@ -30,7 +30,7 @@ def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
     taxonomy = load_taxonomy("cars")
     for split, file, image, class_name in rows:
         concept = taxonomy.concept(class_name)
-        yield FinerRecord.of(concept, f"cars/{split}/{Path(file).stem}", image, class_name, SOURCE)
+        yield FinerRecord.of(concept, "cars", split, Path(file).stem, image=image, class_id=class_name, source=SOURCE)
 
 
 def _devkit_rows(root: Path, splits: tuple[str, ...]) -> Iterator[tuple[str, str, str, str]]:

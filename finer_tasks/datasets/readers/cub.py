@@ -37,7 +37,7 @@ def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
             )
         class_name = re.sub(r"^\d+\.", "", classes[label])
         concept = taxonomy.concept(class_name)
-        yield FinerRecord.of(concept, f"cub/{split}/{image_id}", f"images/{path}", class_name, SOURCE)
+        yield FinerRecord.of(concept, "cub", split, image_id, image=f"images/{path}", class_id=class_name, source=SOURCE)
 
 
 READER = Reader(

@@ -40,7 +40,7 @@ def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
                     at_line(path, number, f"label {labels[position]} does not fit folder {folder!r} ({order[folder]})")
                 )
             concept = taxonomy.concept(breed)
-            yield FinerRecord.of(concept, f"dogs/{split}/{Path(name).stem}", f"Images/{file}", breed, SOURCE)
+            yield FinerRecord.of(concept, "dogs", split, Path(name).stem, image=f"Images/{file}", class_id=breed, source=SOURCE)
 
 
 def _read_list(root: Path, split: str) -> tuple[Path, list[tuple[int, str]], list[int] | None]:

@@ -54,8 +54,9 @@ def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
                 raise DatasetContentError(f"{path}: image {number}: category {label} is not among the {len(categories)} listed")
             concept = made.get(label) or made.setdefault(label, concept_of(categories[label], path))
             yield FinerRecord.of(
-                concept, f"inat/{split}/{number}", _text(image, "file_name", path), str(label), f"{SOURCE} {path.stem}"
-            )
+                concept, "inat", split, str(number),
+                image=_text(image, "file_name", path), class_id=str(label), source=f"{SOURCE} {path.stem}",
+            )  # fmt: skip
 
 
 def concepts(root: Path) -> dict[str, Concept]:

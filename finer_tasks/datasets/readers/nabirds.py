@@ -36,7 +36,7 @@ def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
                 f"{root / 'hierarchy.txt'}: class {label} ({name}) is not below {concept.coarse[-1]!r}. "
                 "Copy the official file again"
             )
-        yield FinerRecord.of(concept, f"nabirds/{split}/{image_id}", f"images/{path}", name, SOURCE)
+        yield FinerRecord.of(concept, "nabirds", split, image_id, image=f"images/{path}", class_id=name, source=SOURCE)
 
 
 def clean_name(name: str) -> str:

@@ -27,7 +27,6 @@ VARIABLE = "FINER_PROMPTS"
 _JINJA = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False)
 # What gives another text each time: the same set asks the same questions.
 del _JINJA.filters["random"], _JINJA.globals["lipsum"]
-_PARENTS = {"superordinate": None, "coarse": "superordinate", "fine": "coarse"}
 
 
 @dataclass(frozen=True)
@@ -83,11 +82,6 @@ _EXAMPLES = (
     Blanks("Bird", ("Bird", "Albatross"), ("white head",), ("genus Phoebastria",), "Laysan Albatross"),
     Blanks(None, ("Bird", "Albatross"), ("white head",), (), "Laysan Albatross"),
 )
-
-
-def parent_level(level: str) -> str | None:
-    """The level above, None above superordinate."""
-    return _PARENTS[level]
 
 
 def active_prompt_set() -> PromptSet:
