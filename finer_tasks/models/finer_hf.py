@@ -39,6 +39,8 @@ class FinerHF(lmms):
     """
 
     is_simple = False
+    # Tasks of several rounds may hand over all documents at once.
+    takes_rounds_together = True
     _job: Callable[..., Job] = staticmethod(chat_job)
 
     def __init__(self, pretrained: str = "", batch_size: int | str = 1, workers: int | str = 2, **options: Any) -> None:

@@ -12,7 +12,9 @@ from lmms_eval.models import MODEL_REGISTRY_V2
 from lmms_eval.tasks import TaskManager
 
 from finer_tasks.errors import ModelError
+from finer_tasks.models.finer_hf import FinerHF, FinerHFSimple
 from finer_tasks.tasks import plugin
+from finer_tasks.tasks.rounds import choose_rounds
 from tests.tasks.backends import MANIFESTS, Backend, Serial, Simple
 
 SEEK, PREDICTED = "finer_mini_fine_attrseek", "finer_mini_fine_parent_predicted"
@@ -77,6 +79,22 @@ def test_chat_backends_are_driven_round_by_round_in_batches(mini_data: Path, mod
     continued = next(conversation for conversation in Backend.seen if len(conversation) == 3)
     assert [turn["role"] for turn in continued] == ["user", "assistant", "user"]
     assert continued[1]["content"][0]["text"] == "- turn 1"
+
+
+@pytest.mark.parametrize(
+    ("model", "rounds"),
+    [
+        ("finer_hf", "multi_round"),
+        (FinerHF.__new__(FinerHF), "multi_round"),
+        (FinerHFSimple.__new__(FinerHFSimple), "agentic"),
+        ("openai", "driver"),
+        ("dummy", "agentic"),
+        ("no_model_at_all", "agentic"),
+        (None, "agentic"),
+    ],
+)
+def test_how_models_take_rounds(model: Any, rounds: str) -> None:
+    assert choose_rounds(model) == rounds
 
 
 def test_a_backend_that_takes_rounds_together_does_so_itself(mini_data: Path) -> None:
