@@ -29,6 +29,14 @@ class Archive:
         return self.url.rsplit("/", 1)[1]
 
 
+class Paper(NamedTuple):
+    """What to read and cite of a dataset; `bibtex` is its entry."""
+
+    title: str
+    address: str
+    bibtex: str
+
+
 @dataclass(frozen=True)
 class Origin:
     """Where a dataset comes from, under which terms, and the ways to get it.
@@ -40,6 +48,7 @@ class Origin:
             TensorFlow Datasets.
         unpacked: the folder of the dataset among what the archives unpack to.
         splits: those that the archives hold.
+        paper: by its authors; none of a dataset that is built in.
     """
 
     title: str
@@ -50,6 +59,7 @@ class Origin:
     archives: tuple[Archive, ...] = ()
     unpacked: str = "."
     splits: tuple[str, ...] = SPLITS
+    paper: Paper | None = None
 
     def describe(self, name: str) -> str:
         """What a user needs to know to get the dataset, as indented text."""

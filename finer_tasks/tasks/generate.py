@@ -9,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 from finer_tasks.errors import FinerError, exit_code_of
+from finer_tasks.tasks.readmes import readme
 from finer_tasks.tasks.table import (
     DATASETS,
     DIRECT,
@@ -66,7 +67,7 @@ def files() -> dict[str, str]:
     for name, members in list_groups().items():
         dataset = name.removeprefix("finer_")
         found[f"{dataset if dataset in DATASETS else 'groups'}/{name}.yaml"] = _group(name, members)
-    return found
+    return found | {f"{dataset}/README.md": readme(dataset) for dataset in DATASETS}
 
 
 def differences(folder: Path) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 
 @dataclass(frozen=True)
@@ -87,10 +88,32 @@ CHANGES = (
 
 def version_of(dataset: str, lists: bool) -> float:
     """metadata.version of the tasks of a dataset that ask for a name, or for lists: 1.0, and one more for each release."""
-    concerned = (change for change in changes_of(dataset) if (change.lists if lists else change.names))
-    return 1.0 + len({change.release for change in concerned})
+    releases = history(dataset)
+    return (releases[0].lists if lists else releases[0].names) if releases else 1.0
 
 
 def changes_of(dataset: str) -> Iterator[Change]:
     """The changes that concern a dataset, latest first."""
     return (change for change in CHANGES if change.concerns(dataset))
+
+
+@dataclass(frozen=True)
+class Release:
+    """What a release changed for a dataset, and the versions of its tasks since then."""
+
+    release: str
+    reasons: tuple[str, ...]
+    names: float
+    lists: float
+
+
+def history(dataset: str) -> list[Release]:
+    """The releases that changed scores of a dataset, latest first; the first version of all is not among them."""
+    found: list[Release] = []
+    names = lists = 1.0
+    for release, group in groupby(reversed(list(changes_of(dataset))), key=lambda change: change.release):
+        changes = list(reversed(list(group)))
+        names += any(change.names for change in changes)
+        lists += any(change.lists for change in changes)
+        found.append(Release(release, tuple(change.reason for change in changes), names, lists))
+    return found[::-1]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from lmms_eval.utils import load_yaml_config
 
+from finer_tasks.datasets.registry import DATASETS, READERS
 from finer_tasks.tasks import generate
 from finer_tasks.tasks.table import VARIANTS, list_tasks
+from finer_tasks.tasks.versions import CHANGES
 
 
 def test_what_lies_on_disk_is_what_the_table_gives() -> None:
@@ -53,3 +56,14 @@ def test_files_that_differ_are_written_again_and_foreign_ones_are_named(
     assert foreign.exists()
     foreign.unlink()
     assert generate.main(["--check"]) == 0
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_a_readme_has_what_the_harnesses_ask_for(dataset: str) -> None:
+    text = (generate.task_folder() / dataset / "README.md").read_text()
+    parts = ["Paper", "Citation", "Groups and tasks", "Checklist", "Changelog"]
+    assert re.findall("^## (.*)$", text, re.MULTILINE) == parts
+    assert text.count("```bibtex") == (1 if READERS[dataset].built_in else 2)
+    for task in list_tasks():
+        assert (f"| `{task.name}` | {task.version} |" in text) is (task.dataset == dataset)
+    assert all(change.reason in text for change in CHANGES if change.concerns(dataset))

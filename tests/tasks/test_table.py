@@ -10,7 +10,7 @@ import pytest
 from finer_tasks.datasets.registry import DATASETS
 from finer_tasks.tasks import versions
 from finer_tasks.tasks.table import list_groups, list_tasks
-from finer_tasks.tasks.versions import CHANGES, version_of
+from finer_tasks.tasks.versions import CHANGES, history, version_of
 
 SIX = ("cub", "aircraft", "dogs", "cars", "nabirds", "inat")
 LEVELS = ("superordinate", "coarse", "fine")
@@ -72,3 +72,6 @@ def test_versions_count_the_releases_that_changed_scores(monkeypatch: pytest.Mon
     twice = replace(later, reason="Another reason of the same release.")
     monkeypatch.setattr(versions, "CHANGES", (later, twice, *CHANGES))
     assert (version_of("cars", lists=False), version_of("cars", lists=True), version_of("cub", lists=False)) == (3.0, 2.0, 2.0)
+    latest, before = history("cars")
+    assert (latest.release, latest.names, latest.lists, len(latest.reasons)) == ("0.9.0", 3.0, 2.0, 2)
+    assert (before.release, before.names, before.lists) == ("0.2.0", 2.0, 2.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from finer_tasks.datasets.reader import Archive, Origin, Reader
+from finer_tasks.datasets.reader import Archive, Origin, Paper, Reader
 from finer_tasks.datasets.readers.files import find_root, look_up, read_table
 from finer_tasks.datasets.record import SPLITS, FinerRecord
 from finer_tasks.datasets.taxonomy import load_taxonomy
@@ -60,6 +60,16 @@ def _table(root: Path, kind: str, official: str) -> dict[str, str]:
     return read_table(path, kind)
 
 
+_PAPER = Paper(
+    "Fine-Grained Visual Classification of Aircraft",
+    "https://arxiv.org/abs/1306.5151",
+    """@techreport{maji2013aircraft,
+  title = {Fine-Grained Visual Classification of Aircraft},
+  author = {Maji, Subhransu and Kannala, Juho and Rahtu, Esa and Blaschko, Matthew and Vedaldi, Andrea},
+  number = {arXiv:1306.5151},
+  year = {2013}
+}""",
+)
 READER = Reader(
     name="aircraft",
     source=SOURCE,
@@ -72,6 +82,7 @@ READER = Reader(
         root="the folder fgvc-aircraft-2013b/data with images_variant_test.txt and images/",
         archives=(Archive("https://www.robots.ox.ac.uk/~vgg/data/fgvc-aircraft/archives/fgvc-aircraft-2013b.tar.gz"),),
         unpacked="fgvc-aircraft-2013b/data",
+        paper=_PAPER,
     ),
     locate=locate,
     read=read,

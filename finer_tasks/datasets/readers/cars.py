@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from finer_tasks.datasets.reader import Origin, Reader
+from finer_tasks.datasets.reader import Origin, Paper, Reader
 from finer_tasks.datasets.readers.files import OFFICIAL_FILE, find_root, read_lines
 from finer_tasks.datasets.readers.mat import load_mat, number_cell, text_cell
 from finer_tasks.datasets.record import SPLITS, FinerRecord
@@ -104,6 +104,16 @@ _BY_HAND = """\
 The re-upload by class folders (anno_train.csv, anno_test.csv, names.csv, car_data/) works too.
 """
 
+_PAPER = Paper(
+    "3D Object Representations for Fine-Grained Categorization",
+    "https://doi.org/10.1109/ICCVW.2013.77",
+    """@inproceedings{krause2013cars,
+  title = {{3D} Object Representations for Fine-Grained Categorization},
+  author = {Krause, Jonathan and Stark, Michael and Deng, Jia and Fei-Fei, Li},
+  booktitle = {ICCV Workshop on 3D Representation and Recognition (3dRR)},
+  year = {2013}
+}""",
+)
 READER = Reader(
     name="cars",
     source=SOURCE,
@@ -115,6 +125,7 @@ READER = Reader(
         terms="non-commercial research",
         root="the folder that holds devkit/, cars_train/, cars_test/ and cars_test_annos_withlabels.mat",
         manual=_BY_HAND,
+        paper=_PAPER,
     ),
     locate=locate,
     read=read,

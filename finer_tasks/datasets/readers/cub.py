@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from finer_tasks.datasets.reader import Archive, Origin, Reader
+from finer_tasks.datasets.reader import Archive, Origin, Paper, Reader
 from finer_tasks.datasets.readers.files import find_root, listed_images, read_table
 from finer_tasks.datasets.record import SPLITS, FinerRecord
 from finer_tasks.datasets.taxonomy import load_taxonomy
@@ -40,6 +40,17 @@ def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
         yield FinerRecord.of(concept, "cub", split, image_id, image=f"images/{path}", class_id=class_name, source=SOURCE)
 
 
+_PAPER = Paper(
+    "The Caltech-UCSD Birds-200-2011 Dataset",
+    "https://www.vision.caltech.edu/datasets/cub_200_2011/",
+    """@techreport{wah2011cub,
+  title = {The {Caltech-UCSD} {Birds-200-2011} Dataset},
+  author = {Wah, Catherine and Branson, Steve and Welinder, Peter and Perona, Pietro and Belongie, Serge},
+  institution = {California Institute of Technology},
+  number = {CNS-TR-2011-001},
+  year = {2011}
+}""",
+)
 READER = Reader(
     name="cub",
     source=SOURCE,
@@ -58,6 +69,7 @@ READER = Reader(
             ),
         ),
         unpacked="CUB_200_2011",
+        paper=_PAPER,
     ),
     locate=locate,
     read=read,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from finer_tasks.datasets.reader import Archive, Origin, Reader
+from finer_tasks.datasets.reader import Archive, Origin, Paper, Reader
 from finer_tasks.datasets.readers.files import OFFICIAL_FILE, find_root, read_lines
 from finer_tasks.datasets.readers.mat import load_mat, number_cell, text_cell
 from finer_tasks.datasets.record import SPLITS, FinerRecord
@@ -62,6 +62,16 @@ def _read_list(root: Path, split: str) -> tuple[Path, list[tuple[int, str]], lis
     raise DatasetLayoutError(f"{root}: lists/{split}_list.mat is missing; it comes in lists.tar of the official dataset")
 
 
+_PAPER = Paper(
+    "Novel Dataset for Fine-Grained Image Categorization: Stanford Dogs",
+    "http://vision.stanford.edu/aditya86/ImageNetDogs/",
+    """@inproceedings{khosla2011dogs,
+  title = {Novel Dataset for Fine-Grained Image Categorization: {Stanford} Dogs},
+  author = {Khosla, Aditya and Jayadevaprakash, Nityananda and Yao, Bangpeng and Fei-Fei, Li},
+  booktitle = {First Workshop on Fine-Grained Visual Categorization, CVPR},
+  year = {2011}
+}""",
+)
 READER = Reader(
     name="dogs",
     source=SOURCE,
@@ -85,6 +95,7 @@ READER = Reader(
                 into="lists",
             ),
         ),
+        paper=_PAPER,
     ),
     locate=locate,
     read=read,

@@ -14,7 +14,7 @@ from typing import Any
 
 import ijson
 
-from finer_tasks.datasets.reader import Archive, Origin, Reader
+from finer_tasks.datasets.reader import Archive, Origin, Paper, Reader
 from finer_tasks.datasets.readers.files import find_root
 from finer_tasks.datasets.readers.inat_groups import RULES, group_of
 from finer_tasks.datasets.record import SPLITS, Concept, FinerRecord
@@ -172,6 +172,17 @@ def _text(item: Mapping[str, Any], field: str, path: Path) -> str:
     return value.strip()
 
 
+_PAPER = Paper(
+    "Benchmarking Representation Learning for Natural World Image Collections",
+    "https://arxiv.org/abs/2103.16483",
+    """@inproceedings{vanhorn2021inat,
+  title = {Benchmarking Representation Learning for Natural World Image Collections},
+  author = {Van Horn, Grant and Cole, Elijah and Beery, Sara and Wilber, Kimberly and Belongie, Serge and
+            Mac Aodha, Oisin},
+  booktitle = {CVPR},
+  year = {2021}
+}""",
+)
 READER = Reader(
     name="inat",
     source=SOURCE,
@@ -193,6 +204,7 @@ READER = Reader(
             ),
         ),
         splits=("test",),
+        paper=_PAPER,
     ),
     locate=locate,
     read=read,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from finer_tasks.datasets.reader import Origin, Reader
+from finer_tasks.datasets.reader import Origin, Paper, Reader
 from finer_tasks.datasets.readers.files import find_root, listed_images, look_up, read_table
 from finer_tasks.datasets.record import SPLITS, FinerRecord
 from finer_tasks.datasets.taxonomy import load_taxonomy
@@ -65,6 +65,19 @@ _BY_HAND = """\
 4. finer prepare nabirds --root nabirds
 """
 
+_PAPER = Paper(
+    "Building a bird recognition app and large scale dataset with citizen scientists: "
+    "The fine print in fine-grained dataset collection",
+    "https://doi.org/10.1109/CVPR.2015.7298658",
+    """@inproceedings{vanhorn2015nabirds,
+  title = {Building a bird recognition app and large scale dataset with citizen scientists:
+           The fine print in fine-grained dataset collection},
+  author = {Van Horn, Grant and Branson, Steve and Farrell, Ryan and Haber, Scott and Barry, Jessie and
+            Ipeirotis, Panos and Perona, Pietro and Belongie, Serge},
+  booktitle = {CVPR},
+  year = {2015}
+}""",
+)
 READER = Reader(
     name="nabirds",
     source=SOURCE,
@@ -76,6 +89,7 @@ READER = Reader(
         terms="Cornell Lab of Ornithology, non-commercial research, no redistribution",
         root="the folder nabirds with hierarchy.txt and images/",
         manual=_BY_HAND,
+        paper=_PAPER,
     ),
     locate=locate,
     read=read,
