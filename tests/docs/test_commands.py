@@ -1,0 +1,147 @@
+"""Every command in the guides is one that the installed programs take, and every task and recipe that it names is there."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import re
+from dataclasses import fields
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from finer_tasks.cli.main import _parse, _parser
+from finer_tasks.models.loading import LoadOptions
+from finer_tasks.tasks.listing import list_groups, list_tasks
+from finer_tasks.training.mixture.recipe import MixtureRecipe
+from finer_tasks.training.recipe import locate, read_recipe
+from finer_tasks.training.tuning.recipe import TrainRecipe
+from tests.docs.pages import ROOT, Block, blocks, commands, pages, spans
+
+SHELL = [block for page in pages() for block in blocks(page) if block.language in {"sh", "bash", "shell"}]
+# Programs of others, whose arguments are not checked.
+OTHERS = {"cat", "cp", "git", "mkdir", "pip", "cd", "pre-commit"}
+RECIPES = {"train": TrainRecipe, "mixture": MixtureRecipe}
+# Names in the guides that stand for the reader's own.
+PLACEHOLDERS = re.compile(r"[A-Z_]+|.*[<…*].*|my-.*")
+
+
+@pytest.mark.parametrize("block", SHELL, ids=lambda block: f"{block.page}:{block.text[:30].strip()}")
+def test_commands_are_taken(block: Block, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in commands(block):
+        try:
+            check(words)
+        except SystemExit as error:
+            assert error.code == 0, f"{block.page}: {' '.join(words)}: {capsys.readouterr().err}"
+
+
+def test_every_block_says_what_it_is() -> None:
+    assert [block for page in pages() for block in blocks(page) if not block.language] == []
+    assert len(SHELL) > 20
+
+
+def check(words: list[str]) -> None:
+    """Raise, or exit with another code than 0, where a program would not take its arguments."""
+    program, *arguments = words
+    if program == "finer":
+        check_finer(arguments)
+    elif program == "lmms-eval":
+        check_lmms_eval(arguments)
+    elif program == "torchrun":
+        check_finer(arguments[arguments.index("finer") + 1 :])
+    elif program == "make":
+        assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M), words
+    elif program.endswith("python") or program == "python":
+        module = arguments[arguments.index("-m") + 1]
+        assert module in {"pytest", "mkdocs"} or find_spec(module), words
+    elif "/" in program:
+        assert (ROOT / program).is_file(), words
+    else:
+        assert program in OTHERS, f"{program}: say in test_commands.py how it is checked"
+
+
+def check_finer(words: list[str]) -> None:
+    """Parsed by the real parser, and recipes that come with the package read with what replaces their keys."""
+    arguments = _parse(words)
+    if words[0] in RECIPES and not Path(arguments.recipe).suffix:
+        read_recipe(RECIPES[words[0]], arguments.recipe, arguments.overrides)
+
+
+def check_lmms_eval(words: list[str]) -> None:
+    """Its options without importing it; model, model arguments and tasks of ours."""
+    known = lmms_eval_options()
+    values = {}
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word.startswith("--"):
+            assert word in known, f"lmms-eval has no {word}"
+            values[word] = following
+    assert values.get("--model", "finer_hf") == "finer_hf"
+    known_arguments = {field.name for field in fields(LoadOptions)} | {"workers"}
+    for pair in filter(None, values.get("--model_args", "").split(",")):
+        assert pair.split("=")[0] in known_arguments, pair
+    for name in values["--tasks"].split(","):
+        assert name == "list" or name in task_names(), name
+
+
+def test_names_paths_and_flags_in_the_text_are_there() -> None:
+    names, options = task_names(), all_options(_parser()) | lmms_eval_options()
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "finer_tasks").rglob("*.py")]
+    for page in pages():
+        for span in spans(page):
+            where = f"{page.name}: `{span}`"
+            if re.match(r"(finer_tasks|training|task_yamls|tests|benchmarks|docs)/\S*$", span) and "<" not in span:
+                assert (ROOT / span).exists(), where
+            elif re.fullmatch(r"finer_[a-z0-9_]+", span):
+                assert span in names | {"finer_hf"}, where
+            elif re.fullmatch(r"--[\w-]+( .*)?", span):
+                assert span.split()[0] in options | {"--nproc_per_node"}, where
+            elif span.startswith("finer "):
+                check_span(span.split()[1:], where)
+            elif found := re.match(r"(FINER_[A-Z_]+)", span):
+                assert any(found[1] in source for source in sources), where
+            elif re.match(r"make [a-z-]+$", span):
+                check(span.split())
+
+
+def check_span(words: list[str], where: str) -> None:
+    """The subcommands and options of a command that is cut short in the text."""
+    parser, known = _parser(), set()
+    for word in words:
+        actions = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+        known |= {option for action in parser._actions for option in action.option_strings}
+        if word.startswith("--"):
+            assert word in known, where
+        elif actions:
+            assert word in actions[0].choices or PLACEHOLDERS.fullmatch(word), where
+            parser = actions[0].choices.get(word, parser)
+            known |= {option for action in parser._actions for option in action.option_strings}
+
+
+def all_options(parser: argparse.ArgumentParser) -> set[str]:
+    found = {option for action in parser._actions for option in action.option_strings}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found |= {option for inner in action.choices.values() for option in all_options(inner)}
+    return found
+
+
+def lmms_eval_options() -> set[str]:
+    """The options in the source of its command line."""
+    package = find_spec("lmms_eval")
+    assert package and package.origin
+    tree = ast.parse(Path(package.origin).with_name("__main__.py").read_text(encoding="utf-8"))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    arguments = [word for call in calls if call.func.attr == "add_argument" for word in call.args]
+    return {word.value for word in arguments if isinstance(word, ast.Constant) and str(word.value).startswith("--")}
+
+
+def task_names() -> set[str]:
+    return {task.name for task in list_tasks()} | set(list_groups())
+
+
+def test_recipes_in_the_guide_are_all_that_come_with_the_package() -> None:
+    told = {span for span in spans(ROOT / "docs/fine_tuning.md") if re.fullmatch(r"[a-z0-9.]+(-[a-z0-9.]+)+", span)}
+    there = {path.stem for path in (ROOT / "training/recipes").glob("*.yaml") if "model:" in path.read_text(encoding="utf-8")}
+    assert told == there
+    assert all(locate(Path(name)).is_file() for name in told)
