@@ -8,7 +8,7 @@ from pathlib import Path
 
 from finer_tasks.attributes.authors import tidy
 from finer_tasks.attributes.knowledge import ConceptAttributes, Provenance
-from finer_tasks.datasets.readers.files import read_lines, read_table
+from finer_tasks.datasets.lines import read_lines, read_table
 from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.errors import KnowledgeError, at_line
 

@@ -17,8 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from finer_tasks.datasets.lines import read_lines
 from finer_tasks.datasets.prepared import data_dir
-from finer_tasks.datasets.readers.files import read_lines
 from finer_tasks.datasets.registry import get_reader
 from finer_tasks.errors import KnowledgeError, at_line
 from finer_tasks.parsing import parse_json

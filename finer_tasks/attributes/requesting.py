@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import requests
 import urllib3
 
-from finer_tasks.errors import KnowledgeError, os_error_text
+from finer_tasks.errors import KnowledgeError, in_one_line, os_error_text
 from finer_tasks.parsing import parse_json
 from finer_tasks.text import harmless
 from finer_tasks.writing import write_text
@@ -92,7 +92,7 @@ def _words(response: requests.Response) -> str:
 
 
 def _told(error: Exception) -> str:
-    return harmless(" ".join(str(error).split())[:MAX_WORDS]).rstrip(".")
+    return harmless(in_one_line(error, MAX_WORDS)).rstrip(".")
 
 
 def _retry_after(response: requests.Response) -> float:

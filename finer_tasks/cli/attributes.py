@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,12 +20,10 @@ from finer_tasks.text import harmless
 from finer_tasks.writing import write_text
 
 if TYPE_CHECKING:
-    from finer_tasks.attributes.knowledge import ConceptAttributes
     from finer_tasks.attributes.updating import Update
 
 _WRITABLE = [name for name, reader in READERS.items() if not reader.exact_attributes]
 _OVERWRITE = "replace the knowledge base as a whole, reviewed entries too, instead of merging"
-_SHOWN = 10
 
 
 def add_attributes(commands: Commands) -> None:
@@ -70,44 +68,17 @@ def add_attributes(commands: Commands) -> None:
 
 
 def _attributes_import(arguments: argparse.Namespace) -> None:
+    from finer_tasks.attributes.importing import read_source
     from finer_tasks.attributes.knowledge import knowledge_path
     from finer_tasks.attributes.updating import update_knowledge
 
     name, path = arguments.dataset, knowledge_path(arguments.dataset)
-    entries, notes = _read_source(arguments)
-    for note in notes:
+    found = read_source(name, arguments.source, arguments.required_from, arguments.likely_from)
+    for note in found.notes:
         say(note)
-    if not entries:
+    if not found.entries:
         raise KnowledgeError(f"{arguments.source} has attributes for no concept of {name}; {path} is unchanged")
-    _say_update(update_knowledge(path, name, entries, arguments.overwrite), path)
-
-
-def _read_source(arguments: argparse.Namespace) -> tuple[list[ConceptAttributes], list[str]]:
-    """Entries for concepts of the dataset, and what else the source held, in words."""
-    from finer_tasks.attributes.authors import read_authors
-    from finer_tasks.attributes.cub_human import read_cub_human
-    from finer_tasks.attributes.knowledge import read_knowledge
-
-    name, source = arguments.dataset, arguments.source
-    if source.is_dir():
-        if name != "cub":
-            raise KnowledgeError(f"{source} is a folder; only the human attributes of cub are read from one")
-        return read_cub_human(source, arguments.required_from, arguments.likely_from), []
-    concepts = concepts_of(name)
-    if source.suffix == ".jsonl":
-        known = {concept.concept_id for concept in concepts}
-        entries = read_knowledge(name, source).concepts
-        unknown = [concept_id for concept_id in entries if concept_id not in known]
-        return [entry for entry in entries.values() if entry.concept_id in known], _noted("are no concepts of " + name, unknown)
-    found = read_authors(source, concepts)
-    shared = [f"{name} ({', '.join(ids)})" for name, ids in found.ambiguous.items()]
-    notes = _noted(f"match no concept of {name}", found.unknown) + _noted("have no attributes and are left out", found.empty)
-    return list(found.entries), notes + _noted("are borne by several concepts and given to each", shared)
-
-
-def _noted(what: str, names: Sequence[str]) -> list[str]:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return [f"{what} ({len(names)} names): {', '.join(names[:_SHOWN])}{more}"] if names else []
+    _say_update(update_knowledge(path, name, found.entries, arguments.overwrite), path)
 
 
 def _say_update(update: Update, path: Path) -> None:

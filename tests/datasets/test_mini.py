@@ -6,7 +6,8 @@ from itertools import combinations
 from pathlib import Path
 
 from finer_tasks.datasets.mini import reader as mini
-from finer_tasks.datasets.mini.art import SHAPES, render
+from finer_tasks.datasets.mini.art import render
+from finer_tasks.datasets.mini.shapes import SHAPES
 
 
 def test_same_seed_same_bytes(tmp_path: Path) -> None:

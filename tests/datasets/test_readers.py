@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import scipy.io
 
+from finer_tasks.datasets.lines import read_lines, read_table
 from finer_tasks.datasets.readers import aircraft, cars, cub, dogs, inat, nabirds
-from finer_tasks.datasets.readers.files import read_lines, read_table
 from finer_tasks.errors import DatasetContentError, DatasetLayoutError, TaxonomyError
 from tests import official
 

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from finer_tasks.datasets.lines import read_table
 from finer_tasks.datasets.reader import Archive, Origin, Paper, Reader
-from finer_tasks.datasets.readers.files import find_root, listed_images, read_table
+from finer_tasks.datasets.readers.files import find_root, listed_images
 from finer_tasks.datasets.record import SPLITS, FinerRecord
 from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.errors import DatasetContentError

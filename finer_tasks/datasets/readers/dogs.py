@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from finer_tasks.datasets.lines import OFFICIAL_FILE, read_lines
 from finer_tasks.datasets.reader import Archive, Origin, Paper, Reader
-from finer_tasks.datasets.readers.files import OFFICIAL_FILE, find_root, read_lines
+from finer_tasks.datasets.readers.files import find_root
 from finer_tasks.datasets.readers.mat import load_mat, number_cell, text_cell
 from finer_tasks.datasets.record import SPLITS, FinerRecord
 from finer_tasks.datasets.taxonomy import load_taxonomy

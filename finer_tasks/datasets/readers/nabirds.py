@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from finer_tasks.datasets.lines import read_table
 from finer_tasks.datasets.reader import Origin, Paper, Reader
-from finer_tasks.datasets.readers.files import find_root, listed_images, look_up, read_table
+from finer_tasks.datasets.readers.files import find_root, listed_images, look_up
 from finer_tasks.datasets.record import SPLITS, FinerRecord
 from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.errors import DatasetContentError

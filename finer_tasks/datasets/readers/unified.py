@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finer_tasks.datasets.readers.files import read_lines
+from finer_tasks.datasets.lines import read_lines
 from finer_tasks.datasets.record import SPLITS, Concept, FinerRecord
 from finer_tasks.datasets.taxonomy import load_taxonomy, slug
 from finer_tasks.errors import DatasetContentError, DatasetLayoutError, at_line

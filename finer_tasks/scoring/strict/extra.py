@@ -21,12 +21,14 @@ class Extra:
         makers: other words for a maker at the start of a name, both folded.
         parts: words of a label that contradict each other ("Crew Cab"), by the group they belong to.
         outside: kinds that the dataset does not have, by the group they belong to.
+        outside_datasets: datasets whose concepts are such kinds too.
     """
 
     same: dict[str, list[str]] = field(default_factory=dict)
     makers: dict[str, list[str]] = field(default_factory=dict)
     parts: dict[str, list[str]] = field(default_factory=dict)
     outside: dict[str, list[str]] = field(default_factory=dict)
+    outside_datasets: tuple[str, ...] = ()
 
 
 @cache
@@ -38,4 +40,5 @@ def load_extra(dataset: str) -> Extra:
         "".join(words_of(maker)): ["".join(words_of(other)) for other in others]
         for maker, others in entry.get("makers", {}).items()
     }
-    return Extra(entry.get("same", {}), makers, entry.get("parts", {}), entry.get("outside", {}))
+    others = tuple(entry.get("outside_datasets", ()))
+    return Extra(entry.get("same", {}), makers, entry.get("parts", {}), entry.get("outside", {}), others)

@@ -16,7 +16,6 @@ from finer_tasks.scoring.strict.words import words_of
 PREFIX = 3
 YEAR_PATTERN = re.compile(r"(?:19[5-9]|20[0-4])\d")
 _BINOMIAL = re.compile(r"[A-Z][a-z]+ [a-z]+")
-_OTHER_DATASETS = {"cub": ("nabirds",), "nabirds": ("cub",)}
 
 
 @dataclass
@@ -33,8 +32,9 @@ class Lexicon:
     def of(cls, taxonomy: Taxonomy, concepts: Iterable[Concept]) -> Lexicon:
         """The names of the given concepts of a dataset, with its further words and the kinds outside it."""
         superordinates = {name: taxonomy.superordinate_aliases.get(name, ()) for name in taxonomy.superordinate_choices}
-        made = cls(concepts, superordinates, load_extra(taxonomy.dataset))
-        for other in _OTHER_DATASETS.get(taxonomy.dataset, ()):
+        extra = load_extra(taxonomy.dataset)
+        made = cls(concepts, superordinates, extra)
+        for other in extra.outside_datasets:
             made.add_outside_concepts(load_taxonomy(other).classes.values())
         return made
 
