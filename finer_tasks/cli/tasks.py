@@ -70,4 +70,5 @@ def _print_overview(tasks: Sequence[TaskInfo], states: Mapping[str, str]) -> Non
         what = variant.note.format(level=" or ".join(levels.rsplit(", ", 1)))
         variants.add_row(variant.name, "\n".join(variant.levels), group, what)
     out.print(variants)
-    say(_OVERVIEW.format(tasks=len(tasks), groups=len(list_groups())))
+    for line in _OVERVIEW.format(tasks=len(tasks), groups=len(list_groups())).splitlines():
+        say(line)
