@@ -20,6 +20,12 @@ def harmless(text: str, keep: str = "") -> str:
     return _HARMFUL.sub(lambda match: match[0] if match[0] in keep else match[0].encode("unicode_escape").decode(), text)
 
 
+def shortened(value: object, most: int = 100) -> str:
+    """The value as Python writes it, cut where that is long."""
+    text = repr(value)
+    return text if len(text) <= most else text[:most] + "…"
+
+
 def well_formed(text: str) -> str:
     """The text with lone surrogates, which UTF-8 cannot hold, as replacement characters."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.table import Table
 
-from finer_tasks.cli.output import PlainConsole, say
+from finer_tasks.cli.output import say
+from finer_tasks.console import PlainConsole
 from finer_tasks.errors import ResultsError, exit_code_of
 from finer_tasks.text import harmless, well_formed
 

@@ -71,12 +71,14 @@ def _regress(arguments: argparse.Namespace) -> int:
 
 def _make_baseline(arguments: argparse.Namespace) -> None:
     from finer_tasks.gate.baseline import write_baseline
-    from finer_tasks.gate.measured import measured, require_answered
+    from finer_tasks.gate.measured import measured
+    from finer_tasks.runs.allowing import FAILED, check_allowed, require_answered
     from finer_tasks.runs.outputs import not_read
     from finer_tasks.runs.reading import read_run
 
     found = measured(read_run(arguments.run_folder))
-    require_answered(found, found.tasks, arguments.allow)
+    check_allowed(arguments.allow, [FAILED])
+    require_answered(found.tasks.values(), arguments.allow)
     write_baseline(found, not_read(arguments.output, arguments.run_folder))
     size = arguments.output.stat().st_size / 1000
     documents = sum(len(task.documents) for task in found.tasks.values())

@@ -16,7 +16,9 @@ import numpy as np
 
 from finer_tasks.datasets.registry import get_reader
 from finer_tasks.errors import ResultsError
-from finer_tasks.runs.reading import FAILED, Run, Sample, TaskRun
+from finer_tasks.runs.allowing import FAILED, check_allowed, require_answered
+from finer_tasks.runs.reading import Run, TaskRun
+from finer_tasks.scoring import NAMING_SCORES
 from finer_tasks.statistics.bootstrap import Bootstrap, Estimate
 from finer_tasks.statistics.clusters import Clusters, Floats
 
@@ -84,9 +86,7 @@ def gaps(runs: Sequence[Run], allow: Collection[str] = (), seed: int = 0) -> lis
 
     `allow` names conditions of CONDITIONS that may differ between arms, or request_failed; a note says so.
     """
-    known = (*CONDITIONS, ATTRIBUTES, FAILED)
-    if unknown := sorted(set(allow) - set(known)):
-        raise ResultsError(f"--allow {unknown[0]}: unknown; known are {', '.join(known)}")
+    check_allowed(allow, (*CONDITIONS, ATTRIBUTES, FAILED))
     groups: dict[tuple[str, str], dict[str, Side]] = {}
     for side in [(run, task) for run in runs for task in run.tasks]:
         task = side[1]
@@ -112,14 +112,14 @@ def _gap(dataset: str, level: str, sides: Mapping[str, Side], allow: Collection[
     ids = list(samples["image"])
     concept_of = [str(samples["image"][i].record["concept_id"]) for i in ids]
     scores = {
-        metric: {name: np.array([_score(found[i], metric) for i in ids]) for name, found in samples.items()}
-        for metric in ("em", "em_strict", "f1")
+        metric: {name: np.array([found[i].score(metric) for i in ids]) for name, found in samples.items()}
+        for metric in NAMING_SCORES
     }
     concepts = Clusters.of(concept_of)
     resample = Bootstrap(concepts, seed)
     em = scores["em"]
     order = [name for name in ARMS.values() if name in arms]
-    made = tuple(Arm(name, *(resample.mean(scores[metric][name]) for metric in ("em", "em_strict", "f1"))) for name in order)
+    made = tuple(Arm(name, *(resample.mean(scores[metric][name]) for metric in NAMING_SCORES)) for name in order)
     groups = Clusters.of([str(samples["image"][i].record["coarse"][0]) for i in ids])
     has_text = "text" in arms
     by_concept = _means(concepts, em["text"], em["image"]) if has_text else {}
@@ -140,23 +140,15 @@ def _gap(dataset: str, level: str, sides: Mapping[str, Side], allow: Collection[
 
 def _require_comparable(sides: Mapping[str, Side], allow: Collection[str]) -> list[str]:
     """All arms from the same model, on the same documents, prompts and data; returns what is allowed to differ and does."""
+    require_answered([task for _, task in sides.values()], allow, [FAILED])
     differing = set()
     for side in sides.values():
-        _require_answered(side[1], allow)
         differing |= _differing(side, sides["image"], CONDITIONS, allow)
         _require_same_documents(side[1], sides["image"][1])
     telling = [side for side in sides.values() if side[1].identity.get("attributes_fingerprint")]
     for side in telling[1:]:
         differing |= _differing(side, telling[0], {ATTRIBUTES: _identity("attributes_fingerprint")}, allow)
     return sorted(differing)
-
-
-def _require_answered(task: TaskRun, allow: Collection[str]) -> None:
-    if (failed := task.unanswered.get(FAILED, 0)) and FAILED not in allow:
-        raise ResultsError(
-            f"{task.name}: the backend did not answer {failed} of {len(task.samples)} requests. Run it again, or count "
-            f"them as wrong with --allow {FAILED}"
-        )
 
 
 def _differing(side: Side, other: Side, conditions: Mapping[str, Callable[[Side], Any]], allow: Collection[str]) -> set[str]:
@@ -207,7 +199,3 @@ def _notes(dataset: str, arms: Mapping[str, TaskRun], differing: Sequence[str]) 
     if any(task.identity.get("data_partial") for task in arms.values()):
         notes.append("from a partial copy of the dataset")
     return tuple(notes)
-
-
-def _score(sample: Sample, metric: str) -> float:
-    return float(sample.items[metric]["score"])

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 
+from finer_tasks.console import PlainConsole
 from finer_tasks.gap.comparison import Gap
 from finer_tasks.statistics.bootstrap import Estimate
-from finer_tasks.text import harmless
 
 _CELLS = {
     "yes_yes": "named from text and from image",
@@ -19,7 +18,7 @@ _CELLS = {
 }
 
 
-def print_gaps(found: Sequence[Gap], console: Console, widest: int = 5) -> None:
+def print_gaps(found: Sequence[Gap], console: PlainConsole, widest: int = 5) -> None:
     """A table of arms for each gap, the two-by-two of knowing and seeing, and where the gap is widest."""
     for gap in found:
         title = f"{gap.dataset}, {gap.level}: {gap.documents} documents of {gap.concepts} concepts"
@@ -31,20 +30,16 @@ def print_gaps(found: Sequence[Gap], console: Console, widest: int = 5) -> None:
             table.add_row(arm.name, _shown(arm.em), _shown(arm.em_strict), _shown(arm.f1), difference)
         console.print(table)
         for name, estimate in gap.knows_sees.items():
-            _say(console, f"  {_CELLS[name]}: {_shown(estimate)}")
+            console.say(f"  {_CELLS[name]}: {_shown(estimate)}")
         if gap.by_coarse:
             order = sorted(gap.by_coarse.items(), key=lambda item: -item[1])
-            _say(console, "  text minus image by coarse label: " + ", ".join(f"{name} {value:+.2f}" for name, value in order))
-            _say(console, "  widest: " + ", ".join(f"{name} {value:+.2f}" for name, value in gap.widest[:widest]))
+            console.say("  text minus image by coarse label: " + ", ".join(f"{name} {value:+.2f}" for name, value in order))
+            console.say("  widest: " + ", ".join(f"{name} {value:+.2f}" for name, value in gap.widest[:widest]))
         for note in gap.notes:
-            _say(console, f"  note: {note}")
-    _say(console, "Intervals: 95 %, bootstrap over concepts, the same draws in every arm.")
+            console.say(f"  note: {note}")
+    console.say("Intervals: 95 %, bootstrap over concepts, the same draws in every arm.")
 
 
 def _shown(estimate: Estimate, sign: bool = False) -> str:
     form = "{:+.3f}" if sign else "{:.3f}"
     return f"{form.format(estimate.value)} [{form.format(estimate.low)}, {form.format(estimate.high)}]"
-
-
-def _say(console: Console, text: str) -> None:
-    console.print(harmless(text), soft_wrap=True)

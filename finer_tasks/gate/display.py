@@ -6,10 +6,10 @@ import json
 from dataclasses import asdict
 from xml.etree import ElementTree
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from finer_tasks.console import PlainConsole
 from finer_tasks.gate.gate import Gate, Outcome, Verdict
 from finer_tasks.gate.measured import Measured
 from finer_tasks.text import harmless
@@ -19,7 +19,7 @@ _MARKS: dict[Outcome, str] = {"passed": "✅", "regressed": "❌", "inconclusive
 _HEAD = ("task", "metric", "n", "before", "after", "difference", "interval", "p (Holm)", "detectable", "outcome")
 
 
-def print_gate(gate: Gate, console: Console) -> None:
+def print_gate(gate: Gate, console: PlainConsole) -> None:
     """The table, the reason of each verdict, and what was not compared."""
     table = Table(title=harmless(f"{gate.candidate.model} against {gate.baseline.model}"), title_justify="left")
     for name in _HEAD:
@@ -29,7 +29,7 @@ def print_gate(gate: Gate, console: Console) -> None:
         table.add_row(*cells, Text(outcome, style=_STYLES[verdict.outcome]))
     console.print(table)
     for line in [*(f"{v.task}: {v.outcome}: {v.reason}" for v in gate.verdicts), *_notes(gate)]:
-        console.print(harmless(line), soft_wrap=True)
+        console.say(line)
     confidence = 100 * (1 - 2 * gate.policy.alpha)
     console.print(
         f"interval: {confidence:.0f} %, its lower end one-sided at {gate.policy.alpha:g}. p: the larger of the exact McNemar "
@@ -77,12 +77,8 @@ def as_json(gate: Gate) -> str:
     record = {
         "outcome": gate.outcome,
         "exit_code": gate.exit_code,
-        "baseline": {"source": gate.baseline.source, "model": gate.baseline.model, "settings": dict(gate.baseline.settings)},
-        "candidate": {
-            "source": gate.candidate.source,
-            "model": gate.candidate.model,
-            "settings": dict(gate.candidate.settings),
-        },
+        "baseline": _origin(gate.baseline),
+        "candidate": _origin(gate.candidate),
         "policy": asdict(gate.policy),
         "not_compared": gate.not_compared,
         "tasks": [_as_dict(verdict) for verdict in gate.verdicts],

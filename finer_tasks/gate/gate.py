@@ -8,10 +8,10 @@ from typing import Literal
 import numpy as np
 
 from finer_tasks.errors import ResultsError
-from finer_tasks.gate.measured import Measured, require_answered
+from finer_tasks.gate.measured import Measured
 from finer_tasks.gate.pairing import CONDITIONS, DOCUMENTS, Pairs, pair
 from finer_tasks.gate.policy import Policy, Rule
-from finer_tasks.runs.reading import FAILED
+from finer_tasks.runs.allowing import FAILED, check_allowed, require_answered
 from finer_tasks.statistics.paired import Comparison, Demand, compare, holm
 
 Outcome = Literal["passed", "regressed", "inconclusive"]
@@ -59,9 +59,7 @@ class Gate:
 
 def run_gate(baseline: Measured, candidate: Measured, policy: Policy) -> Gate:
     """Compare all tasks of the baseline; raises ResultsError where the runs cannot be compared."""
-    known = (*CONDITIONS, DOCUMENTS, FAILED)
-    if unknown := sorted(set(policy.allow) - set(known)):
-        raise ResultsError(f"--allow {unknown[0]}: unknown; known are {', '.join(known)}")
+    check_allowed(policy.allow, (*CONDITIONS, DOCUMENTS, FAILED))
     policy.check({*baseline.tasks, *candidate.tasks})
     wanted = [name for name in baseline.tasks if not policy.rule(name).skip]
     absent = [name for name in wanted if name not in candidate.tasks]
@@ -74,7 +72,7 @@ def run_gate(baseline: Measured, candidate: Measured, policy: Policy) -> Gate:
     if not common:
         raise ResultsError("the two runs have no task in common")
     for side in (baseline, candidate):
-        require_answered(side, common, policy.allow)
+        require_answered([side.tasks[name] for name in common], policy.allow)
     first = [_judge(pair(baseline, candidate, name, policy.allow), policy, len(common)) for name in common]
     adjusted = holm([verdict.comparison.p for verdict in first], policy.alpha)
     verdicts = tuple(_decide(replace(v, p_holm=p), policy) for v, p in zip(first, adjusted, strict=True))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from finer_tasks.errors import ResultsError
-from finer_tasks.runs.reading import FAILED, Run, Sample, TaskRun
+from finer_tasks.replies import Unanswered
+from finer_tasks.runs.allowing import FAILED
+from finer_tasks.runs.reading import Run, TaskRun
+from finer_tasks.runs.samples import Sample
 
 # Figures that are no score of the answer, or the same score once more for another average.
 _NOT_COMPARED = ("_macro", "corrupt_images", "lca_distance", "seek_", "attr_unparsed", "echo")
@@ -44,6 +46,11 @@ class MeasuredTask:
     failed: int = 0
 
     @property
+    def unanswered(self) -> dict[Unanswered, int]:
+        """The same by reason, as a run tells it."""
+        return {FAILED: self.failed} if self.failed else {}
+
+    @property
     def metrics(self) -> list[str]:
         """Metrics that every document has."""
         documents = list(self.documents.values())
@@ -63,17 +70,6 @@ class Measured:
 def measured(run: Run) -> Measured:
     """What the gate compares of a run."""
     return Measured(str(run.path), run.model, dict(run.settings), {task.name: _task(task) for task in run.tasks})
-
-
-def require_answered(found: Measured, tasks: Iterable[str], allow: Collection[str]) -> None:
-    """Raise ResultsError for tasks with requests that the backend did not answer, unless FAILED is allowed."""
-    failed = {name: found.tasks[name].failed for name in tasks if found.tasks[name].failed}
-    if failed and FAILED not in allow:
-        told = ", ".join(f"{count} of {len(found.tasks[name].documents)} of {name}" for name, count in failed.items())
-        raise ResultsError(
-            f"{found.source}: requests that the backend did not answer: {told}. They were scored as wrong and say nothing of "
-            f"the model. Evaluate again, or use them all the same with --allow {FAILED}"
-        )
 
 
 def _task(task: TaskRun) -> MeasuredTask:

@@ -8,6 +8,7 @@ from typing import Any
 
 from finer_tasks.errors import ResultsError
 from finer_tasks.gate.measured import Document, Measured, MeasuredTask
+from finer_tasks.text import shortened
 
 Side = tuple[Measured, MeasuredTask]
 
@@ -56,7 +57,7 @@ def pair(baseline: Measured, candidate: Measured, task: str, allow: Collection[s
         if old != new:
             if name not in allow:
                 raise ResultsError(
-                    f"{task}: {name} differs: {_short(old)} in the baseline, {_short(new)} in the candidate. "
+                    f"{task}: {name} differs: {shortened(old)} in the baseline, {shortened(new)} in the candidate. "
                     f"Evaluate both alike, or compare all the same with --allow {name}"
                 )
             differing.append(name)
@@ -86,8 +87,3 @@ def pair(baseline: Measured, candidate: Measured, task: str, allow: Collection[s
         changed,
         tuple(differing),
     )
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 120 else text[:117] + "..."

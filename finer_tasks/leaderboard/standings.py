@@ -10,6 +10,7 @@ from itertools import combinations
 import numpy as np
 
 from finer_tasks.datasets.record import LEVELS
+from finer_tasks.scoring import NAMING_SCORES
 from finer_tasks.statistics.bootstrap import Bootstrap, Estimate
 from finer_tasks.statistics.clusters import Clusters, Floats
 from finer_tasks.statistics.paired import holm, sign_flip
@@ -18,7 +19,6 @@ from finer_tasks.submission.verify import Verified
 from finer_tasks.tasks.table import TaskInfo
 
 ALPHA, SEED = 0.05, 0
-METRICS = ("em", "em_strict", "f1")
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def _board(tasks: tuple[str, ...], submissions: Sequence[Verified]) -> Board:
     for found in order:
         above = sum((other.digest, found.digest) in better for other in whole)
         below = sum((found.digest, other.digest) in better for other in whole)
-        means = {m: _mean(found, tasks, m) for m in (METRICS if metric == "em" else (metric,))}
+        means = {m: _mean(found, tasks, m) for m in (NAMING_SCORES if metric == "em" else (metric,))}
         values = weighted[found.digest]
         estimate = resample.mean(values)
         size = len(values)  # the sum of weighted scores is the board's score; the bootstrap gives means

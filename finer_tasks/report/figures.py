@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from finer_tasks.datasets.record import LEVELS
-from finer_tasks.runs.reading import Run, Sample, TaskRun
+from finer_tasks.runs.reading import Run, TaskRun
+from finer_tasks.runs.samples import Sample
+from finer_tasks.scoring import NAMING_SCORES
 from finer_tasks.statistics.bootstrap import Bootstrap, Estimate
-from finer_tasks.statistics.clusters import Clusters, Floats, Integers
+from finer_tasks.statistics.clusters import Clusters, Integers
 
 SEED = 0
-METRICS = ("em", "em_strict", "f1")
 _MISTAKEN = {"wrong_sibling", "wrong_coarse"}
 
 
@@ -104,8 +105,8 @@ def _place(task: TaskRun) -> tuple[object, ...]:
 
 
 def _level(task: TaskRun) -> LevelRow:
-    resample = Bootstrap(Clusters.of([str(sample.record["concept_id"]) for sample in task.samples]), SEED)
-    scores = {metric: resample.mean(_values(task.samples, metric)) for metric in METRICS}
+    resample = Bootstrap(task.clusters, SEED)
+    scores = {metric: resample.mean(task.scores(metric)) for metric in NAMING_SCORES}
     reasons = Counter(sample.reason for sample in task.samples).most_common()
     identity = task.identity
     return LevelRow(
@@ -114,16 +115,12 @@ def _level(task: TaskRun) -> LevelRow:
     )  # fmt: skip
 
 
-def _values(samples: Sequence[Sample], metric: str) -> Floats:
-    return np.array([float(sample.items[metric]["score"]) for sample in samples])
-
-
 def _drop(high: TaskRun, low: TaskRun) -> Estimate | None:
-    above = {sample.record["id"]: float(sample.items["em"]["score"]) for sample in high.samples}
+    above = {sample.record["id"]: sample.score("em") for sample in high.samples}
     pairs = [sample for sample in low.samples if sample.record["id"] in above]
     if not pairs:
         return None
-    values = np.array([above[sample.record["id"]] - float(sample.items["em"]["score"]) for sample in pairs])
+    values = np.array([above[sample.record["id"]] - sample.score("em") for sample in pairs])
     return Bootstrap(Clusters.of([str(sample.record["concept_id"]) for sample in pairs]), SEED).mean(values)
 
 
@@ -136,7 +133,8 @@ def _groups(task: TaskRun, key: Callable[[Sample], tuple[str, str]]) -> tuple[Gr
         named = Counter(other for sample in samples if (other := mistaken_for(sample)))
         concept, times = named.most_common(1)[0] if named else ("", 0)
         instead = labels[concept]
-        rows.append(GroupRow(name, group, len(samples), float(_values(samples, "em").mean()), instead, times))
+        em = float(np.mean([sample.score("em") for sample in samples]))
+        rows.append(GroupRow(name, group, len(samples), em, instead, times))
     return tuple(sorted(rows, key=lambda row: (row.em, row.name)))
 
 

@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import finer_tasks
-from finer_tasks.errors import FinerError, ResultsError
+from finer_tasks.errors import FinerError
 from finer_tasks.gap.comparison import Gap, gaps
-from finer_tasks.report.figures import METRICS, Confusion, DatasetReport, dataset_reports
+from finer_tasks.report.figures import Confusion, DatasetReport, dataset_reports
 from finer_tasks.runs.pages import page_environment
-from finer_tasks.runs.reading import Run, Sample, TaskRun
+from finer_tasks.runs.reading import Run, TaskRun, require_alike
 from finer_tasks.runs.rescore import by_this_version
+from finer_tasks.runs.samples import Sample
 from finer_tasks.runs.summary import AttributeRow, attribute_rows
 from finer_tasks.runs.thumbnails import thumbnail
-from finer_tasks.scoring import SCORING_VERSION
+from finer_tasks.scoring import NAMING_SCORES, SCORING_VERSION
 from finer_tasks.text import harmless
 from finer_tasks.writing import write_text
 
@@ -57,11 +58,7 @@ class RunReport:
 
 def write_report(runs: Sequence[Run], output: Path) -> None:
     """Write the page under a temporary name, then rename; raises ResultsError if the runs' versions of lmms-eval differ."""
-    versions = {str(run.settings.get("lmms_eval_version")) for run in runs}
-    if len(versions) > 1:
-        raise ResultsError(
-            f"the runs are of different versions of lmms-eval ({', '.join(sorted(versions))}); report them apart"
-        )
+    require_alike("versions of lmms-eval", (run.settings.get("lmms_eval_version") for run in runs), "report them apart")
     runs = [by_this_version(run) for run in runs]
     reports = [_report(run, label) for run, label in zip(runs, labels(runs), strict=True)]
     folder = resources.files("finer_tasks.report")
@@ -70,7 +67,7 @@ def write_report(runs: Sequence[Run], output: Path) -> None:
         .from_string((folder / "report.html.j2").read_text(encoding="utf-8"))
         .render(
             reports=reports,
-            metrics=METRICS,
+            metrics=NAMING_SCORES,
             script=(folder / "report.js").read_text(encoding="utf-8"),
             heat_map=heat_map,
             packed=packed,

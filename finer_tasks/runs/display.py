@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from rich.console import Console
 from rich.table import Table
 
+from finer_tasks.console import PlainConsole
 from finer_tasks.runs.reading import Run, TaskRun
 from finer_tasks.runs.summary import Row, attribute_rows, consistencies, disagreements, rows, seek_rows, unanswered_counts
 from finer_tasks.text import harmless
@@ -22,7 +22,7 @@ _UNANSWERED = {
 }
 
 
-def print_summary(run: Run, console: Console, with_reasons: bool = False) -> None:
+def print_summary(run: Run, console: PlainConsole, with_reasons: bool = False) -> None:
     """The table of a run, what identifies it, and the notes a reader needs."""
     table = Table(title=harmless(run.model), title_justify="left")
     for name in ("dataset", "level", "parent", "variant"):
@@ -39,55 +39,59 @@ def print_summary(run: Run, console: Console, with_reasons: bool = False) -> Non
         )  # fmt: skip
     if shown:
         console.print(table)
-        _say(console, _LEGEND, style="dim")
+        console.say(_LEGEND, style="dim")
     _print_attributes(run, console)
-    for seek in seek_rows(run):
-        _say(
-            console,
-            f"{seek.task} ({seek.rounds}): of {seek.documents} first turns {seek.empty} were empty, "
-            f"{seek.endless} did not end, {seek.named} named the concept already",
-        )
-    for item in consistencies(run):
-        _say(
-            console,
-            f"consistency, {item.dataset} {item.variant} parent={item.parent}: of the {item.fine_right} documents with a right "
-            f"fine answer, a share of {_number(item.em)} has a right coarse one (by em_strict {_number(item.em_strict)})",
-        )
+    _print_notes(run, console)
     for task in run.tasks:
         _print_unanswered(task, console)
         if task.part:
-            _say(console, f"{task.name}: on {task.part} only; not comparable with published figures")
+            console.say(f"{task.name}: on {task.part} only; not comparable with published figures")
     for row in shown:
         _print_reservations(row, console)
     if with_reasons:
         _print_reasons(run, console)
+    console.say(_origin(run), style="dim")
+
+
+def _print_notes(run: Run, console: PlainConsole) -> None:
+    for seek in seek_rows(run):
+        console.say(
+            f"{seek.task} ({seek.rounds}): of {seek.documents} first turns {seek.empty} were empty, "
+            f"{seek.endless} did not end, {seek.named} named the concept already"
+        )
+    for item in consistencies(run):
+        console.say(
+            f"consistency, {item.dataset} {item.variant} parent={item.parent}: of the {item.fine_right} documents with a "
+            f"right fine answer, a share of {_number(item.em)} has a right coarse one (by em_strict {_number(item.em_strict)})"
+        )
+
+
+def _origin(run: Run) -> str:
     identity = run.tasks[0].identity
     first = identity.get("scored_first", identity["scoring"])
     scoring = f"scoring {identity['scoring']}" + (f" (first scored by {first})" if first != identity["scoring"] else "")
     prompts = f"prompts {identity['prompt_set']} {identity['prompt_hash']}"
-    origin = f"{prompts}, {scoring}, finer-tasks {identity['finer_version']}, {run.path}"
-    _say(console, origin, style="dim")
+    return f"{prompts}, {scoring}, finer-tasks {identity['finer_version']}, {run.path}"
 
 
-def _print_unanswered(task: TaskRun, console: Console) -> None:
+def _print_unanswered(task: TaskRun, console: PlainConsole) -> None:
     counts = unanswered_counts(task)
     for name, advice in _UNANSWERED.items():
         if counts[name]:
             told = f"{counts[name]} of {len(task.samples)} {name.replace('_', ' ')}, scored as wrong"
-            _say(console, f"{task.name}: {told}. {advice}")
+            console.say(f"{task.name}: {told}. {advice}")
 
 
-def _print_reservations(row: Row, console: Console) -> None:
+def _print_reservations(row: Row, console: PlainConsole) -> None:
     name = f"{row.dataset} {row.level} {row.variant}"
     if row.echo:
-        _say(
-            console,
+        console.say(
             f"{name}: in a share of {_number(row.echo)} the question tells a label that counts as right; without these "
             f"documents em {_number(row.em_no_echo)}, em_strict {_number(row.em_strict_no_echo)}",
         )
 
 
-def _print_attributes(run: Run, console: Console) -> None:
+def _print_attributes(run: Run, console: PlainConsole) -> None:
     found = attribute_rows(run)
     if not found:
         return
@@ -103,7 +107,7 @@ def _print_attributes(run: Run, console: Console) -> None:
     console.print(table)
 
 
-def _print_reasons(run: Run, console: Console) -> None:
+def _print_reasons(run: Run, console: PlainConsole) -> None:
     shown = rows(run)
     reasons = list(dict.fromkeys(reason for row in shown for reason in row.reasons))
     table = Table(title="em_strict: what the answers were", title_justify="left")
@@ -114,22 +118,18 @@ def _print_reasons(run: Run, console: Console) -> None:
     console.print(table)
 
 
-def print_disagreements(run: Run, console: Console, most: int) -> None:
+def print_disagreements(run: Run, console: PlainConsole, most: int) -> None:
     """The documents on which em and em_strict differ, with answer and reason."""
     for task in run.tasks:
         if not task.names_concepts:
             continue
         differing = disagreements(task)
-        _say(console, f"{task.name}: em and em_strict differ on {len(differing)} of {len(task.samples)} documents")
+        console.say(f"{task.name}: em and em_strict differ on {len(differing)} of {len(task.samples)} documents")
         for sample in differing[:most]:
             verdict = (
                 f"em {sample.items['em']['score']:.0f}, em_strict {sample.items['em_strict']['score']:.0f} ({sample.reason})"
             )
-            _say(console, f"  {sample.record['id']}  {verdict}  {_one_line(sample.answer)!r}")
-
-
-def _say(console: Console, text: str, style: str = "") -> None:
-    console.print(harmless(text), style=style, soft_wrap=True)
+            console.say(f"  {sample.record['id']}  {verdict}  {_one_line(sample.answer)!r}")
 
 
 def _one_line(text: str, width: int = 120) -> str:

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
+import numpy as np
 from loguru import logger
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from finer_tasks.datasets.registry import DATASETS
 from finer_tasks.errors import ResultsError
 from finer_tasks.parsing import explain, parse_json
-from finer_tasks.runs.samples import Sample, Unanswered, read_samples
+from finer_tasks.replies import Unanswered
+from finer_tasks.runs.samples import Sample, read_samples
+from finer_tasks.scoring import LIST_SCORES, NAMING_SCORES
+from finer_tasks.statistics.clusters import Clusters, Floats
 from finer_tasks.text import harmless
-
-__all__ = ["FAILED", "Run", "Sample", "TaskRun", "Unanswered", "read_run", "require_answered"]
 
 _ENDING = "_results.json"
 _DATE = re.compile(r"\d{8}_\d{6}")
@@ -45,6 +47,20 @@ class TaskRun:
     @property
     def names_concepts(self) -> bool:
         return bool(self.samples) and "em" in self.samples[0].items
+
+    @property
+    def clusters(self) -> Clusters:
+        """The samples by concept."""
+        return Clusters.of([str(sample.record["concept_id"]) for sample in self.samples])
+
+    @property
+    def main_scores(self) -> tuple[str, ...]:
+        """The names of the scores that are shown where few are."""
+        return NAMING_SCORES if self.names_concepts else LIST_SCORES
+
+    def scores(self, metric: str) -> Floats:
+        """A score of every sample."""
+        return np.array([sample.score(metric) for sample in self.samples])
 
     @property
     def unanswered(self) -> dict[Unanswered, int]:
@@ -149,20 +165,12 @@ def read_run(path: Path, unscored: bool = False) -> Run:
     return Run(file, model, tasks, settings | {"lmms_eval_version": version, "date": raw.date})
 
 
-# Why a document has no answer where the backend is to blame, and not the model.
-FAILED: Unanswered = "request_failed"
-
-
-def require_answered(task: TaskRun, allow: Collection[str]) -> None:
-    """Raise ResultsError if documents have no answer of the model for a reason that `allow` does not name."""
-    if unknown := sorted(set(allow) - set(get_args(Unanswered))):
-        raise ResultsError(f"--allow {unknown[0]}: unknown; known are {', '.join(get_args(Unanswered))}")
-    if refused := {reason: count for reason, count in task.unanswered.items() if reason not in allow}:
-        told = ", ".join(f"{count} x {reason}" for reason, count in refused.items())
-        raise ResultsError(
-            f"{task.name}: not all documents have an answer of the model: {told}. Run it again, or count them as wrong with "
-            f"--allow {','.join(refused)}"
-        )
+def require_alike(what: str, found: Iterable[object], fix: str) -> str:
+    """What all runs of a command have in common; raises ResultsError if they differ in it."""
+    values = sorted(set(map(str, found)))
+    if len(values) > 1:
+        raise ResultsError(f"the runs are of different {what} ({'; '.join(values)}); {fix}")
+    return values[0]
 
 
 def _results_file(path: Path) -> Path:

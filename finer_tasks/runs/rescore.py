@@ -9,7 +9,8 @@ from typing import Any
 import finer_tasks
 from finer_tasks.attributes.knowledge import load_knowledge
 from finer_tasks.errors import ResultsError
-from finer_tasks.runs.reading import Run, Sample, TaskRun
+from finer_tasks.runs.reading import Run, TaskRun
+from finer_tasks.runs.samples import Sample
 from finer_tasks.scoring import SCORING_VERSION
 from finer_tasks.scoring.echo import told_parent
 from finer_tasks.scoring.judge import Items, list_items, naming_items, seek_items

@@ -39,6 +39,10 @@ class Sample:
     outputs: tuple[str, ...] = ()
     question: str = ""
 
+    def score(self, metric: str) -> float:
+        """What the answer got."""
+        return float(self.items[metric]["score"])
+
     @property
     def unanswered(self) -> Unanswered | None:
         """Why the document has no answer of the model, which then counts as wrong; None if it has one."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from finer_tasks.datasets.record import LEVELS
 from finer_tasks.replies import COUNTED_AS
-from finer_tasks.runs.reading import Run, Sample, TaskRun
+from finer_tasks.runs.reading import Run, TaskRun
+from finer_tasks.runs.samples import Sample
 from finer_tasks.scoring.aggregate import clustered_standard_error, macro_mean, macro_standard_error, mean, mean_of_known, total
 from finer_tasks.scoring.echo import is_echo, told_parent
 

@@ -2,3 +2,7 @@
 
 # Raised whenever the same answer could get another score; results of different versions are not compared.
 SCORING_VERSION = "2"
+
+# The scores that are shown where few are: of tasks that ask for a name, and of those that ask for attribute lists.
+NAMING_SCORES = ("em", "em_strict", "f1")
+LIST_SCORES = ("attr_f1",)

@@ -9,12 +9,14 @@ from pydantic import ValidationError
 
 import finer_tasks
 from finer_tasks.parsing import explain
+from finer_tasks.runs.allowing import REASONS, check_allowed, require_answered
 from finer_tasks.runs.card import Card
-from finer_tasks.runs.reading import Run, Sample, TaskRun, require_answered
+from finer_tasks.runs.reading import Run, TaskRun, require_alike
 from finer_tasks.runs.rescore import by_this_version
+from finer_tasks.runs.samples import Sample
 from finer_tasks.submission.archive import SUBMISSION, SubmissionError, write_archive
 from finer_tasks.submission.models import Answer, Submission, TaskEntry
-from finer_tasks.submission.scoring import ATTRIBUTE_SCORES, NAMING_SCORES, means, official_task, question_hash
+from finer_tasks.submission.scoring import SUBMITTED_LISTS, SUBMITTED_NAMING, means, official_task, question_hash
 
 
 def pack(runs: Sequence[Run], card: Card, output: Path, allow: Collection[str] = ()) -> str:
@@ -23,8 +25,9 @@ def pack(runs: Sequence[Run], card: Card, output: Path, allow: Collection[str] =
     Runs scored by an older version are scored anew. Documents that the model did not answer, which count as
     wrong, are refused unless `allow` names the reason.
     """
-    version = _only("versions of lmms-eval", {str(run.settings.get("lmms_eval_version")) for run in runs}, "use one")
-    model = _only("models", {run.model for run in runs}, "pack one model at a time")
+    check_allowed(allow, REASONS)
+    version = require_alike("versions of lmms-eval", (run.settings.get("lmms_eval_version") for run in runs), "use one")
+    model = require_alike("models", (run.model for run in runs), "pack one model at a time")
     entries: dict[str, TaskEntry] = {}
     members: dict[str, bytes] = {}
     for run in runs:
@@ -32,7 +35,7 @@ def pack(runs: Sequence[Run], card: Card, output: Path, allow: Collection[str] =
             if task.name in entries:
                 raise SubmissionError(f"{task.name} is in more than one of the runs; give one run of each task")
             _require_whole(task)
-            require_answered(task, allow)
+            require_answered([task], allow)
             answers = [_answer(task, sample) for sample in task.samples]
             members[f"tasks/{task.name}.jsonl"] = "".join(answer.model_dump_json() + "\n" for answer in answers).encode()
             entries[task.name] = TaskEntry(
@@ -52,12 +55,6 @@ def pack(runs: Sequence[Run], card: Card, output: Path, allow: Collection[str] =
     return write_archive(output, members | {SUBMISSION: whole.model_dump_json(indent=2).encode()})
 
 
-def _only(what: str, found: set[str], fix: str) -> str:
-    if len(found) > 1:
-        raise SubmissionError(f"the runs are of different {what} ({'; '.join(sorted(found))}); {fix}")
-    return next(iter(found))
-
-
 def _require_whole(task: TaskRun) -> None:
     official_task(task.name)
     if task.part:
@@ -69,7 +66,7 @@ def _require_whole(task: TaskRun) -> None:
 
 
 def _answer(task: TaskRun, sample: Sample) -> Answer:
-    wanted = NAMING_SCORES if task.names_concepts else ATTRIBUTE_SCORES
+    wanted = SUBMITTED_NAMING if task.names_concepts else SUBMITTED_LISTS
     try:
         return Answer(
             id=sample.record["id"],

@@ -18,8 +18,9 @@ from finer_tasks.submission.archive import SubmissionError
 from finer_tasks.tasks import questions
 from finer_tasks.tasks.table import TaskInfo, list_tasks
 
-NAMING_SCORES = ("em", "f1", "em_strict")
-ATTRIBUTE_SCORES = ("attr_precision", "attr_recall", "attr_f1")
+# In this order they stand in archives.
+SUBMITTED_NAMING = ("em", "f1", "em_strict")
+SUBMITTED_LISTS = ("attr_precision", "attr_recall", "attr_f1")
 
 
 @cache
@@ -68,7 +69,7 @@ def recompute(task: TaskInfo, document: Mapping[str, Any], outputs: Sequence[str
     """What an answer gets by this version's rules."""
     if task.variant.startswith("attributes"):
         items = list_items(document, outputs, "lexical", readable=not corrupt)
-        scores = {name: float(items[name]["score"]) for name in ATTRIBUTE_SCORES}
+        scores = {name: float(items[name]["score"]) for name in SUBMITTED_LISTS}
     else:
         em, f1, strict = judge(document, outputs, task.level, readable=not corrupt)
         scores = {"em": em, "f1": f1, "em_strict": float(strict.right)}

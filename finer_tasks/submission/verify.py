@@ -28,9 +28,10 @@ from finer_tasks.submission.scoring import (
 )
 from finer_tasks.tasks.prompts import DEFAULT, load_prompt_set
 from finer_tasks.tasks.table import TaskInfo
+from finer_tasks.text import shortened
 
 _TOLERANCE = 1e-9
-_SHOWN, _LONGEST = 5, 100
+_SHOWN = 5
 _LONGEST_LINE = 8 << 20
 _PACK_AGAIN = "pack the runs again, `finer submit pack` scores older ones anew"
 
@@ -86,7 +87,7 @@ def _submission(path: Path, members: Mapping[str, bytes]) -> Submission:
     schema = raw.get("schema_version") if isinstance(raw, dict) else None
     if isinstance(schema, int) and schema != SCHEMA_VERSION:
         fix = _PACK_AGAIN if schema < SCHEMA_VERSION else "update finer-tasks"
-        raise SubmissionError(f"{path} has schema {_short(schema)}, this version reads {SCHEMA_VERSION}: {fix}")
+        raise SubmissionError(f"{path} has schema {shortened(schema)}, this version reads {SCHEMA_VERSION}: {fix}")
     try:
         submission = Submission.model_validate(raw)
     except ValidationError as error:
@@ -166,14 +167,9 @@ def _identity_problems(task: TaskInfo, entry: TaskEntry) -> Iterator[str]:
     for key, value in wanted.items():
         if (found := entry.identity.get(key)) != value:
             fix = f"; {_PACK_AGAIN}" if key == "scoring" else ""
-            yield f"{key} is {_short(found)}, official is {value!r}{fix}"
+            yield f"{key} is {shortened(found)}, official is {value!r}{fix}"
     if (found := entry.identity.get("similarity", "lexical")) != "lexical":
-        yield f"similarity {_short(found)} cannot be recomputed; submissions use lexical"
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+        yield f"similarity {shortened(found)} cannot be recomputed; submissions use lexical"
 
 
 def _some(what: str, ids: list[str]) -> list[str]:

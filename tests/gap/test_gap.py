@@ -11,7 +11,8 @@ import pytest
 from finer_tasks.errors import ResultsError
 from finer_tasks.gap.comparison import gaps
 from finer_tasks.gap.plots import plot_gaps
-from finer_tasks.runs.reading import Run, Sample, TaskRun
+from finer_tasks.runs.reading import Run, TaskRun
+from finer_tasks.runs.samples import Sample
 
 IDENTITY = {
     "dataset": "mini",
@@ -119,7 +120,7 @@ def test_arms_that_tell_other_attributes_are_refused() -> None:
 def test_an_arm_with_requests_that_failed_is_refused_unless_allowed() -> None:
     failing = replace(TEXT.samples[0], outputs=("[LMMS_EVAL_REQUEST_FAILED after 3 retries] 429",))
     text = replace(TEXT, samples=(failing, *TEXT.samples[1:]))
-    with pytest.raises(ResultsError, match=r"did not answer 1 of 8 requests.*--allow request_failed"):
+    with pytest.raises(ResultsError, match=r"finer_mini_fine_text: 1 x request_failed.*--allow request_failed"):
         gaps([run(IMAGE, text)])
     assert "text: 1 requests were not answered" in " ".join(gaps([run(IMAGE, text)], ["request_failed"])[0].notes)
 

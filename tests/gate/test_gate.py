@@ -201,6 +201,8 @@ def test_a_policy_with_a_mistake_names_the_field(tmp_path: Path, capsys: pytest.
     policy.write_text("rules: [{metric: bleu}]\n")
     assert regress(run, run, "--policy", str(policy)) == 2
     assert "has no metric 'bleu'" in capsys.readouterr().err
+    assert main(["baseline", "make", str(run), "--output", str(tmp_path / "b"), "--allow", "weather"]) == 2
+    assert "--allow weather: unknown" in capsys.readouterr().err
     assert regress(run, run, "--allow", "weather") == 2
     assert "--allow weather: unknown" in capsys.readouterr().err
 
@@ -270,7 +272,7 @@ def test_requests_that_were_not_answered_are_no_evidence_on_the_model(
     failed = write_run(tmp_path / "b", right * 0, NAMES, answer="[LMMS_EVAL_REQUEST_FAILED after 3 retries] 429")
     baseline = tmp_path / "b.json.gz"
     assert main(["baseline", "make", str(failed), "--output", str(baseline)]) == 2
-    assert "did not answer: 2000 of 2000 of finer_cub_fine" in capsys.readouterr().err
+    assert "finer_cub_fine: 2000 x request_failed" in capsys.readouterr().err
     assert not baseline.exists()
     assert main(["baseline", "make", str(failed), "--output", str(baseline), "--allow", "request_failed"]) == 0
     for one, other in ((good, failed), (failed, good), (baseline, good)):

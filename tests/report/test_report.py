@@ -14,7 +14,8 @@ from PIL import Image
 from finer_tasks.cli.main import main
 from finer_tasks.report.figures import confusion, dataset_reports
 from finer_tasks.report.page import heat_map
-from finer_tasks.runs.reading import Sample, read_run
+from finer_tasks.runs.reading import read_run
+from finer_tasks.runs.samples import Sample
 from finer_tasks.submission.scoring import documents_of
 from tests.browser import chromium
 from tests.simulated import write_run
@@ -144,5 +145,5 @@ def test_runs_of_different_versions_are_not_mixed(tmp_path: Path, capsys: pytest
     (results,) = second.glob("*_results.json")
     results.write_text(results.read_text().replace("0.7.3", "0.7.2"))
     assert main(["report", str(first), str(second), "--output", str(tmp_path / "r.html")]) == 2
-    assert "different versions of lmms-eval (0.7.2, 0.7.3)" in capsys.readouterr().err
+    assert "different versions of lmms-eval (0.7.2; 0.7.3)" in capsys.readouterr().err
     assert not (tmp_path / "r.html").exists()

@@ -12,7 +12,8 @@ from finer_tasks.attributes.knowledge import load_knowledge
 from finer_tasks.cli.main import main
 from finer_tasks.errors import ResultsError
 from finer_tasks.runs.bertscore import bertscore
-from finer_tasks.runs.reading import Run, Sample, TaskRun
+from finer_tasks.runs.reading import Run, TaskRun
+from finer_tasks.runs.samples import Sample
 from tests.submission.made import write_whole_run
 from tests.tiny_bert import tiny_bert
 

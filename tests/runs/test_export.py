@@ -116,5 +116,5 @@ def test_the_exported_run_is_not_overwritten(tmp_path: Path, capsys: pytest.Capt
     before, card = results.read_bytes(), write_card(tmp_path / "card.yaml", results.stem)
     command = ["export", str(run), "--form", "every-eval-ever", "--card", str(card), "--output", str(results.parent)]
     assert main(command) == 2
-    assert "is the run that is exported and would be lost" in capsys.readouterr().err
+    assert "is what the command reads, or a file of lmms-eval, and would be lost" in capsys.readouterr().err
     assert results.read_bytes() == before

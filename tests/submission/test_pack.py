@@ -23,7 +23,7 @@ TASK = ("finer_mini_fine",)
 def test_runs_that_could_never_verify_are_not_packed(tmp_path: Path) -> None:
     card = read_card(write_card(tmp_path / "card.yaml"))
     first, other = (write_whole_run(tmp_path / name, 0.5, model=name, tasks=TASK) for name in ("first", "other"))
-    with pytest.raises(SubmissionError, match="of different models"):
+    with pytest.raises(ResultsError, match="of different models"):
         pack([read_run(first), read_run(other)], card, tmp_path / "x.zip")
     with pytest.raises(SubmissionError, match="in more than one of the runs"):
         pack([read_run(first), read_run(first)], card, tmp_path / "x.zip")
@@ -40,7 +40,7 @@ def test_documents_without_an_answer_are_packed_by_name_and_counted(tmp_path: Pa
     run, card = write_whole_run(tmp_path / "run", 1.0, tasks=TASK, corrupt=3), write_card(tmp_path / "card.yaml")
     command = ["submit", "pack", str(run), "--card", str(card), "--output", str(tmp_path / "x.zip")]
     assert main(command) == 2
-    assert "finer_mini_fine: not all documents have an answer of the model: 3 x corrupt_image." in capsys.readouterr().err
+    assert "not all documents have an answer of the model: finer_mini_fine: 3 x corrupt_image." in capsys.readouterr().err
     assert main([*command, "--allow", "weather"]) == 2
     assert "--allow weather: unknown; known are corrupt_image, request_failed" in capsys.readouterr().err
     assert main([*command, "--allow", "corrupt_image"]) == 0

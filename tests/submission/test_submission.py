@@ -130,7 +130,7 @@ def test_the_published_schema_is_that_of_the_models() -> None:
     made = subprocess.run(
         [sys.executable, "-m", "finer_tasks.submission.models"], capture_output=True, text=True, check=True
     )  # fmt: skip
-    stored = Path(str(__import__("finer_tasks").__path__[0])) / "results/submission/schema.json"
+    stored = Path(str(__import__("finer_tasks").__path__[0])) / "submission/schema.json"
     assert stored.read_text() == json_schema() == made.stdout
 
 
