@@ -35,7 +35,8 @@ from finer_tasks.training.mixture.build import build_mixture
 from finer_tasks.training.mixture.recipe import DatasetShare, MixtureRecipe
 from finer_tasks.training.tuning.progress import Progress
 from finer_tasks.training.tuning.recipe import Lora, TrainRecipe
-from finer_tasks.training.tuning.train import Setup, make_trainer, prepare_run
+from finer_tasks.training.tuning.setup import Setup, prepare_run
+from finer_tasks.training.tuning.train import make_trainer
 
 SKIPPED = 2
 

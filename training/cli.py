@@ -3,24 +3,65 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 from pathlib import Path
 
+from rich.table import Table
+
 from finer_tasks.cli.options import Commands, add_output
-from finer_tasks.cli.output import say
+from finer_tasks.cli.output import out, say
+
+_RECIPE = "YAML file, or the name of a built-in recipe (`finer recipes` lists them)"
 
 
 def add_commands(commands: Commands) -> None:
-    """Add `mixture`, `train`, `merge` and `reproduce` to the parser."""
+    """Add `recipes`, `mixture`, `train`, `merge` and `reproduce` to the parser."""
+    _add_recipes(commands)
     _add_mixture(commands)
     _add_train(commands)
+    _add_merge(commands)
     _add_reproduce(commands)
+
+
+def _add_recipes(commands: Commands) -> None:
+    recipes = commands.add_parser("recipes", help="list the built-in recipes, or copy one to start from")
+    recipes.add_argument("--json", action="store_true", help="print the recipes as JSON")
+    recipes.set_defaults(run=_recipes)
+    actions = recipes.add_subparsers(metavar="ACTION")
+    copy = actions.add_parser("copy", help="write a built-in recipe to a file of your own")
+    copy.add_argument("name", metavar="NAME", help="one of the names that `finer recipes` lists")
+    copy.add_argument(
+        "path", type=Path, nargs="?", metavar="PATH", help="file that must not exist, or folder (default: NAME.yaml, here)"
+    )
+    copy.set_defaults(run=_copy_recipe)
+
+
+def _recipes(arguments: argparse.Namespace) -> None:
+    from finer_tasks.training.built_in import built_in_recipes
+
+    recipes = built_in_recipes()
+    if arguments.json:
+        print(json.dumps([dataclasses.asdict(recipe) | {"path": str(recipe.path)} for recipe in recipes], indent=2))
+        return
+    table = Table("recipe", "for", "what it is")
+    for recipe in recipes:
+        table.add_row(recipe.name, recipe.command.removesuffix(" --recipe"), recipe.what)
+    out.print(table)
+
+
+def _copy_recipe(arguments: argparse.Namespace) -> None:
+    from finer_tasks.training.built_in import copy_recipe
+
+    recipe, path = copy_recipe(arguments.name, arguments.path)
+    say(f"copied to {path}, whose head says how to launch it; to use the copy: {recipe.command} {path}")
 
 
 def _add_mixture(commands: Commands) -> None:
     mixture = commands.add_parser("mixture", help="build instruction mixtures for fine-tuning")
     actions = mixture.add_subparsers(required=True, metavar="ACTION")
     build = actions.add_parser("build", help="from a recipe to conversations in the LLaVA format")
-    build.add_argument("recipe", type=Path, help="YAML file, or the name of a built-in recipe")
+    build.add_argument("recipe", type=Path, metavar="RECIPE", help=_RECIPE)
     build.add_argument("overrides", nargs="*", metavar="key=value", help="values that replace the recipe's")
     add_output(build, "DIR")
     build.add_argument("--overwrite", action="store_true", help="replace a mixture that is there")
@@ -54,10 +95,13 @@ def _build(arguments: argparse.Namespace) -> None:
 
 def _add_train(commands: Commands) -> None:
     train = commands.add_parser("train", help="LoRA fine-tuning on a mixture")
-    train.add_argument("recipe", type=Path, help="YAML file, or the name of a built-in recipe")
+    train.add_argument("recipe", type=Path, metavar="RECIPE", help=_RECIPE)
     train.add_argument("overrides", nargs="*", metavar="key=value", help="values that replace the recipe's")
     train.add_argument("--dry-run", action="store_true", help="load and check everything, take one step, write nothing")
     train.set_defaults(run=_train)
+
+
+def _add_merge(commands: Commands) -> None:
     merge = commands.add_parser("merge", help="fold an adapter into its base model")
     merge.add_argument("adapter", type=Path, help="output of finer train")
     add_output(merge, "DIR", "must not exist")
@@ -100,7 +144,12 @@ def _add_reproduce(commands: Commands) -> None:
     mini = actions.add_parser("mini", help="on the built-in dataset with a tiny model; a stopped run goes on")
     mini.add_argument("overrides", nargs="*", metavar="key=value", help="values that replace the plan's")
     add_output(mini, "DIR")
-    mini.add_argument("--fast", action="store_true", help="too few steps to show anything: checks that everything works")
+    plan = mini.add_mutually_exclusive_group()
+    plan.add_argument("--recipe", type=Path, metavar="RECIPE", default=Path("reproduce-mini"), help=_RECIPE)
+    plan.add_argument(
+        "--fast", dest="recipe", action="store_const", const=Path("reproduce-mini-fast"),
+        help="too few steps to show anything: checks that everything works",
+    )  # fmt: skip
     mini.set_defaults(run=_reproduce)
 
 
@@ -109,7 +158,6 @@ def _reproduce(arguments: argparse.Namespace) -> None:
     from finer_tasks.training.reproduce.experiment import reproduce
     from finer_tasks.training.reproduce.plan import Plan
 
-    name = "reproduce-mini-fast" if arguments.fast else "reproduce-mini"
-    page = reproduce(read_recipe(Plan, Path(name), arguments.overrides), arguments.output)
+    page = reproduce(read_recipe(Plan, arguments.recipe, arguments.overrides), arguments.output)
     say((arguments.output / "table.md").read_text(encoding="utf-8"))
     say(f"summary in {page}")

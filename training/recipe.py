@@ -7,7 +7,6 @@ import hashlib
 import json
 import reprlib
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -15,6 +14,7 @@ import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from finer_tasks.parsing import parse_yaml, read_yaml
+from finer_tasks.training.built_in import built_in_recipes
 from finer_tasks.training.errors import RecipeError
 
 # What every part of a recipe is checked by: no unknown key, no number that is none or infinite.
@@ -46,12 +46,11 @@ def locate(path: Path) -> Path:
     """The file itself, or the recipe of that name that comes with the package."""
     if path.is_file():
         return path
-    built_in = Path(str(resources.files("finer_tasks.training") / "recipes"))
-    candidate = built_in / f"{path.name.removesuffix('.yaml')}.yaml"
-    if candidate.is_file() and path.parent == Path("."):
-        return candidate
-    names = ", ".join(sorted(found.stem for found in built_in.glob("*.yaml")))
-    raise RecipeError(f"no recipe {path}; give a YAML file or one of the built-in {names}")
+    known = {recipe.name: recipe.path for recipe in built_in_recipes()}
+    name = path.name.removesuffix(".yaml")
+    if name in known and path.parent == Path("."):
+        return known[name]
+    raise RecipeError(f"no recipe {path}; give a YAML file or one of the built-in {', '.join(sorted(known))}")
 
 
 def recipe_hash(values: Any) -> str:

@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from finer_tasks.models.loading import LoadOptions, load_model, load_processor
+from finer_tasks.training.mixture.reading import read_mixture
 from finer_tasks.training.tuning.encoding import ConversationEncoder
 from finer_tasks.training.tuning.output import merge_adapter
 from finer_tasks.training.tuning.recipe import Lora, TrainRecipe
-from finer_tasks.training.tuning.train import prepare_run, read_mixture, train
+from finer_tasks.training.tuning.setup import prepare_run
+from finer_tasks.training.tuning.train import train
 from tests.training.tiny_models import BUILDERS, save
 
 CPU = torch.device("cpu")

@@ -12,7 +12,7 @@ from transformers import Trainer, __version__
 from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.tuning.overrides import TESTED_TRANSFORMERS
 from finer_tasks.training.tuning.recipe import TrainRecipe
-from finer_tasks.training.tuning.train import prepare_run
+from finer_tasks.training.tuning.setup import prepare_run
 from finer_tasks.training.tuning.trainer import FinerTrainer
 
 

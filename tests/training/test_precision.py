@@ -11,7 +11,8 @@ from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.tuning.precision import mixed_precision
 from finer_tasks.training.tuning.progress import Progress
 from finer_tasks.training.tuning.recipe import Lora, TrainRecipe
-from finer_tasks.training.tuning.train import Setup, dry_run, make_trainer, prepare_run
+from finer_tasks.training.tuning.setup import Setup, prepare_run
+from finer_tasks.training.tuning.train import dry_run, make_trainer, train
 from tests.training.tiny_models import BUILDERS, save
 
 
@@ -80,8 +81,6 @@ def _break(module: torch.nn.Module) -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_float16_learns_with_loss_scaling(mixture: Path, tmp_path: Path) -> None:
-    from finer_tasks.training.tuning.train import train
-
     recipe = TrainRecipe(
         "finer-mini", mixture, tmp_path / "o", dtype="float16", lora=Lora(4, 8, 0.0), learning_rate=1e-3, max_steps=20,
         global_batch_size=8, micro_batch_size=8, max_length=512, workers=0, log_every=1,

@@ -1,30 +1,53 @@
-"""The recipes that come with the package are valid, and the two of the paper differ in style alone."""
+"""The recipes that come with the package: valid, with a head that says how to launch them, listed and copied."""
 
 from __future__ import annotations
 
+import json
+import math
+import re
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path
 
 import pytest
-import yaml
 
+from finer_tasks.cli.main import main, parse_arguments
 from finer_tasks.datasets.registry import DATASETS
+from finer_tasks.training.built_in import BuiltIn, built_in_recipes
 from finer_tasks.training.mixture.recipe import MixtureRecipe
 from finer_tasks.training.recipe import read_recipe
 from finer_tasks.training.reproduce.plan import Plan
+from finer_tasks.training.tuning.arguments import passes_per_step
 from finer_tasks.training.tuning.recipe import TrainRecipe
 
-FOLDER = Path(str(resources.files("finer_tasks.training") / "recipes"))
+KINDS = {"mixture": MixtureRecipe, "train": TrainRecipe, "reproduce": Plan}
+RECIPES = {recipe.name: recipe for recipe in built_in_recipes()}
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.yaml")))
+def head(recipe: BuiltIn) -> str:
+    """The comment at the head, with lines that go on joined."""
+    lines = recipe.path.read_text(encoding="utf-8").splitlines()
+    comment = lines[: next(number for number, line in enumerate(lines) if not line.startswith("#"))]
+    return re.sub(r"\\\n\s*", "", "\n".join(line.removeprefix("#").strip() for line in comment))
+
+
+@pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_that_comes_with_the_package_is_valid(name: str) -> None:
-    keys = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
-    kind = TrainRecipe if "model" in keys else Plan if "vision" in keys else MixtureRecipe
-    recipe = read_recipe(kind, Path(name))
+    recipe = read_recipe(KINDS[RECIPES[name].path.parent.name], Path(name))
     if isinstance(recipe, MixtureRecipe):
         recipe.check(tuple(DATASETS))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_head_says_how_to_launch_a_recipe_and_what_it_says_holds(name: str) -> None:
+    commands = re.findall(r"(torchrun .*|)\bfiner ((?:train|mixture build|reproduce mini) .*)", head(RECIPES[name]))
+    trained = RECIPES[name].command == "finer train"
+    assert len(commands) == (3 if trained else 1)  # one GPU, several, several nodes
+    for launcher, command in commands:
+        arguments = parse_arguments(command.split())
+        assert arguments.recipe == Path(name)
+        if trained:
+            processes = math.prod(map(int, re.findall(r"--(?:nnodes|nproc_per_node) (\d+)", launcher)))
+            assert passes_per_step(read_recipe(TrainRecipe, Path(name), arguments.overrides), processes) >= 1
 
 
 def test_the_paper_recipes_hold_its_setting_and_the_same_images() -> None:
@@ -33,3 +56,31 @@ def test_the_paper_recipes_hold_its_setting_and_the_same_images() -> None:
     assert (tuned.learning_rate, tuned.schedule, tuned.warmup_ratio) == (2e-4, "cosine", 0.03)
     finer, direct = (read_recipe(MixtureRecipe, Path(f"{style}-865k")) for style in ("finer", "direct"))
     assert replace(finer, name="direct-865k", style="direct") == direct
+
+
+def test_recipes_are_listed_with_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recipes"]) == 0
+    printed = capsys.readouterr().out
+    assert all(re.search(rf"{re.escape(name)} .*{re.escape(recipe.what)}", printed) for name, recipe in RECIPES.items())
+    assert main(["recipes", "--json"]) == 0
+    listed = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert listed["mini-lora"]["command"] == "finer train"
+    assert Path(listed["finer-865k"]["path"]).is_file()
+
+
+def test_a_recipe_is_copied_as_it_is_and_nothing_is_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    for target, file in (([], "mini-lora.yaml"), (["mine.yaml"], "mine.yaml"), (["folder"], "folder/mini-lora.yaml")):
+        assert main(["recipes", "copy", "mini-lora", *target]) == 0
+        assert f"finer train {file}" in capsys.readouterr().out
+        assert (tmp_path / file).read_bytes() == RECIPES["mini-lora"].path.read_bytes()
+    (tmp_path / "mine.yaml").write_text("mine")
+    for target in ([], ["mine.yaml"], ["folder"]):
+        assert main(["recipes", "copy", "mini-lora", *target]) == 2
+        assert "exists and is not overwritten" in capsys.readouterr().err
+    assert (tmp_path / "mine.yaml").read_text() == "mine"
+    assert main(["recipes", "copy", "mini-lra"]) == 2
+    assert "no built-in recipe mini-lra; did you mean mini-lora?" in capsys.readouterr().err

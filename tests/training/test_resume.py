@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,14 @@ def test_a_run_killed_after_its_last_checkpoint_takes_no_further_step(
     one, two = (load_file(folder / "adapter_model.safetensors") for folder in (finished, stopped))
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert not (stopped / ".adapter").exists()
+
+
+def test_an_adapter_given_as_the_model_is_refused_with_its_base(mixture: Path, finished: Path, tmp_path: Path) -> None:
+    recipe = replace(recipe_for(mixture, tmp_path / "o"), model=str(finished))
+    message = rf"model={finished} is an adapter of finer-mini\. Give model=finer-mini .*finer merge {finished} --output MERGED"
+    with pytest.raises(TrainingError, match=message):
+        train(recipe)
+    assert not (tmp_path / "o").exists()
 
 
 def cut(path: Path) -> None:

@@ -26,7 +26,8 @@ from finer_tasks.training.tuning.encoding import ConversationEncoder
 from finer_tasks.training.tuning.evaluation import spread_over
 from finer_tasks.training.tuning.lengths import GroupedOrder, measure
 from finer_tasks.training.tuning.recipe import Evaluation, TrainRecipe
-from finer_tasks.training.tuning.train import explained, prepare_run
+from finer_tasks.training.tuning.setup import prepare_run
+from finer_tasks.training.tuning.train import explained
 
 SMALL = ["lora.rank=4", "max_steps=6", "global_batch_size=8", "micro_batch_size=4", "save_every=2", "log_every=1"]
 

@@ -20,6 +20,8 @@ from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.saving import saving
 from finer_tasks.training.tuning.modules import count_parameters
 from finer_tasks.training.tuning.run_folder import FINISHED
+from finer_tasks.training.tuning.setup import Setup
+from finer_tasks.training.tuning.trainer import FinerTrainer
 from finer_tasks.writing import replacing, write_text
 
 PACKAGES = ("finer-tasks", "lmms_eval", "torch", "transformers", "peft", "accelerate")
@@ -30,7 +32,7 @@ def versions() -> dict[str, str]:
     return {name: metadata.version(name) for name in PACKAGES}
 
 
-def write_output(setup: Any, trainer: Any, figures: dict[str, float]) -> None:
+def write_output(setup: Setup, trainer: FinerTrainer, figures: dict[str, float]) -> None:
     """Write everything to the run's folder; training.json, last, marks the run as finished. Raises OutputError."""
     output: Path = setup.recipe.output
     with saving(output):
@@ -41,7 +43,7 @@ def write_output(setup: Any, trainer: Any, figures: dict[str, float]) -> None:
     write_text(output / FINISHED, json.dumps(record, indent=2) + "\n")
 
 
-def _write_adapter(setup: Any, model: Any, output: Path) -> None:
+def _write_adapter(setup: Setup, model: Any, output: Path) -> None:
     fresh = output / ".adapter"
     shutil.rmtree(fresh, ignore_errors=True)  # of a process that was killed; no other is here now
     try:
@@ -54,7 +56,7 @@ def _write_adapter(setup: Any, model: Any, output: Path) -> None:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def _record(setup: Any, trainer: Any) -> dict[str, Any]:
+def _record(setup: Setup, trainer: FinerTrainer) -> dict[str, Any]:
     progress = trainer.progress
     progress.tick()
     return {

@@ -1,0 +1,103 @@
+"""Everything a run needs, read, built and checked before its first step."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from transformers import Trainer, TrainingArguments
+from transformers.utils import is_flash_attn_2_available
+
+from finer_tasks.errors import ModelError
+from finer_tasks.models.loading import LoadOptions, base_and_adapter, load_model, load_processor
+from finer_tasks.training.errors import TrainingError
+from finer_tasks.training.mixture.reading import read_mixture
+from finer_tasks.training.tuning.arguments import training_arguments
+from finer_tasks.training.tuning.encoding import ConversationEncoder
+from finer_tasks.training.tuning.lengths import measure, within
+from finer_tasks.training.tuning.modules import Parts, attach_adapter, parts_of
+from finer_tasks.training.tuning.overrides import require_unchanged
+from finer_tasks.training.tuning.precision import keep_in_float32
+from finer_tasks.training.tuning.recipe import TrainRecipe
+from finer_tasks.training.tuning.trainer import FinerTrainer
+
+
+@dataclass
+class Setup:
+    """Everything a run needs, built and checked."""
+
+    recipe: TrainRecipe
+    card: dict[str, Any]
+    arguments: TrainingArguments
+    processor: Any
+    model: Any
+    parts: Parts
+    encoder: ConversationEncoder
+    dataset: Dataset
+    lengths: np.ndarray
+    left_out: int
+
+
+def prepare_run(recipe: TrainRecipe) -> Setup:
+    """Read the mixture, load model and processor, attach the adapter, measure lengths, check the labels."""
+    require_unchanged(FinerTrainer, Trainer)
+    _refuse_adapter(recipe.model)
+    card, dataset = read_mixture(recipe.mixture)
+    if recipe.evaluation:
+        from finer_tasks.training.tuning.evaluation import require_tasks
+
+        require_tasks(recipe.evaluation)
+    arguments = training_arguments(recipe)
+    options = LoadOptions(
+        recipe.model,
+        dtype=recipe.dtype,
+        attn_implementation=recipe.attention,
+        load_in_4bit=recipe.quantize == "4bit",
+        load_in_8bit=recipe.quantize == "8bit",
+        trust_remote_code=recipe.trust_remote_code,
+    )
+    _require_libraries(recipe)
+    processor = load_processor(options)
+    encoder = ConversationEncoder(processor, recipe.mixture / "images")
+    model = load_model(options, arguments.device if not recipe.fsdp else torch.device("cpu"))
+    parts = parts_of(model)
+    model.requires_grad_(False)
+    if recipe.quantize != "none":
+        from peft import prepare_model_for_kbit_training
+
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    torch.manual_seed(recipe.seed)  # the adapter starts from the seed, whatever loading drew
+    model = attach_adapter(model, parts, recipe.lora, recipe.projector)
+    keep_in_float32(model)
+    model.config.use_cache = False
+    lengths = measure(dataset, encoder)
+    dataset, lengths, left_out = within(dataset, lengths, recipe.max_length, recipe.overlong)
+    rng = random.Random(recipe.seed)
+    encoder.check([dataset[rng.randrange(len(dataset))] for _ in range(min(4, len(dataset)))])
+    return Setup(recipe, card, arguments, processor, model, parts, encoder, dataset, lengths, left_out)
+
+
+def _refuse_adapter(model: str) -> None:
+    """A second adapter on top of a first one could be neither saved nor merged as one."""
+    named = base_and_adapter(LoadOptions(model))
+    if named.peft:
+        raise TrainingError(
+            f"model={model} is an adapter of {named.pretrained}. Give model={named.pretrained} to train a new one, or fold "
+            f"this one in first (finer merge {model} --output MERGED) and give model=MERGED"
+        )
+
+
+def _require_libraries(recipe: TrainRecipe) -> None:
+    if recipe.fsdp and not torch.accelerator.is_available():
+        raise TrainingError("fsdp=true needs GPUs: on a CPU accelerate would leave it out without a word. Leave out fsdp")
+    if recipe.attention == "flash_attention_2" and not is_flash_attn_2_available():
+        raise TrainingError("attention=flash_attention_2 needs the package flash-attn and a GPU; leave it out for SDPA")
+    if recipe.quantize != "none":
+        from importlib.util import find_spec
+
+        if find_spec("bitsandbytes") is None:
+            raise ModelError(f"quantize={recipe.quantize} needs the package bitsandbytes (pip install bitsandbytes)")
