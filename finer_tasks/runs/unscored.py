@@ -10,7 +10,7 @@ from datasets import load_from_disk
 from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.errors import ResultsError
 from finer_tasks.tasks import hooks
-from finer_tasks.tasks.questions import SHOWS_NO_IMAGE
+from finer_tasks.tasks.table import SHOWS_NO_IMAGE
 
 # The record of a document by its number, and whether its image could be read.
 Documents = Callable[[int], tuple[Mapping[str, Any], bool]]

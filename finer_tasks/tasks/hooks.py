@@ -14,9 +14,9 @@ from PIL import Image
 
 from finer_tasks.datasets.images import image_of
 from finer_tasks.datasets.prepared import load_prepared
-from finer_tasks.datasets.record import LEVELS, accepted_labels, dataset_of
+from finer_tasks.datasets.record import accepted_labels, dataset_of
 from finer_tasks.errors import DatasetContentError
-from finer_tasks.replies import as_text, pack_rounds, read_reply, rounds_of
+from finer_tasks.replies import as_text, pack_rounds, rounds_of
 from finer_tasks.scoring.aggregate import macro_mean, mean, mean_of_known, total  # noqa: F401 (named by YAMLs)
 from finer_tasks.scoring.judge import list_items, naming_items, seek_items
 from finer_tasks.tasks import questions
@@ -56,50 +56,40 @@ def doc_to_text(doc: Doc, lmms_eval_specific_kwargs: Mapping[str, Any]) -> str:
 def doc_to_text_predicted(
     doc: Doc,
     lmms_eval_specific_kwargs: Mapping[str, Any],
-    previous_output: Sequence[str] = (),
+    previous_output: Sequence[Any] = (),
     round_idx: int | None = None,
     previous_round_info: Any = None,
 ) -> Any:
-    """The chain of questions from superordinate down, each naming the model's own answer one level up.
-
-    First the text of the superordinate question; for later rounds lmms-eval's tuple (images,
-    question, whether the rounds are over, replies, info). Each round is a fresh single turn, so
-    that it is the same question as the direct one but for the parent.
-    """
-    levels = LEVELS[: LEVELS.index(lmms_eval_specific_kwargs["level"]) + 1]
-    if not round_idx:
-        return questions.ask(doc, "direct", levels[0], "none")
-    replies = [as_text(reply) for reply in previous_output]
-    if round_idx >= len(levels) or read_reply(replies[-1]).state == "failed":
-        return None, None, True, [pack_rounds(replies)], None
-    parent = questions.as_parent(replies[-1])
-    return doc_to_visual(doc), questions.with_parent(doc, levels[round_idx], parent), False, replies, None
+    """The chain of questions from superordinate down, each a fresh turn that names the model's own answer one level up."""
+    replies = [as_text(reply) for reply in previous_output] if round_idx else []
+    return _fresh_turn(doc, questions.next_in_chain(doc, lmms_eval_specific_kwargs["level"], replies), replies)
 
 
 def doc_to_text_attrseek(
     doc: Doc,
     lmms_eval_specific_kwargs: Mapping[str, Any],
-    previous_output: Sequence[str] = (),
+    previous_output: Sequence[Any] = (),
     round_idx: int | None = None,
     previous_round_info: Any = None,
 ) -> Any:
     """AttrSeek for backends without chat turns: the second question repeats the first one and its reply."""
-    level = lmms_eval_specific_kwargs["level"]
-    seek = questions.ask(doc, "attrseek_seek", level, "gold_joined")
-    if not round_idx:
-        return seek
-    replies = [as_text(reply) for reply in previous_output]
-    if round_idx >= 2 or read_reply(replies[-1]).state == "failed":
+    replies = [as_text(reply) for reply in previous_output] if round_idx else []
+    turns = questions.seek_turns(doc, lmms_eval_specific_kwargs["level"], replies)
+    return _fresh_turn(doc, "\n".join(turns) if turns else None, replies)
+
+
+def _fresh_turn(doc: Doc, question: str | None, replies: list[str]) -> Any:
+    """As lmms-eval asks for it: the first question alone, then (images, question, whether it is over, replies, info)."""
+    if question is None:
         return None, None, True, [pack_rounds(replies)], None
-    answer = questions.ask(doc, "attrseek_answer", level, "gold_joined")
-    return doc_to_visual(doc), f"{seek}\n{questions.bounded(replies[0])}\n{answer}", False, replies, None
+    return (doc_to_visual(doc), question, False, replies, None) if replies else question
 
 
 def attrseek_messages(
     doc: Doc,
     lmms_eval_specific_kwargs: Mapping[str, Any],
     round_idx: int | None = None,
-    previous_output: Sequence[str] = (),
+    previous_output: Sequence[Any] = (),
     previous_round_info: Any = None,
 ) -> Any:
     """AttrSeek as two true turns: the reply stays in the conversation when the name is asked for.
@@ -107,17 +97,14 @@ def attrseek_messages(
     Messages of the first turn, then lmms-eval's tuple (messages, whether the rounds are over,
     replies, info).
     """
-    level = lmms_eval_specific_kwargs["level"]
-    images = [{"type": "image", "url": image} for image in doc_to_visual(doc)]
-    seek = {"type": "text", "text": questions.ask(doc, "attrseek_seek", level, "gold_joined")}
-    first = [{"role": "user", "content": [*images, seek]}]
-    if not round_idx:
-        return first
-    if round_idx >= 2 or read_reply(previous_output[-1]).state == "failed":
+    replies = [as_text(reply) for reply in previous_output] if round_idx else []
+    turns = questions.seek_turns(doc, lmms_eval_specific_kwargs["level"], replies)
+    if turns is None:
         return None, True, previous_output, None
-    answer = questions.ask(doc, "attrseek_answer", level, "gold_joined")
-    reply = {"role": "assistant", "content": [{"type": "text", "text": questions.bounded(previous_output[0])}]}
-    return [*first, reply, {"role": "user", "content": [{"type": "text", "text": answer}]}], False, previous_output, None
+    roles = ("user", "assistant", "user")
+    messages = [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in zip(roles, turns, strict=False)]
+    messages[0]["content"] = [*({"type": "image", "url": image} for image in doc_to_visual(doc)), *messages[0]["content"]]
+    return (messages, False, previous_output, None) if replies else messages
 
 
 def superordinate_target(doc: Doc) -> list[str]:

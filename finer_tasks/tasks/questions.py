@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from finer_tasks.attributes.knowledge import load_knowledge
@@ -15,12 +15,9 @@ from finer_tasks.replies import read_reply
 from finer_tasks.scoring.echo import told_labels
 from finer_tasks.scoring.seeking import MAX_CHARACTERS, MAX_LINES, is_endless
 from finer_tasks.tasks.prompts import Blanks, active_prompt_set
+from finer_tasks.tasks.table import TELLS_ATTRIBUTES
 
 Doc = Mapping[str, Any]
-# Variants whose question tells the concept's attributes.
-TELLS_ATTRIBUTES = {"text", "both"}
-# Variants that show no image.
-SHOWS_NO_IMAGE = {"text", "parent_only", "attributes_text"}
 _MAX_PARENT_LENGTH = 80
 
 
@@ -40,6 +37,32 @@ def ask(doc: Doc, variant: str, level: str, parent: str) -> str:
 def with_parent(doc: Doc, level: str, parent: str | None) -> str:
     """The direct question with any label in the parent's place."""
     return active_prompt_set().question("direct", level, load_taxonomy(dataset_of(doc["id"])), Blanks(parent))
+
+
+def next_in_chain(doc: Doc, level: str, replies: Sequence[str]) -> str | None:
+    """The questions from superordinate down to a level, each naming the reply to the one before; None when they are over.
+
+    Each is the same question as the direct one but for the parent.
+    """
+    levels = LEVELS[: LEVELS.index(level) + 1]
+    if not replies:
+        return ask(doc, "direct", levels[0], "none")
+    return None if _is_over(replies, len(levels)) else with_parent(doc, levels[len(replies)], as_parent(replies[-1]))
+
+
+def seek_turns(doc: Doc, level: str, replies: Sequence[str]) -> tuple[str, ...] | None:
+    """The turns of AttrSeek up to the next question: that for the attributes, then the reply, then that for the name.
+
+    None when they are over.
+    """
+    seek = ask(doc, "attrseek_seek", level, "gold_joined")
+    if not replies:
+        return (seek,)
+    return None if _is_over(replies, 2) else (seek, bounded(replies[0]), ask(doc, "attrseek_answer", level, "gold_joined"))
+
+
+def _is_over(replies: Sequence[str], rounds: int) -> bool:
+    return len(replies) >= rounds or read_reply(replies[-1]).state == "failed"
 
 
 def as_parent(reply: str) -> str | None:

@@ -170,6 +170,11 @@ VARIANTS = (
     ),
 )  # fmt: skip
 
+# By what prompt sets and results call them: ways of asking whose question tells the concept's attributes, and those
+# that show no image.
+TELLS_ATTRIBUTES = frozenset(variant.prompt_name for variant in VARIANTS if variant.attributes and not variant.similarity)
+SHOWS_NO_IMAGE = frozenset(variant.prompt_name for variant in VARIANTS if not variant.image)
+
 
 @dataclass(frozen=True)
 class TaskInfo:

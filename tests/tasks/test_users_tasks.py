@@ -59,6 +59,7 @@ def test_a_task_of_our_templates_is_asked_as_ours_are(mini_data: Path, manager: 
     assert (config["metadata"]["finer"]["dataset"], config["generation_kwargs"]["max_new_tokens"]) == ("mini", 9)
 
 
+@pytest.mark.filterwarnings("ignore:.* has moved:FutureWarning")
 def test_a_copy_with_the_old_names_of_our_functions_still_works(mini_data: Path, manager: Manager) -> None:
     tasks = manager(COPIED)
     results = simple_evaluate(
