@@ -24,10 +24,11 @@ test: $(VENV)/installed ## run the fast tests
 test-all: $(VENV)/installed ## run all tests, with simulations, all architectures and the long runs
 	$(PYTEST)
 
-lint: $(VENV)/installed ## check style and types
+lint: $(VENV)/installed ## check style, types, and which part imports which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy finer_tasks
+	$(BIN)/lint-imports --no-cache --no-logo
 
 format: $(VENV)/installed ## bring the code into the style
 	$(BIN)/ruff check --fix .

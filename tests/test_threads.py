@@ -16,6 +16,7 @@ from transformers import BertForSequenceClassification, BertModel
 from finer_tasks.attributes import phrases as attribute_phrases
 from finer_tasks.datasets import concepts
 from finer_tasks.datasets.prepared import load_prepared
+from finer_tasks.models import similarity
 from finer_tasks.scoring import attributes
 from finer_tasks.scoring import judge as judging
 from finer_tasks.tasks import hooks
@@ -43,7 +44,7 @@ def forget() -> None:
     """Every cache that scoring fills."""
     hooks._readable.clear()
     for cached in (
-        judging._lexicon, concepts._prepared, concepts._reviewed, attributes._rouge_scorer, attributes.similarity_named,
+        judging._lexicon, concepts._prepared, concepts._reviewed, attributes._rouge_scorer, similarity.similarity_named,
         attribute_phrases.analyse, attribute_phrases.stem, attribute_phrases._stemmer,
     ):  # fmt: skip
         cached.cache_clear()
@@ -80,9 +81,9 @@ def test_similarities_by_models_stand_threads(tmp_path: Path, kind: str) -> None
     words = ("red", "body", "no", "crest", "blue")
     lists = [[" ".join((words * 4)[start : start + length]) for start in range(4)] for length in range(1, 16)]
     lists = [[f"{phrase} {number}" for phrase in phrases] for number in range(2) for phrases in lists]
-    at_once = attributes.similarity_named(f"{kind}:{tmp_path}")
+    at_once = similarity.similarity_named(f"{kind}:{tmp_path}")
     found = _thread_map_ordered(lambda phrases: at_once(phrases, phrases), lists, max_workers=8)
-    attributes.similarity_named.cache_clear()
-    alone = attributes.similarity_named(f"{kind}:{tmp_path}")
+    similarity.similarity_named.cache_clear()
+    alone = similarity.similarity_named(f"{kind}:{tmp_path}")
     for phrases, matrix in zip(lists, found, strict=True):
         assert matrix == pytest.approx(alone(phrases, phrases), abs=1e-5)

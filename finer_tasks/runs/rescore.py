@@ -9,6 +9,7 @@ from typing import Any
 import finer_tasks
 from finer_tasks.attributes.knowledge import load_knowledge
 from finer_tasks.errors import ResultsError
+from finer_tasks.models.similarity import similarity_named
 from finer_tasks.runs.reading import Run, TaskRun
 from finer_tasks.runs.samples import Sample
 from finer_tasks.scoring import SCORING_VERSION
@@ -43,7 +44,7 @@ def _items(sample: Sample, identity: Mapping[str, Any]) -> Items:
     readable = not sample.items.get("corrupt_images", {}).get("value")
     variant, level = identity["variant"], identity["level"]
     if "similarity" in identity:
-        return list_items(sample.record, sample.outputs, identity["similarity"], readable)
+        return list_items(sample.record, sample.outputs, similarity_named(identity["similarity"]), readable)
     parent = told_parent(variant, identity["parent"])
     items = naming_items(sample.record, sample.outputs, level, readable, parent)
     return items | (seek_items(sample.record, sample.outputs, level) if variant == "attrseek" else {})

@@ -13,6 +13,7 @@ from finer_tasks.datasets.record import accepted_labels, dataset_of
 from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.replies import COUNTED_AS, no_answer, read_reply
 from finer_tasks.scoring import classification
+from finer_tasks.scoring.attributes import Similarity, rouge, score_attributes
 from finer_tasks.scoring.echo import is_echo
 from finer_tasks.scoring.seeking import STATES, seek_state
 from finer_tasks.scoring.strict import Lexicon, StrictScore, score_strict
@@ -76,10 +77,8 @@ def seek_items(doc: Doc, outputs: Sequence[str], level: str) -> Items:
     return {f"seek_{name}": {"value": float(state == name)} | concept for name in STATES}
 
 
-def list_items(doc: Doc, outputs: Sequence[str], similarity: str, readable: bool = True) -> Items:
+def list_items(doc: Doc, outputs: Sequence[str], similarity: Similarity, readable: bool = True) -> Items:
     """The attribute scores of a reply; formulas in attributes.py. Without an answer, as for an empty list."""
-    from finer_tasks.scoring import attributes
-
     dataset = dataset_of(doc["id"])
     knowledge = load_knowledge(dataset)
     missing = no_answer(outputs, readable)
@@ -87,10 +86,10 @@ def list_items(doc: Doc, outputs: Sequence[str], similarity: str, readable: bool
     truth = knowledge[doc["concept_id"]]
     siblings = concepts_of(dataset).siblings_of(doc["concept_id"])
     known = {sibling: knowledge.concepts[sibling] for sibling in siblings if sibling in knowledge.concepts}
-    scored = attributes.score_attributes(lists, truth, known, attributes.similarity_named(similarity))
+    scored = score_attributes(lists, truth, known, similarity)
     concept = {"concept_id": doc["concept_id"]}
     items = {f"attr_{name}": {"score": value} | concept for name, value in vars(scored).items()}
-    items |= {name: {"score": value} | concept for name, value in attributes.rouge(lists, truth).items()}
+    items |= {name: {"score": value} | concept for name, value in rouge(lists, truth).items()}
     items["attr_f1"] |= {"required": list(lists.required), "likely": list(lists.likely), "record": record_fields(doc)}
     items["attr_unparsed"] = {"value": float(not lists.parsed)} | concept
     return items | _unanswered_items(missing, concept)

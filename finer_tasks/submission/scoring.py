@@ -13,6 +13,7 @@ from datasets import load_from_disk
 from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.datasets.prepared import Prepared
 from finer_tasks.replies import Unanswered, no_answer
+from finer_tasks.scoring.attributes import LexicalSimilarity
 from finer_tasks.scoring.judge import judge, list_items
 from finer_tasks.submission.archive import SubmissionError
 from finer_tasks.tasks import questions
@@ -68,7 +69,7 @@ class Scored:
 def recompute(task: TaskInfo, document: Mapping[str, Any], outputs: Sequence[str], corrupt: bool) -> Scored:
     """What an answer gets by this version's rules."""
     if task.variant.startswith("attributes"):
-        items = list_items(document, outputs, "lexical", readable=not corrupt)
+        items = list_items(document, outputs, LexicalSimilarity(), readable=not corrupt)
         scores = {name: float(items[name]["score"]) for name in SUBMITTED_LISTS}
     else:
         em, f1, strict = judge(document, outputs, task.level, readable=not corrupt)

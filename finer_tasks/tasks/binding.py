@@ -141,7 +141,7 @@ def _complete_knowledge(dataset: str, prepared: Prepared) -> str:
 
 def similarity_setting(kwargs: dict[str, Any]) -> str:
     """The similarity that scores attributes: FINER_SIMILARITY, else the one in the YAML; loaded once to see that it can be."""
-    from finer_tasks.scoring.attributes import similarity_named
+    from finer_tasks.models.similarity import similarity_named
 
     name = os.environ.get("FINER_SIMILARITY") or str(kwargs["similarity"])
     similarity_named(name)

@@ -16,6 +16,7 @@ from finer_tasks.datasets.images import image_of
 from finer_tasks.datasets.prepared import load_prepared
 from finer_tasks.datasets.record import accepted_labels, dataset_of
 from finer_tasks.errors import DatasetContentError
+from finer_tasks.models.similarity import similarity_named
 from finer_tasks.replies import as_text, pack_rounds, rounds_of
 from finer_tasks.scoring.aggregate import macro_mean, mean, mean_of_known, total  # noqa: F401 (named by YAMLs)
 from finer_tasks.scoring.judge import list_items, naming_items, seek_items
@@ -159,9 +160,9 @@ def score_attribute_lists(doc: Doc, results: Sequence[Any], similarity: str = "l
 
     `similarity` is bound from the YAML or FINER_SIMILARITY when the task is loaded.
     """
-    return list_items(doc, rounds_of(results), similarity, is_readable(doc))
+    return list_items(doc, rounds_of(results), similarity_named(similarity), is_readable(doc))
 
 
 def score_attribute_lists_text(doc: Doc, results: Sequence[Any], similarity: str = "lexical") -> dict[str, Any]:
     """Attribute scores of a reply from the concept's name."""
-    return list_items(doc, rounds_of(results), similarity)
+    return list_items(doc, rounds_of(results), similarity_named(similarity))

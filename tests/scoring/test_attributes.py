@@ -16,7 +16,8 @@ from finer_tasks.attributes.knowledge import ConceptAttributes
 from finer_tasks.attributes.lists import parse_lists
 from finer_tasks.attributes.phrases import contradicts, contradicts_list
 from finer_tasks.errors import KnowledgeError
-from finer_tasks.scoring.attributes import LexicalSimilarity, rouge, score_attributes, similarity_named
+from finer_tasks.models.similarity import similarity_named
+from finer_tasks.scoring.attributes import LexicalSimilarity, rouge, score_attributes
 from tests.tiny_bert import tiny_bert
 
 

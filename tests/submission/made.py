@@ -13,6 +13,7 @@ import finer_tasks
 from finer_tasks.attributes.knowledge import load_knowledge
 from finer_tasks.runs.card import read_card
 from finer_tasks.runs.reading import read_run
+from finer_tasks.scoring.attributes import LexicalSimilarity
 from finer_tasks.scoring.judge import list_items, naming_items
 from finer_tasks.submission.pack import pack
 from finer_tasks.submission.scoring import documents_of, official_task, question_of
@@ -50,7 +51,7 @@ def write_whole_run(
             if task.variant.startswith("attributes"):
                 phrases = load_knowledge("mini")[document["concept_id"]].required
                 reply = "Required:\n" + "".join(f"- {phrase}\n" for phrase in phrases) if right else "no idea"
-                items = list_items(document, [reply], "lexical")
+                items = list_items(document, [reply], LexicalSimilarity())
             else:
                 label = document[task.level] if task.level == "superordinate" else document[task.level][0]
                 reply = f"Answer: {label if right else 'something else'}"
