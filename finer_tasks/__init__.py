@@ -1,3 +1,3 @@
 """FINER: fine-grained image recognition tasks, scorers and tools for lmms-eval."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
