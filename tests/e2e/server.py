@@ -24,6 +24,11 @@ class ChatServer(http.server.ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/v1"
 
+    @property
+    def model_args(self) -> str:
+        """For lmms-eval's backends openai and async_openai."""
+        return f"model_version=any,base_url={self.url},api_key=none"
+
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     server: ChatServer
@@ -71,3 +76,19 @@ def chat_server(answer: Callable[[str], str | int | None]) -> Iterator[ChatServe
         yield server
     finally:
         server.shutdown()
+
+
+def say(text: str) -> str:
+    """A model that knows that things are Birds, all birds Finches, and all finches Alder Finch."""
+    if "categories" in text:
+        return "Answer: Bird"
+    return "Answer: Finch" if "Which kind" in text else "It is red. Answer: Alder Finch"
+
+
+def say_more(text: str) -> str:
+    """As `say`, and it lists attributes when asked for them."""
+    if "two lists" in text:
+        return "Required:\n- red body\n- no crest\nLikely:\n- none"
+    if "Given these attributes" not in text and "list its visible" in text.replace("\n", " ") and "Answer:" not in text:
+        return "- red body\n- no crest"
+    return say(text)

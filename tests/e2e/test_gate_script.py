@@ -9,6 +9,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+import pytest
 import torch
 
 from finer_tasks.models.loading import LoadOptions, load_model, load_processor
@@ -22,6 +23,7 @@ def run(command: list[str], **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
+@pytest.mark.slow
 def test_a_tuned_checkpoint_passes_and_a_broken_one_fails(tmp_path: Path, shared_data: Path) -> None:
     data = {"FINER_DATA_DIR": str(shared_data), "GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")}
     assert run(["finer", "mixture", "build", "mini-finer", "--output", str(tmp_path / "mix")], **data).returncode == 0

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from finer_tasks.cli.main import main
 from finer_tasks.runs.reading import Run, read_run
 from finer_tasks.runs.rescore import rescore
 from finer_tasks.runs.summary import consistencies, disagreements, rows
 from tests.e2e.commands import finer, lmms_eval, two_processes
+
+pytestmark = pytest.mark.xdist_group("main job")  # one worker: the job is run once
 
 MAIN_JOB = ("--model", "finer_hf", "--model_args", "pretrained=finer-mini", "--tasks", "finer_mini", "--batch_size", "32")
 
@@ -76,22 +79,22 @@ def test_disagreements_are_those_documents_on_which_the_scores_differ(run: Run) 
         assert differing == {s.record["id"] for s in task.samples if s.items["em"]["score"] != s.items["em_strict"]["score"]}
 
 
-def test_the_results_command(output: Path, shared_data: Path) -> None:
-    shown = finer("results", str(output), "--reasons", "--disagreements", data=shared_data)
+def test_the_results_command(output: Path, mini_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = finer("results", str(output), "--reasons", "--disagreements", data=mini_data)
     assert shown.returncode == 0, shown.stderr
     assert "superordinate" in shown.stdout
     assert "consistency, mini direct parent=gold" in shown.stdout
-    document = json.loads(finer("results", str(output), "--json", data=shared_data).stdout)
+    assert main(["results", str(output), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
     assert len(document["rows"]) == 3
     assert document["tasks"]["finer_mini_fine"]["generation"]["max_new_tokens"] == 64
 
 
-def test_a_run_without_samples_is_explained(output: Path, shared_data: Path, tmp_path: Path) -> None:
+def test_a_run_without_samples_is_explained(output: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     results = next(output.rglob("*_results.json"))
     (tmp_path / results.name).write_bytes(results.read_bytes())
-    shown = finer("results", str(tmp_path), data=shared_data)
-    assert shown.returncode == 2
-    assert "--log_samples" in shown.stderr
+    assert main(["results", str(tmp_path)]) == 2
+    assert "--log_samples" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ def reproduce(output: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_the_fast_form_goes_through_all_stages_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
     output = tmp_path / "r"
     done = reproduce(output)
