@@ -35,7 +35,7 @@ format: $(VENV)/installed ## bring the code into the style
 	$(BIN)/ruff format .
 
 docs: $(VENV)/installed ## build the guides as a site in site/, without dead links
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 $(VENV)/installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv $(VENV)

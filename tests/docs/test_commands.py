@@ -25,6 +25,7 @@ ADDING = "tests/docs/test_adding.py"
 # Programs of others, whose arguments are not checked.
 OTHERS = {"cat", "cp", "git", "mkdir", "pip", "cd", "pre-commit"}
 RECIPES = {"train": TrainRecipe, "mixture": MixtureRecipe}
+PATHS = re.compile(r"(finer_tasks|training|task_yamls|tests|benchmarks|docs)/\S*$")
 # Names in the guides that stand for the reader's own.
 PLACEHOLDERS = re.compile(r"[A-Z_]+|.*[<…*].*|my-.*")
 
@@ -46,6 +47,7 @@ def test_every_block_says_what_it_is() -> None:
 def check(words: list[str]) -> None:
     """Raise or exit where a program would not take its arguments."""
     program, *arguments = words
+    assert [word for word in words if PATHS.match(word) and not (ROOT / word).exists()] == []
     if program == "finer":
         check_finer(arguments)
     elif program == "lmms-eval":
@@ -65,6 +67,8 @@ def check(words: list[str]) -> None:
 
 def check_finer(words: list[str]) -> None:
     """Parsed by the real parser, and recipes that come with the package read with what replaces their keys."""
+    options = all_options(parser_of_all_commands())  # argparse would take the beginning of one as well
+    assert [word for word in words if word.startswith("--") and word not in options] == []
     arguments = parse_arguments(words)
     if words[0] in RECIPES and not Path(arguments.recipe).suffix:
         read_recipe(RECIPES[words[0]], arguments.recipe, arguments.overrides)
@@ -92,7 +96,7 @@ def test_names_paths_and_flags_in_the_text_are_there() -> None:
     for page in pages():
         for span in spans(page):
             where = f"{page.name}: `{span}`"
-            if re.match(r"(finer_tasks|training|task_yamls|tests|benchmarks|docs)/\S*$", span) and "<" not in span:
+            if PATHS.match(span) and "<" not in span:
                 assert (ROOT / span).exists(), where
             elif re.fullmatch(r"finer_[a-z0-9_]+", span):
                 assert span in names | {"finer_hf"}, where
