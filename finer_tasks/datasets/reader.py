@@ -90,6 +90,7 @@ class Reader:
         official: images per split that the authors publish.
         locate: the dataset's folder, from the one that the user gave; raises DatasetLayoutError.
         read: the records of the wanted splits below that folder.
+        benchmark: whether FINER's authors evaluate on it: groups over several datasets hold those.
         fingerprints: by split, which image belongs to which class over the official lists, where that
             is known (see Manifest.split_fingerprints).
         crop_bottom: rows of pixels at the bottom of every image that are not part of the picture.
@@ -108,6 +109,7 @@ class Reader:
     origin: Origin
     locate: Callable[[Path], Path]
     read: Callable[[Path, tuple[str, ...]], Iterator[FinerRecord]]
+    benchmark: bool = False
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     crop_bottom: int = 0
     has_ranks: bool = False

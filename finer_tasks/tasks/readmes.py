@@ -50,7 +50,8 @@ def readme(dataset: str) -> str:
 def _introduction(dataset: str) -> str:
     reader = READERS[dataset]
     counts = ", ".join(f"{count:,} {split}" for split, count in reader.official.items())
-    part = "built in, no part of the benchmark" if reader.built_in else "a dataset of the FINER benchmark"
+    part = "a dataset of the FINER benchmark" if reader.benchmark else "no part of the benchmark"
+    part = f"built in, {part}" if reader.built_in else part
     return (
         f"{reader.source}, {part}: {reader.classes:,} classes, images {counts}. Each is asked for at superordinate, coarse "
         f"and fine level. `finer doctor {dataset}` checks the prepared copy."
@@ -82,6 +83,8 @@ def _tasks(dataset: str) -> Iterator[str]:
 def _checklist(dataset: str) -> Iterator[str]:
     if READERS[dataset].built_in:
         yield "- [ ] Is the task an existing benchmark of the literature? No: it is a miniature to try everything on."
+    elif not READERS[dataset].benchmark:
+        yield "- [ ] Is the task an existing benchmark of the literature? No, FINER does not use the dataset."
     else:
         yield "- [x] Is the task an existing benchmark of the literature? Yes, the papers are above."
         yield (

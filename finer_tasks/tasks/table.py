@@ -211,7 +211,7 @@ def _info(dataset: str, variant: Variant, level: str) -> TaskInfo:
 @cache
 def list_groups() -> Mapping[str, tuple[str, ...]]:
     """All groups with their members: by dataset, and over the datasets by level and by way of asking; `finer` has the first."""
-    official = [name for name, reader in READERS.items() if not reader.built_in]
+    official = [name for name, reader in READERS.items() if reader.benchmark]
     groups = {f"finer_{name}": _members([name], DIRECT, LEVELS) for name in DATASETS}
     groups |= {f"finer_{level}": _members(official, DIRECT, (level,)) for level in LEVELS}
     others = (variant for variant in VARIANTS if variant is not DIRECT)

@@ -26,7 +26,7 @@ def test_siblings_differ_in_one_or_two_attributes_and_each_concept_is_unique() -
         if one.concept.coarse == other.concept.coarse:
             differing = [part for part in one.parts if one.parts[part] != other.parts[part]]
             assert 1 <= len(differing) <= 2
-            assert set(one.attributes()["required"]) != set(other.attributes()["required"])
+            assert set(one.attributes().required) != set(other.attributes().required)
     assert {
         len({c.concept.coarse for c in concepts if c.concept.superordinate == s}) for s in ("Bird", "Airplane", "Dog", "Car")
     } == {4}
@@ -55,8 +55,10 @@ def test_splits_share_no_picture(tmp_path: Path) -> None:
 
 def test_attributes_are_worded() -> None:
     concept = next(c for c in mini.mini_concepts() if c.name == "Borrow Finch")
-    assert concept.attributes() == {
-        "required": ["red body", "black crest"],
-        "likely": ["white belly", "gray wing", "black tail", "orange beak"],
-    }
+    assert concept.attributes() == (
+        "borrow_finch",
+        "Borrow Finch",
+        ("red body", "black crest"),
+        ("white belly", "gray wing", "black tail", "orange beak"),
+    )
     assert mini.phrase("stripe", "none") == "no side stripe"

@@ -31,12 +31,14 @@ def test_a_dataset_is_a_reader_a_taxonomy_and_a_row(tmp_path: Path) -> None:
     for number, name in enumerate(images):
         Image.new("RGB", (64, 64), (40 * number, 200, 60)).save(tmp_path / "fruit" / name)
 
+    before = {path: path.read_bytes() for path in (tmp_path / "finer_tasks").rglob("*") if path.is_file()}
     (shell,) = [block for block in blocks(PAGE) if "test_adding.py" in block.why]
     paths = {"PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(tmp_path), "FINER_DATA_DIR": str(tmp_path / "data")}
     script = f"set -euo pipefail\n{shell.text}\nfiner results out/fruit --json > rows.json"
     done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=os.environ | paths, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert "finer_fruit_fine_attrseek" in done.stdout
+    assert {path for path in before if path.read_bytes() != before[path]} == set()
     rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
     assert [(row["dataset"], row["level"], row["documents"]) for row in rows] == [
         ("fruit", level, 3) for level in ("superordinate", "coarse", "fine")

@@ -44,11 +44,11 @@ class MiniConcept:
     parts: Mapping[str, str]
     discriminative: tuple[str, ...]
 
-    def attributes(self) -> dict[str, list[str]]:
+    def attributes(self) -> ExactAttributes:
         """Required attributes (those in which siblings differ) and likely ones (shared), as phrases."""
-        required = [phrase(part, self.parts[part]) for part in self.discriminative]
-        likely = [phrase(part, value) for part, value in self.parts.items() if part not in self.discriminative]
-        return {"required": required, "likely": likely}
+        required = tuple(phrase(part, self.parts[part]) for part in self.discriminative)
+        likely = tuple(phrase(part, value) for part, value in self.parts.items() if part not in self.discriminative)
+        return ExactAttributes(self.concept.concept_id, self.name, required, likely)
 
 
 def phrase(part: str, value: str) -> str:
@@ -100,12 +100,7 @@ def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
 
 def exact_attributes() -> list[ExactAttributes]:
     """The attributes by which every concept is drawn."""
-    found = []
-    for concept in mini_concepts():
-        lists = concept.attributes()
-        required, likely = tuple(lists["required"]), tuple(lists["likely"])
-        found.append(ExactAttributes(concept.concept.concept_id, concept.name, required, likely))
-    return found
+    return [concept.attributes() for concept in mini_concepts()]
 
 
 READER = Reader(

@@ -87,6 +87,7 @@ READER = Reader(
     ),
     locate=locate,
     read=read,
+    benchmark=True,
     fingerprints={"train": "a8a75d45be7bb230", "test": "644c636fa8ef3a0b"},
     crop_bottom=20,  # every picture carries a copyright banner of this height (README of the dataset)
 )

@@ -130,5 +130,6 @@ READER = Reader(
     ),
     locate=locate,
     read=read,
+    benchmark=True,
     fingerprints={"train": "8ec24b826320a759"},
 )

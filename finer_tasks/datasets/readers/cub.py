@@ -74,5 +74,6 @@ READER = Reader(
     ),
     locate=locate,
     read=read,
+    benchmark=True,
     fingerprints={"train": "7f43c453101fff34", "test": "7888c1702586e847"},
 )

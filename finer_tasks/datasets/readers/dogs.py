@@ -100,5 +100,6 @@ READER = Reader(
     ),
     locate=locate,
     read=read,
+    benchmark=True,
     fingerprints={"train": "190f541786dee39d", "test": "c7f0ff36dad98a74"},
 )

@@ -208,6 +208,7 @@ READER = Reader(
     ),
     locate=locate,
     read=read,
+    benchmark=True,
     has_ranks=True,
     official_in=official,
     concepts_in=concepts,

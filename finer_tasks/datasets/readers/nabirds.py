@@ -94,5 +94,6 @@ READER = Reader(
     ),
     locate=locate,
     read=read,
+    benchmark=True,
     fingerprints={"train": "51ebf797507da28f", "test": "f93779e5927e3e2d"},
 )
