@@ -1,4 +1,4 @@
-"""A small mixture of the built-in dataset, built once."""
+"""A small mixture of the built-in dataset, built once, and a small run on it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from finer_tasks.cli.main import main
 from finer_tasks.training.mixture.build import build_mixture
 from finer_tasks.training.mixture.recipe import DatasetShare, MixtureRecipe
+from tests.training.small_runs import arguments
 
 
 @pytest.fixture(scope="session")
@@ -16,4 +18,12 @@ def mixture(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     folder = tmp_path_factory.mktemp("mixture") / "m"
     os.environ["FINER_DATA_DIR"] = str(shared_data)
     build_mixture(MixtureRecipe("t", {"mini": DatasetShare(per_concept=1)}, near_duplicates="ignore"), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def unbroken(mixture: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small run that nothing stopped, with all of its checkpoints."""
+    folder = tmp_path_factory.mktemp("unbroken") / "run"
+    assert main(arguments(mixture, folder, "workers=1")) == 0
     return folder

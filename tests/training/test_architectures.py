@@ -20,8 +20,9 @@ CPU = torch.device("cpu")
 
 
 # LoRA on the projector differs by its form: one layer, a merger, two layers.
-BOTH = [(name, "train") for name in (*BUILDERS, "finer-mini")]
-BOTH += [(name, "lora") for name in ("blip-2", "qwen2.5-vl", "finer-mini")]
+BOTH = [("finer-mini", "train"), ("finer-mini", "lora")]
+BOTH += [pytest.param(name, "train", marks=pytest.mark.slow) for name in BUILDERS]
+BOTH += [pytest.param(name, "lora", marks=pytest.mark.slow) for name in ("blip-2", "qwen2.5-vl")]
 
 
 @pytest.mark.parametrize(("name", "projector"), BOTH)

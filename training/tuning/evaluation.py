@@ -86,10 +86,10 @@ class TaskEvaluation:
 
     @cached_property
     def _manager(self) -> Any:
-        """Reads every task file of lmms-eval, which takes seconds: once a run."""
+        """Knows the tasks of this package alone: to read those of lmms-eval takes seconds."""
         from lmms_eval.tasks import TaskManager
 
-        return TaskManager()
+        return TaskManager(include_defaults=False)
 
     def _tasks(self) -> list[Any]:
         """The tasks on documents spread evenly over all: the first ones would be of a few concepts."""

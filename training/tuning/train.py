@@ -51,10 +51,9 @@ def _train(recipe: TrainRecipe) -> Outcome:
     setup = prepare_run(recipe)
     trainer = make_trainer(setup, Progress.load(resume) if resume else Progress())
     mark_started(recipe, setup.card["hash"])
-    stop = StopOnSignal(trainer)
-    trainer.add_callback(stop)
     with explained(recipe):
-        trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+        with StopOnSignal(trainer) as stop:
+            trainer.train(resume_from_checkpoint=str(resume) if resume else None)
         if stop.caught is not None:
             return Outcome(recipe.output, trainer.state.global_step, None, stop.caught)
         figures = trainer.run_tasks()

@@ -242,18 +242,20 @@ class _Begin(TrainerCallback):
 
 
 class StopOnSignal(TrainerCallback):
-    """SIGTERM (Slurm, spot machines) and the first Ctrl-C end the run after this step with a checkpoint."""
+    """Within its block, SIGTERM (Slurm, spot machines) and the first Ctrl-C end the run after this step with a checkpoint."""
 
     def __init__(self, trainer: FinerTrainer) -> None:
         self.trainer = trainer
         self.caught: int | None = None
         self._before: dict[int, Any] = {}
+        trainer.add_callback(self)
 
-    def on_train_begin(self, *_: Any, **__: Any) -> None:
+    def __enter__(self) -> StopOnSignal:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._before[number] = signal.signal(number, self._catch)
+        return self
 
-    def on_train_end(self, *_: Any, **__: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
