@@ -16,7 +16,7 @@ import requests
 from tqdm import tqdm
 
 from finer_tasks.datasets.reader import Archive, Origin
-from finer_tasks.errors import DownloadError
+from finer_tasks.errors import DownloadError, in_one_line
 from finer_tasks.writing import writing
 
 ATTEMPTS = 5
@@ -159,8 +159,7 @@ def _extract(path: Path, folder: Path) -> None:
     except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
         if isinstance(error, OSError) and error.errno:
             raise  # the disk refuses; what is wrong with an archive has no number
-        why = " ".join(str(error).split())  # tarfile names what it tried, one a line
-        raise DownloadError(f"{path} cannot be unpacked ({why}). Delete it and run the command again") from error
+        raise DownloadError(f"{path} cannot be unpacked ({in_one_line(error)}). Delete it and run the command again") from error
 
 
 def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:

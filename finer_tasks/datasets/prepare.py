@@ -105,7 +105,10 @@ def ensure_prepared(dataset: str) -> Prepared:
 
 
 def rendered(dataset: str) -> Path:
-    """Where the images of a built-in dataset of this version lie; renders them if they are not there."""
+    """Where the images of a built-in dataset of this version lie; renders them if they are not there.
+
+    Raises DatasetLayoutError for any other dataset, whose folder its user has to give.
+    """
     reader = get_reader(dataset)
     if reader.render is None:
         raise DatasetLayoutError(f"give the folder of the dataset with --root\n{reader.origin.describe(dataset)}")
