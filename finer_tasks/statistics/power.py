@@ -117,4 +117,5 @@ def sign_flip_p(sums: Floats) -> Floats:
     spread = np.sqrt((sizes[:, count:] ** 2).sum(axis=1, keepdims=True))
     gap = total - large
     normal = special.ndtr(gap / np.where(spread > 0, spread, 1))
-    return np.where(spread > 0, normal, gap >= -1e-9).mean(axis=1)
+    p: Floats = np.where(spread > 0, normal, gap >= -1e-9).mean(axis=1)
+    return p

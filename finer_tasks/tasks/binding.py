@@ -67,7 +67,8 @@ def bind(config: dict[str, Any], model: Any) -> dict[str, Any]:
         elif identity["rounds"] == "driver":
             extend_evaluate()
     bound["metadata"] = {**(config.get("metadata") or {}), "finer": identity}
-    return _guarded(bound)
+    guarded: dict[str, Any] = _guarded(bound)
+    return guarded
 
 
 def identify(config: Mapping[str, Any]) -> tuple[Prepared, dict[str, Any]]:

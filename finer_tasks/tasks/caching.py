@@ -31,7 +31,7 @@ def extend_response_cache() -> None:
         cache = create(cls, *args, model=model, model_args=model_args, task_dict=task_dict, **kwargs)
         return _without_failures(cache) if ours else cache
 
-    ResponseCache.create = classmethod(created)
+    ResponseCache.create = classmethod(created)  # type: ignore[arg-type]  # wraps hides the class
     ResponseCache._finer_extended = True
 
 

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 
+from finer_tasks.datasets.registry import DATASETS
 from finer_tasks.errors import FinerError, exit_code_of
 from finer_tasks.tasks.readmes import readme
 from finer_tasks.tasks.table import (
-    DATASETS,
     DIRECT,
     HOOKS,
     NAMING,

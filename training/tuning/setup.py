@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from datasets import Dataset
 from transformers import Trainer, TrainingArguments
-from transformers.utils import is_flash_attn_2_available
+from transformers.utils.import_utils import is_flash_attn_2_available
 
 from finer_tasks.errors import ModelError
 from finer_tasks.models.loading import LoadOptions, base_and_adapter, load_model, load_processor

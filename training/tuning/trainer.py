@@ -94,7 +94,7 @@ class FinerTrainer(Trainer):
         if self.state.global_step >= self.state.max_steps:
             self.control.should_training_stop = True
             return
-        super()._run_epoch(*arguments, **named)
+        super()._run_epoch(*arguments, **named)  # type: ignore[no-untyped-call]
 
     @override
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> Any:

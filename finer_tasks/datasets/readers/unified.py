@@ -131,7 +131,7 @@ def _entries(path: Path) -> Iterator[_Entry]:
 
 def _parse(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
-        item = json.loads(line)
+        item: dict[str, Any] = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise DatasetContentError(at_line(path, number, f"not valid JSON: {error}")) from error
     missing = [field for field in _FIELDS if not isinstance(item, dict) or item.get(field) in (None, "", [])]
