@@ -27,6 +27,9 @@ CONTRACTS = {
         "finer_tasks/text.py": "def lazily():\n    import torch",
         "finer_tasks/statistics/power.py": "import transformers",
     },
+    "Scoring opens no image": {
+        "finer_tasks/datasets/concepts.py": "def lazily():\n    from finer_tasks.datasets import images"
+    },
 }
 
 
@@ -49,7 +52,7 @@ def verdicts(folder: Path) -> dict[str, str]:
 def test_the_contract_holds_without_exceptions(copy: Path) -> None:
     assert "ignore_imports" not in (copy / ".importlinter").read_text()
     found = verdicts(copy)
-    assert len(found) == len(CONTRACTS)
+    assert len(found) == len(CONTRACTS)  # each has a planted import below
     assert set(found.values()) == {"KEPT"}
 
 
