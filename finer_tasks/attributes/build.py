@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import json
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from finer_tasks.datasets.record import Concept
 from finer_tasks.errors import KnowledgeError
 from finer_tasks.replies import as_text, read_reply
 from finer_tasks.text import well_formed
+from finer_tasks.writing import write_text
 
 PROMPT = """\
 You prepare a field guide for telling {coarse} kinds apart by sight.
@@ -203,3 +205,12 @@ def merge_synonyms(phrases: Iterable[str]) -> list[str]:
 def _alike(one: str, other: str) -> bool:
     a, b = (" ".join(sorted(analyse(phrase).stems)) for phrase in (one, other))
     return difflib.SequenceMatcher(None, a, b).ratio() >= SYNONYM and analyse(one).colors == analyse(other).colors
+
+
+def keep_failures(failures: Mapping[str, str], path: Path) -> Path | None:
+    """Write the replies that gave no attributes for a look at them; without any, those of an earlier run go."""
+    if not failures:
+        path.unlink(missing_ok=True)
+        return None
+    write_text(path, json.dumps(failures, indent=2, ensure_ascii=False))
+    return path

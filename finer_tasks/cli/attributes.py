@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +15,6 @@ from finer_tasks.datasets.concepts import concepts_of, sibling_groups
 from finer_tasks.datasets.registry import DATASETS, READERS
 from finer_tasks.errors import USAGE_EXIT_CODE, KnowledgeError
 from finer_tasks.text import harmless
-from finer_tasks.writing import write_text
 
 if TYPE_CHECKING:
     from finer_tasks.attributes.updating import Update
@@ -89,7 +86,7 @@ def _say_update(update: Update, path: Path) -> None:
 def _attributes_build(arguments: argparse.Namespace) -> int:
     import os
 
-    from finer_tasks.attributes.build import ChatEndpoint, build
+    from finer_tasks.attributes.build import ChatEndpoint, build, keep_failures
     from finer_tasks.attributes.compare import shared_attributes
     from finer_tasks.attributes.encyclopedia import Encyclopedia
     from finer_tasks.attributes.knowledge import knowledge_path
@@ -108,7 +105,9 @@ def _attributes_build(arguments: argparse.Namespace) -> int:
         f"{usage.prompt_tokens} + {usage.completion_tokens} tokens, "
         f"cost {usage.cost(arguments.price_in, arguments.price_out):.4f}"
     )
-    _keep_failures(built.failures, path.with_suffix(".failures.json"))
+    kept = keep_failures(built.failures, path.with_suffix(".failures.json"))
+    if kept:
+        say(f"{len(built.failures)} replies gave no attributes; they are kept in {kept}. The next run asks again")
     _say_update(update_knowledge(path, arguments.dataset, built.entries, arguments.overwrite), path)
     shared = shared_attributes({entry.concept_id: entry for entry in built.entries}, sibling_groups(concepts))
     for coarse, phrases in shared.items():
@@ -116,22 +115,11 @@ def _attributes_build(arguments: argparse.Namespace) -> int:
     return USAGE_EXIT_CODE if built.failures else 0
 
 
-def _keep_failures(failures: Mapping[str, str], path: Path) -> None:
-    """Write the replies that gave no attributes for a look at them; without any, those of an earlier run go."""
-    if failures:
-        write_text(path, json.dumps(failures, indent=2, ensure_ascii=False))
-        say(f"{len(failures)} replies gave no attributes; they are kept in {path}. The next run asks again")
-    else:
-        path.unlink(missing_ok=True)
-
-
 def _attributes_show(arguments: argparse.Namespace) -> None:
     from finer_tasks.attributes.knowledge import load_knowledge
-    from finer_tasks.datasets.taxonomy import slug
 
     knowledge, concepts = load_knowledge(arguments.dataset), concepts_of(arguments.dataset)
-    wanted = slug(arguments.concept)
-    chosen = next((c for c in concepts if c.concept_id == wanted or wanted in {slug(n) for n in (*c.fine, *c.aliases)}), None)
+    chosen = concepts.named(arguments.concept)
     if chosen is None:
         raise KnowledgeError(f"{arguments.concept!r} is no concept of {arguments.dataset}")
     siblings = [concepts.by_id[sibling] for sibling in concepts.siblings_of(chosen.concept_id)]

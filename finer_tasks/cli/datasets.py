@@ -10,7 +10,6 @@ from rich.text import Text
 
 from finer_tasks.cli.options import Commands
 from finer_tasks.cli.output import out, say
-from finer_tasks.datasets.record import SPLITS
 from finer_tasks.datasets.registry import DATASETS, READERS
 from finer_tasks.errors import USAGE_EXIT_CODE
 from finer_tasks.text import harmless
@@ -41,31 +40,16 @@ def add_prepare(commands: Commands) -> None:
 
 
 def _prepare(arguments: argparse.Namespace) -> None:
-    from finer_tasks.datasets.download import fetch_dataset
-    from finer_tasks.datasets.prepare import Request, parse_splits, prepare, remark, rendered, summary
-    from finer_tasks.datasets.prepared import data_dir
+    from finer_tasks.datasets.obtain import obtain
+    from finer_tasks.datasets.prepare import Request, parse_splits, prepare, remark, summary
     from finer_tasks.datasets.readers.unified import parse_files
-    from finer_tasks.errors import DatasetLayoutError
 
-    name, origin = arguments.dataset, READERS[arguments.dataset].origin
+    name = arguments.dataset
     given = parse_splits(",".join(arguments.splits)) if arguments.splits else None
     unified = parse_files(arguments.from_unified, given) if arguments.from_unified else {}
-    splits = given or SPLITS
-    if arguments.download:
-        splits = given or origin.splits
-        if missing := set(splits) - set(origin.splits):
-            raise DatasetLayoutError(
-                f"{name}: --download fetches {' and '.join(origin.splits)} only; get the {min(missing)} split by hand "
-                "and give --root"
-            )
-        root = fetch_dataset(name, origin, data_dir() / "downloads" / name)
-    elif READERS[name].built_in or arguments.root is None:
-        root = rendered(name)
-    else:
-        root = arguments.root
-    request = Request(name, root, splits, arguments.allow_partial, arguments.embed_images, unified)
-    prepared = prepare(request)
-    table = Table(title=origin.title, title_justify="left")
+    root, splits = obtain(name, arguments.root, given, arguments.download)
+    prepared = prepare(Request(name, root, splits, arguments.allow_partial, arguments.embed_images, unified))
+    table = Table(title=READERS[name].origin.title, title_justify="left")
     for column in ("split", "images", "missing", "superordinate", "coarse", "fine"):
         table.add_column(column, justify="left" if column == "split" else "right")
     for row in summary(prepared):

@@ -8,7 +8,7 @@ from functools import cache, cached_property
 
 from finer_tasks.datasets.prepared import Prepared, load_prepared
 from finer_tasks.datasets.record import Concept
-from finer_tasks.datasets.taxonomy import load_taxonomy
+from finer_tasks.datasets.taxonomy import load_taxonomy, slug
 from finer_tasks.errors import NotPreparedError
 
 
@@ -32,6 +32,13 @@ class Concepts:
     def groups(self) -> Mapping[str, tuple[str, ...]]:
         """Concept ids by first coarse label."""
         return sibling_groups(self.listed)
+
+    def named(self, name: str) -> Concept | None:
+        """The concept with this id, or the first with this name."""
+        wanted = slug(name)
+        return self.by_id.get(wanted) or next(
+            (concept for concept in self if wanted in map(slug, (*concept.fine, *concept.aliases))), None
+        )
 
     def siblings_of(self, concept_id: str) -> list[str]:
         """Concepts with the same first coarse label, itself left out."""
