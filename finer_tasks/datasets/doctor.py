@@ -68,9 +68,7 @@ def examine(prepared: Prepared, decode: bool = True) -> list[Finding]:
 
 
 def _tables(prepared: Prepared) -> dict[str, Any]:
-    from datasets import load_from_disk
-
-    return dict(load_from_disk(str(prepared.data)))
+    return dict(prepared.tables())
 
 
 def _column(table: Any, name: str) -> Iterator[Any]:

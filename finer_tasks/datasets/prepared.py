@@ -17,12 +17,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from finer_tasks.datasets.in_use import MARKER, hold
 from finer_tasks.datasets.record import Concept
 from finer_tasks.datasets.registry import get_reader
 from finer_tasks.datasets.taxonomy import taxonomy_hash
 from finer_tasks.errors import ChangedDataError, NotPreparedError, os_error_text
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
 
 VARIABLE = "FINER_DATA_DIR"
 
@@ -78,6 +82,12 @@ class Prepared:
     def data(self) -> Path:
         """The folder that `datasets.load_from_disk` opens."""
         return self.folder / "data"
+
+    def tables(self) -> DatasetDict:
+        """The documents of every split; images stay where they are."""
+        from datasets import load_from_disk
+
+        return load_from_disk(str(self.data))
 
     def concepts(self) -> list[Concept]:
         """Every fine concept of the dataset, whether or not an image of it is there; raises ChangedDataError."""

@@ -6,13 +6,10 @@ import base64
 import io
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from datasets import load_from_disk
-
 from finer_tasks.datasets.images import image_of
-from finer_tasks.datasets.prepared import load_prepared
+from finer_tasks.datasets.prepared import Prepared, load_prepared
 from finer_tasks.datasets.record import dataset_of
 from finer_tasks.errors import FinerError
 
@@ -27,7 +24,7 @@ def thumbnail(document: str) -> str:
     """
     try:
         prepared = load_prepared(dataset_of(document))
-        rows, places = _documents(prepared.data)
+        rows, places = _documents(prepared)
         if document not in places:
             return ""
         image = image_of(prepared, rows[places[document]])
@@ -40,7 +37,7 @@ def thumbnail(document: str) -> str:
 
 
 @cache
-def _documents(data: Path) -> tuple[Any, Mapping[str, int]]:
+def _documents(prepared: Prepared) -> tuple[Any, Mapping[str, int]]:
     """The test documents of a prepared dataset, and the row of each by its id."""
-    rows = load_from_disk(str(data))["test"]
+    rows = prepared.tables()["test"]
     return rows, {identity: number for number, identity in enumerate(rows["id"])}

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from datasets import load_from_disk
-
 from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.errors import ResultsError
 from finer_tasks.tasks import hooks
@@ -26,7 +24,7 @@ def documents_of(identity: Mapping[str, Any]) -> Documents:
             f"the answers are to {dataset} with fingerprint {identity['data_fingerprint']}, prepared here is {found}; "
             "prepare that version to score them"
         )
-    table = load_from_disk(str(prepared.data))["test"]
+    table = prepared.tables()["test"]
 
     def document(number: int) -> tuple[Mapping[str, Any], bool]:
         if not 0 <= number < len(table):

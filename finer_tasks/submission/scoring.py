@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from datasets import load_from_disk
-
 from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.datasets.prepared import Prepared
 from finer_tasks.replies import Unanswered, no_answer
@@ -39,7 +37,7 @@ def prepared_of(dataset: str) -> Prepared:
 @cache
 def documents_of(dataset: str) -> Mapping[str, Mapping[str, Any]]:
     """The official test documents by id."""
-    table = load_from_disk(str(prepared_of(dataset).data))["test"]
+    table = prepared_of(dataset).tables()["test"]
     wanted = [name for name in table.column_names if name != "embedded_image"]
     return {row["id"]: row for row in table.select_columns(wanted)}
 

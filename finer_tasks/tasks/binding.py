@@ -127,10 +127,8 @@ def _guarded(value: Any) -> Any:
 
 def _complete_knowledge(dataset: str, prepared: Prepared) -> str:
     """Fingerprint of the attributes; raises KnowledgeError if a concept of the test split has none."""
-    from datasets import load_from_disk
-
     knowledge = load_knowledge(dataset)
-    wanted = set(load_from_disk(str(prepared.data))["test"].unique("concept_id"))
+    wanted = set(prepared.tables()["test"].unique("concept_id"))
     missing = sorted(wanted - set(knowledge.concepts))
     if missing:
         raise KnowledgeError(

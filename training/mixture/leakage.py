@@ -10,7 +10,6 @@ from typing import Any
 
 import imagehash
 import numpy as np
-from datasets import load_from_disk
 from tqdm import tqdm
 
 from finer_tasks.datasets.images import image_of
@@ -34,7 +33,7 @@ def perceptual_hashes(prepared: Prepared, split: str) -> np.ndarray:
         with suppress(OSError, ValueError, EOFError):  # a damaged cache is made anew
             known: np.ndarray = np.load(path)
             return known
-    table = load_from_disk(str(prepared.data))[split]
+    table = prepared.tables()[split]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         rows = list(
             tqdm(

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from datasets import load_from_disk
 
 from finer_tasks.attributes.knowledge import Knowledge, load_knowledge
 from finer_tasks.datasets.images import image_of
@@ -43,7 +42,7 @@ def read_part(recipe: MixtureRecipe, name: str, unchecked: dict[str, str]) -> Pa
     prepared = ensure_prepared(name)
     prepared.check("train")
     knowledge = load_knowledge(name)
-    table = load_from_disk(str(prepared.data))["train"]
+    table = prepared.tables()["train"]
     concepts = np.array(table["concept_id"][:], dtype=object)
     superordinates = np.array(table["superordinate"][:], dtype=object)
     told = {key for key, entry in knowledge.concepts.items() if entry.required}

@@ -9,9 +9,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import torch
 
+from finer_tasks.runs.pages import page_environment
 from finer_tasks.statistics.bootstrap import Estimate
 from finer_tasks.training.reproduce.findings import (
     HELD_IN,
@@ -112,21 +112,24 @@ def _page(
     output: Path,
 ) -> Path:
     source = (resources.files("finer_tasks.training.reproduce") / "summary.html.j2").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     rows: list[dict[str, Any]] = [
         {"model": name, "part": part, "cells": [f for f in found if (f.model, f.part) == (model, part)]}
         for model, name in MODELS.items()
         for part in (HELD_IN, HELD_OUT)
     ]
-    text = environment.from_string(source).render(
-        plan=plan,
-        rows=rows,
-        tasks=TASKS,
-        claims=checked,
-        accuracy=accuracy,
-        versions=versions,
-        shown=shown,
-        picture=base64.b64encode((output / "summary.png").read_bytes()).decode(),
+    text = (
+        page_environment()
+        .from_string(source)
+        .render(
+            plan=plan,
+            rows=rows,
+            tasks=TASKS,
+            claims=checked,
+            accuracy=accuracy,
+            versions=versions,
+            shown=shown,
+            picture=base64.b64encode((output / "summary.png").read_bytes()).decode(),
+        )
     )
     write_text(output / "summary.html", text)
     return output / "summary.html"
