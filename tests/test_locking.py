@@ -15,14 +15,14 @@ from finer_tasks.writing import locked
 
 # Holds the lock, with a child that outlives it as the workers of a data loader do.
 HOLDER = """
-import os, sys, time
+import os, signal, sys
 from pathlib import Path
 from finer_tasks.writing import locked
 with locked(Path(sys.argv[1])):
     if os.fork() == 0:
-        time.sleep(60)
+        signal.pause()
     print("held", flush=True)
-    time.sleep(60)
+    signal.pause()
 """
 
 

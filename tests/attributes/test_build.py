@@ -78,7 +78,7 @@ def chat_reply(text: str = REPLY) -> Callable[[dict[str, Any]], Any]:
 
 
 def endpoint(server: Server, tmp_path: Path) -> ChatEndpoint:
-    return ChatEndpoint(f"http://127.0.0.1:{server.server_port}/v1", "m", tmp_path / "replies", wait=0, timeout=5)
+    return ChatEndpoint(f"http://127.0.0.1:{server.server_port}/v1", "m", tmp_path / "replies", wait=0)
 
 
 PAGE = {"title": "Bird 0", "pageid": 7, "extract": ARTICLE}

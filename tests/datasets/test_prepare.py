@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -119,14 +118,14 @@ def test_killed_in_the_middle_the_old_data_stay_and_the_next_run_succeeds(tmp_pa
     request = cub_request(tmp_path)
     before = prepare(request).manifest
     script = f"""
-import time
+import signal
 from pathlib import Path
 from finer_tasks.datasets import prepare as module
 original = module.join_splits
 def slow(*arguments):
     original(*arguments)
     print("half", flush=True)
-    time.sleep(60)
+    signal.pause()
 module.join_splits = slow
 module.prepare(module.Request("cub", Path({str(request.root)!r}), allow_partial=True))
 """
@@ -135,7 +134,6 @@ module.prepare(module.Request("cub", Path({str(request.root)!r}), allow_partial=
     assert process.stdout.readline() == b"half\n"
     process.send_signal(signal.SIGKILL)
     process.wait()
-    time.sleep(0.1)
     prepared_module.forget_loaded()
     survivor = load_prepared("cub")
     assert survivor.manifest == before

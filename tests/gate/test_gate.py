@@ -128,6 +128,18 @@ def test_scores_between_0_and_1_are_tested_by_sign_flips_alone() -> None:
     assert verdict.outcome == "regressed"
 
 
+@pytest.mark.parametrize(("where", "outcome"), [("everywhere", "regressed"), ("in one concept", "inconclusive")])
+def test_graded_scores_on_concepts_of_unequal_sizes(where: str, outcome: str) -> None:
+    """A drop in half of all documents says little of the model where they are all of one concept."""
+    names = np.repeat([str(number) for number in range(60)], sizes_of("one big", 60, 2000))
+    before = np.random.default_rng(0).uniform(0.4, 0.9, len(names))
+    after = before - (0.1 if where == "everywhere" else np.where(names == "0", 0.2, 0.0))
+    verdict = run_gate(in_memory(before, list(names)), in_memory(after, list(names)), Policy()).verdicts[0]
+    assert verdict.comparison.difference == pytest.approx(-0.1, abs=0.002)
+    assert verdict.comparison.worse == (after < before).sum()
+    assert verdict.outcome == outcome
+
+
 def test_other_documents_are_refused_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     right = np.ones(2000)
     before, after = write_run(tmp_path / "a", right, NAMES), write_run(tmp_path / "b", right[:1990], NAMES[:1990])

@@ -25,6 +25,7 @@ from finer_tasks.submission.archive import read_archive, write_archive
 from finer_tasks.submission.pack import pack
 from finer_tasks.submission.verify import verify
 from tests.browser import chromium
+from tests.simulated import sizes_of
 from tests.submission.edits import changed, in_lines, in_submission
 from tests.submission.made import write_card, write_submission, write_whole_run
 
@@ -69,6 +70,13 @@ def test_equal_models_share_a_range_of_ranks_and_unequal_ones_do_not(archives: P
     assert strong.interval.value == pytest.approx(strong.scores["em"])
     assert strong.interval.low < strong.interval.value < strong.interval.high
     assert set(found) >= {"dataset: mini", "level: fine", "finer_mini_coarse"}
+
+
+def test_a_model_is_better_by_many_concepts_and_not_by_one_large_one() -> None:
+    names = np.repeat([str(number) for number in range(40)], sizes_of("one big", 40, 800))
+    plain = np.random.default_rng(0).uniform(0.2, 0.6, len(names)) / len(names)
+    scores = {"plain": plain, "one": plain + (names == "0") * 0.3 / len(names), "many": plain + 0.05 / len(names)}
+    assert better_pairs(scores, Clusters.of(list(names))) == {("many", "plain")}
 
 
 def test_attribute_lists_are_verified_and_ranked_by_their_f1(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,37 @@ def test_the_drop_is_over_the_same_documents(tmp_path: Path) -> None:
     assert report.drop.value == pytest.approx(means["superordinate"] - means["fine"])
     assert sum(row.documents for row in report.groups) == 640
     assert [row.em for row in report.concepts] == sorted(row.em for row in report.concepts)
+
+
+def test_figures_of_unequal_concepts_and_graded_scores(tmp_path: Path) -> None:
+    """Concepts of one to ten documents; some documents were asked at one level only."""
+    run = read_run(write_whole_run(tmp_path / "run", 0.6, tasks=("finer_mini_superordinate", "finer_mini_fine")))
+    by_task: dict[str, tuple[Sample, ...]] = defaultdict(tuple)
+    for task, lacking in zip(run.tasks, (3, 5), strict=True):
+        seen = Counter[str]()
+        for number, sample in enumerate(task.samples):
+            seen[sample.record["concept_id"]] += 1
+            sample.items["f1"]["score"] = (number * 7 % 11) / 10
+            if number % lacking and seen[sample.record["concept_id"]] <= 1 + len(seen) % 10:
+                by_task[task.name] += (sample,)
+    tasks = tuple(dataclasses.replace(task, samples=by_task[task.name]) for task in run.tasks)
+    (report,) = dataset_reports(dataclasses.replace(run, tasks=tasks))
+    for row in report.levels:
+        for metric, estimate in row.scores.items():
+            assert estimate.value == pytest.approx(np.mean([sample.score(metric) for sample in by_task[row.task]]))
+            assert estimate.low < estimate.value < estimate.high
+    high, low = (
+        {sample.record["id"]: sample.score("em") for sample in by_task[name]} for name in sorted(by_task, reverse=True)
+    )
+    assert report.drop is not None
+    assert len(high.keys() & low.keys()) < min(len(high), len(low))
+    assert report.drop.value == pytest.approx(np.mean([high[name] - low[name] for name in high.keys() & low.keys()]))
+    concepts: dict[str, list[float]] = defaultdict(list)
+    for sample in by_task["finer_mini_fine"]:
+        concepts[sample.record["fine"][0]].append(sample.score("em"))
+    found = {row.name: (row.documents, row.em) for row in report.concepts}
+    assert found == {name: (len(values), pytest.approx(np.mean(values))) for name, values in concepts.items()}
+    assert len({documents for documents, _ in found.values()}) > 3
 
 
 def test_spellings_of_one_name_are_one_confusion_also_in_a_log_of_an_older_version(tmp_path: Path) -> None:
