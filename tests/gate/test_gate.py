@@ -58,7 +58,8 @@ def test_a_planted_drop_of_three_points_on_2000_documents_is_caught_with_the_sta
 def test_equal_runs_pass_and_a_broken_one_fails_with_all_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     right = np.tile([1.0, 1.0, 0.0], 667)[:2000]
     before = write_run(tmp_path / "a", right, NAMES)
-    assert regress(before, before) == 0
+    assert regress(before, before, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["outcome"] == "passed"
     broken = right.copy()
     broken[::10] = 0
     after = write_run(tmp_path / "b", broken, NAMES, model="<b>broken|</b>")
