@@ -28,6 +28,8 @@ from finer_tasks.text import harmless
 
 _ENDING = "_results.json"
 _DATE = re.compile(r"\d{8}_\d{6}")
+# Part of a path. Tasks that users make of our templates have names of their own.
+_TASK_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _SHOWN = 5
 
 
@@ -154,9 +156,9 @@ def read_run(path: Path, unscored: bool = False) -> Run:
         why = explain(error) if isinstance(error, ValidationError) else error
         raise ResultsError(f"{file} is no result file of lmms-eval ({why})") from error
     names = [name for name, config in raw.configs.items() if _is_ours(config)]
-    if not names:
+    tasks = tuple(task for name in names if (task := _task_of_ours(file, name, raw, unscored)))
+    if not tasks:
         raise ResultsError(f"{file} holds no FINER task; its tasks are {', '.join(map(harmless, raw.configs)) or 'none'}")
-    tasks = tuple(_task(file, name, raw, unscored) for name in names)
     model = harmless(f"{raw.config.model} ({raw.config.model_args})")
     keys = ("model", "model_args", "batch_size", "limit", "offset", "gen_kwargs", "random_seed")
     settings = {key: getattr(raw.config, key, None) for key in keys}
@@ -216,9 +218,21 @@ def _is_ours(config: Any) -> bool:
     return isinstance(metadata, dict) and "finer" in metadata
 
 
+def _task_of_ours(results: Path, name: str, raw: _Results, unscored: bool) -> TaskRun | None:
+    """A task of the run; none where a scorer of the user's own gave other figures than ours."""
+    try:
+        return _task(results, name, raw, unscored)
+    except ResultsError as error:
+        identity = raw.configs[name]["metadata"]["finer"]
+        if not isinstance(identity, dict) or "scorer" not in identity:
+            raise
+        logger.warning(harmless(f"{name} is left out: it has a scorer of its own, {identity['scorer']}. {error}"))
+        return None
+
+
 def _task(results: Path, name: str, raw: _Results, unscored: bool) -> TaskRun:
-    if not re.fullmatch(r"finer_[A-Za-z0-9_]+", name):
-        raise ResultsError(f"{results}: {name!r} is no name of a FINER task")
+    if not _TASK_NAME.fullmatch(name):
+        raise ResultsError(f"{results}: {name!r} is no name of a task; letters, digits, dots, dashes and underscores make one")
     try:
         config = _Task.model_validate(raw.configs[name])
     except ValidationError as error:

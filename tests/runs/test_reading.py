@@ -95,7 +95,7 @@ RESULTS: dict[str, tuple[Any, str]] = {
     "a null level": (identity(level={}), r"metadata.finer.level"),
     "an unknown dataset": (identity(dataset="fungi"), r"metadata.finer.dataset: Input should be 'cub'"),
     "finer is a list": ({"configs": {"finer_cub_fine": {"metadata": {"finer": []}}}}, r"metadata.finer: Input should be"),
-    "a path as name": ({"configs": {"finer_/../x": {"metadata": {"finer": {}}}}}, "is no name of a FINER task"),
+    "a path as name": ({"configs": {"finer_/../x": {"metadata": {"finer": {}}}}}, "is no name of a task"),
     "no counts": ({"n-samples": {}}, "n-samples does not tell the documents of finer_cub_fine"),
     "deep": ('{"configs": ' + "[" * 100_000, "nested too deeply"),
     "a little deep": ('{"configs": ' + '{"a":' * 100 + "1" + "}" * 101, "nested too deeply"),
@@ -114,6 +114,19 @@ def test_a_damaged_result_file_is_refused(name: str, tmp_path: Path) -> None:
     path.write_text(text)
     with pytest.raises(ResultsError, match=message):
         read_run(tmp_path)
+
+
+def test_users_tasks_are_read_under_their_names_and_those_with_a_scorer_of_their_own_left_out(tmp_path: Path) -> None:
+    run = write_run(tmp_path, [1.0], ["a"], task="my-birds_2.0")
+    assert [task.name for task in read_run(run).tasks] == ["my-birds_2.0"]
+    folder = tmp_path / "both"
+    write_run(folder, [1.0], ["a"])
+    theirs = write_run(tmp_path / "theirs", [1.0], ["a"], task="mine", identity=IDENTITY | {"scorer": "score"})
+    (samples,) = theirs.glob("*_samples_mine.jsonl")
+    (folder / samples.name).write_text(samples.read_text().replace('"em": {', '"theirs": {'))
+    both = [json.loads(next(run.glob("*_results.json")).read_text()) for run in (folder, theirs)]
+    change(folder, **{key: both[0][key] | both[1][key] for key in ("configs", "n-samples")})
+    assert [task.name for task in read_run(folder).tasks] == ["finer_cub_fine"]
 
 
 def change(run: Path, **top: Any) -> Path:
