@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
+from loguru import logger
 
 from finer_tasks.tasks.hooks import *  # noqa: F403
 
-warnings.warn("finer_tasks.hooks has moved: write !function finer_tasks.tasks.hooks.NAME", FutureWarning, stacklevel=2)
+# Not warnings.warn: lmms-eval silences it.
+logger.warning("finer_tasks.hooks has moved: write !function finer_tasks.tasks.hooks.NAME")

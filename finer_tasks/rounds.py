@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
+from loguru import logger
 
 from finer_tasks.tasks.rounds import FirstReply
 
 __all__ = ["FirstReply"]
 
-warnings.warn("finer_tasks.rounds has moved: write !function finer_tasks.tasks.rounds.FirstReply", FutureWarning, stacklevel=2)
+# Not warnings.warn: lmms-eval silences it.
+logger.warning("finer_tasks.rounds has moved: write !function finer_tasks.tasks.rounds.FirstReply")

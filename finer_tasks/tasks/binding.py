@@ -56,8 +56,11 @@ def bind(config: dict[str, Any], model: Any) -> dict[str, Any]:
         settings = {"similarity": identity["similarity"]}
     else:
         settings = {"parent": told_parent(identity["variant"], identity["parent"])}
-    if _is_hook(scorer := config["process_results"]):
+    scorer = config.get("process_results")
+    if scorer and _is_hook(scorer):
         bound["process_results"] = functools.partial(scorer, **settings)
+    else:
+        identity["scorer"] = getattr(scorer, "__qualname__", "lmms-eval")
     if config.get("output_type") == "generate_until_multi_round":
         from finer_tasks.tasks.rounds import choose_rounds, extend_evaluate
 

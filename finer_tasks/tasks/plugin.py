@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from finer_tasks.datasets.registry import DATASETS
-from finer_tasks.errors import typed, user_errors
+from finer_tasks.errors import in_one_line, typed, user_errors
 from finer_tasks.tasks.contract import ChangedLmmsEvalError, check, refuse, warn_if_untested
 from finer_tasks.tasks.generate import task_folder
 
@@ -98,7 +98,7 @@ def _require_what_tasks_need(
     """
     from lmms_eval.utils import load_yaml_config
 
-    from finer_tasks.tasks.binding import identify, is_ours
+    from finer_tasks.tasks.binding import TaskError, identify, is_ours
 
     waiting, seen = list(names), set()
     while waiting:
@@ -110,7 +110,13 @@ def _require_what_tasks_need(
         path = entry.get("yaml_path", -1)  # -1 for tags
         plain = entry if path == -1 else load_yaml_config(path, mode="simple")  # imports no one's functions
         waiting += _members(plain)
-        if plain.get("dataset_path") in DATASETS and is_ours(config := get_config(name)):
+        if plain.get("dataset_path") not in DATASETS:
+            continue
+        try:
+            config = get_config(name)
+        except ImportError as error:
+            raise TaskError(f"task {name} in {path}: {in_one_line(error)}") from error
+        if is_ours(config):
             identify(config)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from lmms_eval.evaluator import simple_evaluate
 from lmms_eval.tasks import TaskManager
+from loguru import logger
 
 from finer_tasks.errors import NotPreparedError
 from finer_tasks.tasks import plugin
@@ -59,7 +60,6 @@ def test_a_task_of_our_templates_is_asked_as_ours_are(mini_data: Path, manager: 
     assert (config["metadata"]["finer"]["dataset"], config["generation_kwargs"]["max_new_tokens"]) == ("mini", 9)
 
 
-@pytest.mark.filterwarnings("ignore:.* has moved:FutureWarning")
 def test_a_copy_with_the_old_names_of_our_functions_still_works(mini_data: Path, manager: Manager) -> None:
     tasks = manager(COPIED)
     results = simple_evaluate(
@@ -77,8 +77,11 @@ def test_the_old_places_say_the_new_ones() -> None:
 
     for old, name, new in (("hooks", "score_fine", hooks), ("rounds", "FirstReply", rounds)):
         module = importlib.import_module(f"finer_tasks.{old}")
-        with pytest.warns(FutureWarning, match=f"write !function finer_tasks.tasks.{old}"):
-            importlib.reload(module)
+        told: list[str] = []
+        sink = logger.add(told.append, level="WARNING")  # warnings.warn would not be seen: lmms-eval silences it
+        importlib.reload(module)
+        logger.remove(sink)
+        assert f"write !function finer_tasks.tasks.{old}" in told[0]
         assert getattr(module, name) is getattr(new, name)
 
 
@@ -101,6 +104,22 @@ def test_a_scorer_of_the_users_own_is_called_as_it_is(mini_data: Path, manager: 
         model=Backend(), tasks=["scored_by_me"], limit=2, task_manager=manager(mine + metrics), bootstrap_iters=0
     )
     assert results["results"]["scored_by_me"]["theirs,none"] == 1.0
+    assert results["configs"]["scored_by_me"]["metadata"]["finer"]["scorer"] == "score"
+
+
+def test_a_task_may_take_our_questions_and_leave_the_scoring_to_lmms_eval(mini_data: Path, manager: Manager) -> None:
+    mine = f"{INCLUDING}task: scored_by_lmms_eval\ndataset_path: mini\nprocess_results: null\n"
+    metrics = "metric_list: [{metric: exact_match, aggregation: mean, higher_is_better: true}]\n"
+    results = simple_evaluate(
+        model=Backend(), tasks=["scored_by_lmms_eval"], limit=2, task_manager=manager(mine + metrics), bootstrap_iters=0
+    )
+    assert results["results"]["scored_by_lmms_eval"]["exact_match,none"] == 0.0
+
+
+def test_a_function_that_is_not_there_is_the_users_mistake(manager: Manager) -> None:
+    mine = f"{INCLUDING}task: misspelt\ndataset_path: mini\nprocess_results: !function finer_tasks.tasks.hooks.score_fien\n"
+    with pytest.raises(TaskError, match=r"task misspelt in .*score_fien"):
+        manager(mine).match_tasks(["misspelt"])
 
 
 def test_unprepared_data_of_users_tasks_are_noticed_before_a_model_is_loaded(manager: Manager) -> None:
