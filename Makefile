@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 OUT := out/demo
 # Processes that share the tests, one thread each; each takes about 1 GB of memory.
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --maxprocesses 8 --dist loadgroup
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --maxprocesses 8 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all lint format docs clean

@@ -13,8 +13,6 @@ from finer_tasks.runs.rescore import rescore
 from finer_tasks.runs.summary import consistencies, disagreements, rows
 from tests.e2e.commands import finer, lmms_eval, two_processes
 
-pytestmark = pytest.mark.xdist_group("main job")  # one worker: the job is run once
-
 MAIN_JOB = ("--model", "finer_hf", "--model_args", "pretrained=finer-mini", "--tasks", "finer_mini", "--batch_size", "32")
 
 

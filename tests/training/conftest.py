@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -16,8 +15,9 @@ from tests.training.small_runs import arguments
 @pytest.fixture(scope="session")
 def mixture(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mixture") / "m"
-    os.environ["FINER_DATA_DIR"] = str(shared_data)
-    build_mixture(MixtureRecipe("t", {"mini": DatasetShare(per_concept=1)}, near_duplicates="ignore"), folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FINER_DATA_DIR", str(shared_data))
+        build_mixture(MixtureRecipe("t", {"mini": DatasetShare(per_concept=1)}, near_duplicates="ignore"), folder)
     return folder
 
 

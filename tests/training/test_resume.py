@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,8 +31,9 @@ def recipe_for(mixture: Path, output: Path) -> TrainRecipe:
 @pytest.fixture(scope="module")
 def finished(mixture: Path, shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished") / "run"
-    os.environ["FINER_DATA_DIR"] = str(shared_data)
-    train(recipe_for(mixture, folder))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FINER_DATA_DIR", str(shared_data))
+        train(recipe_for(mixture, folder))
     return folder
 
 

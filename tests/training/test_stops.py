@@ -18,8 +18,6 @@ from finer_tasks.training.tuning.trainer import FinerTrainer
 from tests.faults import full_disk
 from tests.training.small_runs import arguments, losses, record, same_weights
 
-# They share a run, which each process would make anew.
-pytestmark = pytest.mark.xdist_group("small_runs")
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -19,9 +19,6 @@ from finer_tasks.training.tuning.setup import prepare_run
 from finer_tasks.training.tuning.train import explained
 from tests.training.small_runs import arguments, losses, record, same_weights, weights
 
-# They share a run, which each process would make anew.
-pytestmark = pytest.mark.xdist_group("small_runs")
-
 
 def test_a_record_of_the_run_is_left(mixture: Path, unbroken: Path) -> None:
     assert record(unbroken)["mixture"]["hash"] == json.loads((mixture / "card.json").read_text())["hash"]
