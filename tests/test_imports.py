@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import grimp
 import pytest
+
+from finer_tasks.datasets.registry import READERS
 
 ROOT = Path(__file__).parents[1]
 CONTRACTS = {
@@ -67,6 +70,13 @@ def test_a_wrong_import_breaks_its_contract(copy: Path, contract: str) -> None:
         (copy / file).write_text(f"{original}\n\n{planted}\n")
         assert {verdict for name, verdict in verdicts(copy).items() if name.startswith(contract)} == {"BROKEN"}
         (copy / file).write_text(original)
+
+
+def test_every_reader_is_in_the_contract_of_readers() -> None:
+    contract = configparser.ConfigParser()
+    contract.read(ROOT / ".importlinter")
+    named = contract["importlinter:contract:readers"]["modules"].split()
+    assert {reader.read.__module__ for reader in READERS.values()} | {"finer_tasks.datasets.readers.unified"} == set(named)
 
 
 def test_no_package_imports_what_imports_it() -> None:
