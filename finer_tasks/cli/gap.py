@@ -7,7 +7,7 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from finer_tasks.cli.options import Commands, add_names, add_runs
+from finer_tasks.cli.options import Commands, add_names, add_runs, positive
 from finer_tasks.cli.output import out
 
 _TASK = "finer_mini_fine"
@@ -21,7 +21,7 @@ def add_gap(commands: Commands) -> None:
     gap.add_argument("--model-args", default="")
     add_names(gap, "--tasks", f"direct coarse or fine tasks (default {_TASK})")
     gap.add_argument("--batch-size", default="1")
-    gap.add_argument("--limit", help="documents a task")
+    gap.add_argument("--limit", type=positive, help="only so many documents of each task")
     add_names(gap, "--allow", "what may differ between arms")
     gap.add_argument("--plots", type=Path, metavar="DIR", help="write PNG and SVG plots")
     gap.add_argument("--json", action="store_true")
@@ -40,7 +40,7 @@ def _gap(arguments: argparse.Namespace) -> None:
     if arguments.model:
         folders.append(evaluate_arms(arguments.model, arguments.model_args, tasks, arguments.batch_size, arguments.limit))
     if not folders:
-        raise ResultsError("give result folders, or --model, --model_args and --tasks to run the evaluations first")
+        raise ResultsError("give result folders, or --model, --model-args and --tasks to run the evaluations first")
     found = gaps([read_run(folder) for folder in folders], arguments.allow)
     if arguments.json:
         print(as_json([dataclasses.asdict(gap) for gap in found]))

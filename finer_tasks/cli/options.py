@@ -36,6 +36,12 @@ def add_names(command: argparse.ArgumentParser, option: str, help_text: str, met
     command.add_argument(option, type=names, action="extend", default=[], metavar=metavar, help=shown)
 
 
+def add_filter(command: argparse.ArgumentParser, option: str, help_text: str) -> None:
+    """As add_names; without the option, all are meant."""
+    shown = f"{help_text}, joined by commas"
+    command.add_argument(option, type=some_names, action="extend", default=[], metavar="NAMES", help=shown)
+
+
 def add_allow_unanswered(command: argparse.ArgumentParser) -> None:
     """Reasons for which documents may lack an answer."""
     reasons = "reasons for which documents may lack an answer: corrupt_image, request_failed, …"
@@ -45,6 +51,13 @@ def add_allow_unanswered(command: argparse.ArgumentParser) -> None:
 def names(text: str) -> list[str]:
     """The names of a list joined by commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def some_names(text: str) -> list[str]:
+    """As `names`, and at least one: where none means all, an empty variable of a script is a mistake."""
+    if not (found := names(text)):
+        raise argparse.ArgumentTypeError("names nothing")
+    return found
 
 
 def positive(text: str) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from finer_tasks.cli.options import Commands, add_names
+from finer_tasks.cli.options import Commands, add_filter
 from finer_tasks.cli.output import out, say
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ the groups finer_superordinate, finer_coarse and finer_fine. --dataset, --level,
 def add_tasks(commands: Commands) -> None:
     """Add the command to the parser."""
     tasks = commands.add_parser("tasks", help="list the tasks and whether their data are prepared")
-    add_names(tasks, "--dataset", "only tasks of these datasets")
-    add_names(tasks, "--level", "only tasks at these levels")
-    add_names(tasks, "--variant", "only tasks that ask in these ways, such as direct or attrseek")
+    add_filter(tasks, "--dataset", "only tasks of these datasets")
+    add_filter(tasks, "--level", "only tasks at these levels")
+    add_filter(tasks, "--variant", "only tasks that ask in these ways, such as direct or attrseek")
     tasks.add_argument("--prepared", action="store_true", help="only tasks whose data are there")
     tasks.add_argument("--json", action="store_true", help="print the tasks as JSON")
     tasks.set_defaults(run=_tasks)

@@ -14,7 +14,7 @@ from finer_tasks.tasks.table import list_tasks
 ARM_SUFFIXES = ("", "_text", "_both", "_attrseek", "_parent_only")
 
 
-def evaluate_arms(model: str, model_args: str, tasks: Sequence[str], batch_size: str, limit: str | None) -> Path:
+def evaluate_arms(model: str, model_args: str, tasks: Sequence[str], batch_size: str, limit: int | None) -> Path:
     """Evaluate every arm of the given direct tasks in one run; returns the folder of its results."""
     known = {task.name for task in list_tasks()}
     wanted = [name + suffix for name in tasks for suffix in ARM_SUFFIXES]
@@ -24,7 +24,7 @@ def evaluate_arms(model: str, model_args: str, tasks: Sequence[str], batch_size:
             f"--tasks {','.join(tasks)}: {unknown[0]!r} is no task. Give direct coarse or fine tasks, such as finer_mini_fine"
         )
     folder = Path(tempfile.mkdtemp(prefix="finer-gap-"))
-    run_lmms_eval(folder, model, model_args, wanted, batch_size, ["--limit", limit] if limit else [])
+    run_lmms_eval(folder, model, model_args, wanted, batch_size, ["--limit", str(limit)] if limit else [])
     return folder
 
 

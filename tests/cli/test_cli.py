@@ -44,6 +44,9 @@ def test_the_list_of_tasks_is_one_to_read(capsys: pytest.CaptureFixture[str]) ->
     assert all(name in printed for name in ("parent_predicted", "finer_attrseek", "finer_inat", "161 tasks"))
     assert main(["tasks", "--level", "finest"]) == 2
     assert "unknown level 'finest'; known are superordinate, coarse, fine" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["tasks", "--json", "--dataset", ""])
+    assert "--dataset: names nothing" in capsys.readouterr().err
 
 
 def chosen(capsys: pytest.CaptureFixture[str], *options: str) -> list[str]:
@@ -105,6 +108,12 @@ def test_options_may_be_spelled_as_lmms_eval_does_and_lists_joined_or_repeated()
     sides = ["regress", "--baseline", "a", "--candidate", "b"]
     assert parse_arguments([*sides, "--allow", "x,y", "--allow", "z"]).allow == ["x", "y", "z"]
     assert parse_arguments(sides).allow == []
+
+
+def test_a_gap_over_no_documents_is_refused_before_a_model_is_loaded(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["gap", "--model", "finer_hf", "--limit", "0"])
+    assert "--limit: '0' is no whole number from 1 on" in capsys.readouterr().err
 
 
 def test_every_command_spells_its_options_alike() -> None:
