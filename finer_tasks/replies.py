@@ -55,6 +55,8 @@ ANSWER_TAGS = (
     ("<|begin_of_solution|>", "<|end_of_solution|>"),
     ("<CONCLUSION>", "</CONCLUSION>"),
 )
+# The generation argument that tells a request of several rounds which comes among those of one.
+ROUNDS = "rounds"
 
 
 def _any_of(tags: Sequence[tuple[str, str]]) -> re.Pattern[str]:

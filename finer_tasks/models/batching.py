@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice, takewhile
 from typing import Any, TypeVar
 
 import torch
@@ -68,15 +69,19 @@ class BatchRunner:
         jobs: Sequence[Job],
         prepare: Callable[[list[Job]], Any],
         run: Callable[[list[Job], Any], list[Result]],
+        together: Callable[[Job], Hashable] = id,
     ) -> Iterator[tuple[list[Job], list[Result]]]:
-        """Yield each batch with its results, in the order of `jobs`; at most a few batches are prepared ahead."""
+        """Yield each batch with its results, in the order of `jobs`; at most a few batches are prepared ahead.
+
+        Neighbours with the same `together` are in one batch where it has room for all of them.
+        """
         waiting = deque(jobs)
         ahead: deque[tuple[list[Job], Future[Any]]] = deque()
         with ThreadPoolExecutor(self.workers, thread_name_prefix="finer-prepare") as pool:
             try:
                 while waiting or ahead:
                     while waiting and len(ahead) <= (self.workers if self._fitted else 0):
-                        batch = [waiting.popleft() for _ in range(min(self.batch_size, len(waiting)))]
+                        batch = _next_batch(waiting, self.batch_size, together)
                         ahead.append((batch, pool.submit(prepare, batch)))
                     batch, prepared = ahead.popleft()
                     results = self._try(batch, prepared.result(), run)
@@ -108,6 +113,18 @@ class BatchRunner:
             raise ModelError("out of memory with a batch of one. Use a smaller dtype, load_in_4bit=True, or a larger device")
         self.batch_size, self._fitted = failed // 2, False
         logger.warning(f"Out of memory with batches of {failed}; going on with {self.batch_size}")
+
+
+def _next_batch(waiting: deque[Job], size: int, together: Callable[[Job], Hashable]) -> list[Job]:
+    batch = [waiting.popleft()]
+    while waiting and len(batch) < size:
+        key = together(waiting[0])
+        if key != together(batch[-1]):
+            group = takewhile(lambda job: together(job) == key, islice(waiting, size))  # noqa: B023 (used at once)
+            if len(batch) + sum(1 for _ in group) > size:
+                break
+        batch.append(waiting.popleft())
+    return batch
 
 
 def _taken_back(ahead: deque[tuple[list[Job], Future[Any]]]) -> list[Job]:

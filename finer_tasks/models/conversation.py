@@ -78,6 +78,19 @@ class ChatEncoder:
             arguments["add_special_tokens"] = False  # the template has put it there already
         return self.processor(**arguments)
 
+    def split_at_image(self, conversation: Conversation) -> tuple[str, str] | None:
+        """The rendered prompt up to the end of the image, and what follows; None unless it has one image in one place."""
+        placeholder = getattr(self.processor, "image_token", None)
+        if not placeholder or len(images_of(conversation)) != 1:
+            return None
+        before, found, after = self.render(conversation).partition(placeholder)
+        return (before + found, after) if found and placeholder not in after else None
+
+    def tail_ids(self, text: str) -> list[int]:
+        """Ids of the part of a prompt that follows the image."""
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
     def next_turn(self, before: Conversation, reply: str, now: Conversation, ended: bool) -> list[int] | None:
         """Ids that follow a generated reply in the longer conversation `now`, None if it is no continuation.
 
@@ -110,13 +123,18 @@ def append_turn(
     ids: torch.Tensor, mask: torch.Tensor, turns: Sequence[Sequence[int]], pad: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Ids and mask of shape (batch, length + longest turn), the new turns padded on their left."""
-    width = max(len(turn) for turn in turns)
-    added = torch.full((len(turns), width), pad, dtype=ids.dtype, device=ids.device)
-    added_mask = torch.zeros((len(turns), width), dtype=mask.dtype, device=mask.device)
-    for row, turn in enumerate(turns):
-        added[row, width - len(turn) :] = torch.tensor(turn, dtype=ids.dtype, device=ids.device)
-        added_mask[row, width - len(turn) :] = 1
-    return torch.cat([ids, added], dim=1), torch.cat([mask, added_mask], dim=1)
+    added, added_mask = pad_left(turns, pad)
+    return torch.cat([ids, added.to(ids)], dim=1), torch.cat([mask, added_mask.to(mask)], dim=1)
+
+
+def pad_left(rows: Sequence[Sequence[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids and mask of shape (rows, longest row)."""
+    width = max(len(row) for row in rows)
+    ids, mask = torch.full((len(rows), width), pad), torch.zeros((len(rows), width), dtype=torch.long)
+    for place, row in enumerate(rows):
+        ids[place, width - len(row) :] = torch.tensor(row)
+        mask[place, width - len(row) :] = 1
+    return ids, mask
 
 
 def _parts(turn: Message) -> Sequence[Mapping[str, Any]]:

@@ -12,17 +12,19 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from lmms_eval.api.instance import GenerationResult, Instance, TokenCounts
+from lmms_eval.api.instance import GenerationResult, Instance
 from lmms_eval.api.model import lmms
 from tqdm import tqdm
 
 from finer_tasks.errors import ModelError, user_errors
+from finer_tasks.models.answering import Answering
 from finer_tasks.models.batching import BatchRunner, batch_size_of, workers_of
-from finer_tasks.models.conversation import ChatEncoder, Conversation
+from finer_tasks.models.conversation import ChatEncoder
 from finer_tasks.models.generation import Generator
-from finer_tasks.models.jobs import Job, chat_job, continuation_job, grouped, next_messages, simple_job
+from finer_tasks.models.jobs import Job, chat_job, continuation_job, grouped, simple_job
 from finer_tasks.models.likelihood import score_continuations
 from finer_tasks.models.loading import LoadOptions, choose_device, load_model, load_processor
+from finer_tasks.replies import pack_rounds
 
 
 class FinerHF(lmms):
@@ -41,6 +43,8 @@ class FinerHF(lmms):
     is_simple = False
     # Tasks of several rounds may hand over all documents at once.
     takes_rounds_together = True
+    # Requests of several rounds may come with those of one, so that they share what stands up to the end of the image.
+    takes_rounds_with_turns = True
     _job: Callable[..., Job] = staticmethod(chat_job)
 
     def __init__(self, pretrained: str = "", batch_size: int | str = 1, workers: int | str = 2, **options: Any) -> None:
@@ -83,6 +87,7 @@ class FinerHF(lmms):
         if self.options.peft and tokens > known:
             raise ModelError(f"peft={self.options.peft}: its tokenizer has {tokens} tokens, the model embeddings for {known}")
         self.generator = Generator(model, self.encoder, device)
+        self.answering = Answering(self.generator)
         self.batch_size = batch_size
         self.runner = BatchRunner(batch_size, workers)
 
@@ -99,12 +104,17 @@ class FinerHF(lmms):
         return self.encoder.tokenizer
 
     def generate_until(self, requests: list[Instance]) -> list[GenerationResult]:
-        """One reply a request, in the order of the requests, with token counts."""
+        """One reply a request, in the order of the requests, with token counts.
+
+        Requests about one image share its encoding and the cache of all that stands up to its end, whatever tasks they
+        come from. Those whose arguments say so take several rounds; all their replies come packed in one text.
+        """
         with user_errors():
             results: dict[int, GenerationResult] = {}
-            for jobs, turn in self._run(self._jobs(requests), self._prepare, self._first_turn):
-                for job, (text, counts) in zip(jobs, turn, strict=True):
-                    results[job.index] = GenerationResult(text, counts)
+            for jobs, counts in self._run(self._jobs(requests), self.answering.prepare, self.answering.answer):
+                for job, count in zip(jobs, counts, strict=True):
+                    text = pack_rounds(job.replies) if job.rounds else job.replies[0]
+                    results[job.index] = GenerationResult(text, count)
                     self.cache_hook.add_partial("generate_until", (job.context, job.arguments), text)
             return [results[index] for index in range(len(requests))]
 
@@ -113,11 +123,11 @@ class FinerHF(lmms):
 
         Where a round continues the conversation (the task returns the earlier turns, the reply and
         a new question without image), the cache of the earlier turns is reused: no image is
-        encoded twice. A round that starts afresh is encoded afresh.
+        encoded twice. A round that starts afresh goes on from the image where several requests share it.
         """
         with user_errors():
             results: list[list[str]] = [[] for _ in requests]
-            for jobs, _ in self._run(self._jobs(requests), self._prepare, self._all_rounds):
+            for jobs, _ in self._run(self._jobs(requests), self.answering.prepare, self.answering.answer):
                 for job in jobs:
                     results[job.index] = job.replies
             return results
@@ -141,39 +151,14 @@ class FinerHF(lmms):
 
     def _run(self, jobs: list[Job], prepare: Callable[..., Any], run: Callable[..., Any]) -> Iterator[tuple[list[Job], Any]]:
         bar = tqdm(total=len(jobs), desc="finer_hf", disable=self._rank != 0, mininterval=1)
-        for group in grouped(jobs):
-            for done, results in self.runner.map(group, prepare, run):
+        for group in grouped(jobs, self.generator.branches):
+            for done, results in self.runner.map(group, prepare, run, lambda job: job.document):
                 bar.update(len(done))
                 yield done, results
         bar.close()
 
-    def _prepare(self, jobs: list[Job]) -> tuple[list[Conversation], Any]:
-        """Background part of a batch: decode the images, render and encode the prompts."""
-        conversations = [job.conversation for job in jobs]
-        return conversations, self.encoder.encode(conversations)
-
-    def _first_turn(self, jobs: list[Job], prepared: tuple[list[Conversation], Any]) -> list[tuple[str, TokenCounts]]:
-        turn = self.generator.first(*prepared, jobs[0].arguments)
-        return list(zip(turn.texts, turn.counts, strict=True))
-
-    def _all_rounds(self, jobs: list[Job], prepared: tuple[list[Conversation], Any]) -> list[None]:
-        for job in jobs:
-            job.replies, job.info = [], None
-        active = list(jobs)
-        turn = self.generator.first(*prepared, jobs[0].arguments, more=True)
-        while active:
-            for job, text in zip(active, turn.texts, strict=True):
-                job.replies.append(text)
-            following = [next_messages(job) for job in active]
-            kept = [row for row, messages in enumerate(following) if messages is not None]
-            whole = len(kept) == len(active)
-            active, conversations = [active[row] for row in kept], [m for m in following if m is not None]
-            if active:
-                turn = self.generator.next(turn if whole else None, conversations, active[0].arguments)
-        return [None] * len(jobs)
-
     def _prepare_continuations(self, jobs: list[Job]) -> tuple[Any, list[list[int]]]:
-        _, inputs = self._prepare(jobs)
+        inputs = self.encoder.encode([job.conversation for job in jobs])
         return inputs, [self.tokenizer(job.replies[0], add_special_tokens=False)["input_ids"] for job in jobs]
 
     def _score(self, jobs: list[Job], prepared: tuple[Any, list[list[int]]]) -> list[tuple[float, bool]]:

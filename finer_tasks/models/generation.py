@@ -10,6 +10,7 @@ import torch
 from lmms_eval.api.instance import TokenCounts
 
 from finer_tasks.models.conversation import ChatEncoder, Conversation, append_turn
+from finer_tasks.models.prefix import BRANCHES, Heads, Prefix, can_branch
 from finer_tasks.replies import is_tag, opened_thought
 
 DEFAULT_MAX_NEW_TOKENS = 64
@@ -38,6 +39,7 @@ class Generator:
         self.model, self.encoder, self.device = model, encoder, device
         self.tokenizer = encoder.tokenizer
         self.continues_cache = getattr(model.config, "model_type", "") in CACHE_CONTINUES
+        self.branches = getattr(model.config, "model_type", "") in BRANCHES
         # Special tokens, and whether they tell thought from answer.
         added = self.tokenizer.added_tokens_decoder
         self._special = {number: is_tag(token.content) for number, token in added.items() if token.special}
@@ -46,12 +48,23 @@ class Generator:
         """The first turn of encoded conversations; with `more`, its cache is kept for a next one where the model allows."""
         return self._generate(conversations, inputs, arguments, keep_cache=more and self.continues_cache)
 
-    def next(self, before: Turn | None, conversations: list[Conversation], arguments: Mapping[str, Any]) -> Turn:
-        """The next turn: on top of the earlier turn's cache where every conversation continues it, else encoded afresh."""
-        inputs = None if before is None else self._continued(before, conversations)
-        if inputs is not None:
-            return self._generate(conversations, inputs, arguments, keep_cache=True)
-        return self.first(conversations, self.encoder.encode(conversations), arguments, more=True)
+    def next(self, before: Turn, conversations: list[Conversation], arguments: Mapping[str, Any]) -> Turn | None:
+        """The next turn on top of the earlier turn's cache; None where there is none or a conversation does not continue it."""
+        inputs = self._continued(before, conversations)
+        return None if inputs is None else self._generate(conversations, inputs, arguments, keep_cache=True)
+
+    @torch.inference_mode()
+    def prefix(self, heads: Heads) -> Prefix | None:
+        """The cache of heads; None, once and for all, where the model keeps one that cannot be branched."""
+        inputs = self.on_device(heads.inputs)
+        # A single step of generate: it knows each model's positions of left-padded rows.
+        step = self.model.generate(
+            **inputs, max_new_tokens=1, do_sample=False, return_dict_in_generate=True, pad_token_id=self.tokenizer.pad_token_id
+        )
+        if not can_branch(step.cache) or step.cache.get_seq_length() != inputs["input_ids"].shape[1]:
+            self.branches = False
+            return None
+        return Prefix(heads, inputs["attention_mask"], step.cache)
 
     def on_device(self, inputs: Any) -> dict[str, Any]:
         """Inputs where the model is, pixels in its number format."""

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from finer_tasks.datasets.registry import DATASETS
 from finer_tasks.errors import ResultsError
 from finer_tasks.parsing import explain, parse_json
-from finer_tasks.replies import Unanswered
+from finer_tasks.replies import ROUNDS, Unanswered
 from finer_tasks.runs.samples import Sample, read_samples
 from finer_tasks.scoring import LIST_SCORES, NAMING_SCORES
 from finer_tasks.statistics.clusters import Clusters, Floats
@@ -252,4 +252,5 @@ def _task(results: Path, name: str, raw: _Results, unscored: bool) -> TaskRun:
             f"{path} holds {len(samples)} documents, the results speak of {expected}: the run was cut off, "
             "or the file is not whole. Run lmms-eval again"
         )
-    return TaskRun(name, identity, config.generation_kwargs or {}, samples, count.original)
+    generation = {key: value for key, value in (config.generation_kwargs or {}).items() if key != ROUNDS}
+    return TaskRun(name, identity, generation, samples, count.original)

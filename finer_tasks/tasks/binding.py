@@ -15,6 +15,7 @@ from finer_tasks.datasets.prepared import Prepared
 from finer_tasks.datasets.record import LEVELS, SPLITS
 from finer_tasks.datasets.registry import DATASETS
 from finer_tasks.errors import FinerError, KnowledgeError, user_errors
+from finer_tasks.replies import ROUNDS
 from finer_tasks.scoring import SCORING_VERSION
 from finer_tasks.scoring.echo import told_parent
 from finer_tasks.tasks.generate import task_folder
@@ -62,13 +63,16 @@ def bind(config: dict[str, Any], model: Any) -> dict[str, Any]:
     else:
         identity["scorer"] = getattr(scorer, "__qualname__", "lmms-eval")
     if config.get("output_type") == "generate_until_multi_round":
-        from finer_tasks.tasks.rounds import choose_rounds, extend_evaluate
+        from finer_tasks.tasks.rounds import choose_rounds, comes_with_turns, extend_evaluate
 
         identity["rounds"] = choose_rounds(model)
         if identity["rounds"] == "agentic":
             bound["output_type"] = "generate_until_agentic"
         elif identity["rounds"] == "driver":
             extend_evaluate()
+        elif comes_with_turns(model):
+            bound["output_type"] = "generate_until"
+            bound["generation_kwargs"] = {**(config.get("generation_kwargs") or {}), ROUNDS: True}
     bound["metadata"] = {**(config.get("metadata") or {}), "finer": identity}
     guarded: dict[str, Any] = _guarded(bound)
     return guarded

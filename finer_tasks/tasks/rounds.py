@@ -51,6 +51,11 @@ def choose_rounds(model: Any) -> str:
     return "multi_round" if together else "driver"
 
 
+def comes_with_turns(model: Any) -> bool:
+    """Whether a backend takes requests of several rounds among those of one, told by the argument ROUNDS."""
+    return bool(getattr(_backend(model), "takes_rounds_with_turns", False))
+
+
 def _backend(model: Any) -> Any:
     """The class of a model, None if it is unknown."""
     if not isinstance(model, str):
