@@ -13,6 +13,7 @@ from lmms_eval.tasks import TaskManager
 from finer_tasks.attributes.knowledge import ConceptAttributes, knowledge_path, write_knowledge
 from finer_tasks.datasets.prepare import Request, ensure_prepared, prepare
 from finer_tasks.datasets.registry import get_reader
+from finer_tasks.replies import ROUNDS
 from finer_tasks.tasks import plugin
 from finer_tasks.tasks.table import list_tasks
 from tests import official
@@ -69,7 +70,7 @@ def _documents(table: Any) -> list[dict[str, Any]]:
 
 def _rounds(task: Any, document: dict[str, Any]) -> Iterator[Any]:
     yield task.doc_to_messages(document)
-    if task.OUTPUT_TYPE == "generate_until":
+    if task.OUTPUT_TYPE == "generate_until" and not task.config.generation_kwargs.get(ROUNDS):
         return
     replies = ATTRIBUTES if task.config.doc_to_messages else NAMES
     for number in range(1, len(replies) + 1):
