@@ -17,6 +17,7 @@ from finer_tasks.scoring.attributes import LexicalSimilarity
 from finer_tasks.scoring.judge import list_items, naming_items
 from finer_tasks.submission.pack import pack
 from finer_tasks.submission.scoring import documents_of, official_task, question_of
+from finer_tasks.tasks import hooks
 from finer_tasks.tasks.binding import bind
 from finer_tasks.tasks.table import TaskInfo
 
@@ -81,7 +82,7 @@ def config_of(task: TaskInfo) -> dict[str, object]:
     lists = {"similarity": "lexical"} if task.variant.startswith("attributes") else {}
     return {
         "dataset_path": task.dataset, "test_split": "test", "metadata": {"version": task.version},
-        "process_results": naming_items, "lmms_eval_specific_kwargs": kwargs | lists,
+        "process_results": hooks.score_attribute_lists if lists else hooks.score_fine, "lmms_eval_specific_kwargs": kwargs | lists,
     }  # fmt: skip
 
 
