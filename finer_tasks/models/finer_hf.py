@@ -7,12 +7,12 @@ ordered by length; a batch that does not fit in memory halves the batch size; se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from lmms_eval.api.instance import GenerationResult, Instance
+from lmms_eval.api.instance import GenerationResult, Instance, TokenCounts
 from lmms_eval.api.model import lmms
 from tqdm import tqdm
 
@@ -111,7 +111,7 @@ class FinerHF(lmms):
         """
         with user_errors():
             results: dict[int, GenerationResult] = {}
-            for jobs, counts in self._run(self._jobs(requests), self.answering.prepare, self.answering.answer):
+            for jobs, counts in self._answered(requests):
                 for job, count in zip(jobs, counts, strict=True):
                     text = pack_rounds(job.replies) if job.rounds else job.replies[0]
                     results[job.index] = GenerationResult(text, count)
@@ -127,7 +127,7 @@ class FinerHF(lmms):
         """
         with user_errors():
             results: list[list[str]] = [[] for _ in requests]
-            for jobs, _ in self._run(self._jobs(requests), self.answering.prepare, self.answering.answer):
+            for jobs, _ in self._answered(requests):
                 for job in jobs:
                     results[job.index] = job.replies
             return results
@@ -141,18 +141,27 @@ class FinerHF(lmms):
         with user_errors():
             results: list[tuple[float, bool]] = [(0.0, False)] * len(requests)
             jobs = [continuation_job(index, request, self.task_dict) for index, request in enumerate(requests)]
-            for done, scored in self._run(jobs, self._prepare_continuations, self._score):
+            for done, scored in self._run(grouped(jobs, shares=False), self._prepare_continuations, self._score):
                 for job, value in zip(done, scored, strict=True):
                     results[job.index] = value
             return results
 
-    def _jobs(self, requests: list[Instance]) -> list[Job]:
-        return [self._job(index, request, self.task_dict) for index, request in enumerate(requests)]
+    def _answered(self, requests: list[Instance]) -> Iterator[tuple[list[Job], list[TokenCounts]]]:
+        """Batches of jobs with their replies, and the token counts of the last one of each."""
+        jobs = [self._job(index, request, self.task_dict) for index, request in enumerate(requests)]
+        groups = grouped(jobs, self.generator.branches)
+        return self._run(groups, self.answering.prepare, self.answering.answer, lambda job: job.document)
 
-    def _run(self, jobs: list[Job], prepare: Callable[..., Any], run: Callable[..., Any]) -> Iterator[tuple[list[Job], Any]]:
-        bar = tqdm(total=len(jobs), desc="finer_hf", disable=self._rank != 0, mininterval=1)
-        for group in grouped(jobs, self.generator.branches):
-            for done, results in self.runner.map(group, prepare, run, lambda job: job.document):
+    def _run(
+        self,
+        groups: list[list[Job]],
+        prepare: Callable[..., Any],
+        run: Callable[..., Any],
+        together: Callable[[Job], Hashable] = id,
+    ) -> Iterator[tuple[list[Job], Any]]:
+        bar = tqdm(total=sum(map(len, groups)), desc="finer_hf", disable=self._rank != 0, mininterval=1)
+        for group in groups:
+            for done, results in self.runner.map(group, prepare, run, together):
                 bar.update(len(done))
                 yield done, results
         bar.close()

@@ -21,20 +21,28 @@ TaskDict = Mapping[str, Mapping[str, Any]]
 class Job:
     """One request on its way: where it came from, its conversation so far, and its replies.
 
-    `document` names what the conversation is about: requests of several tasks about one image share it. `rounds` tells
-    whether the task has more to say after a reply.
+    `place` is what lmms-eval calls the document: task, split and number. `rounds` tells whether the task has more to say
+    after a reply.
     """
 
     index: int
-    task: str
+    place: tuple[str, str, int]
     doc: Any
-    document: Hashable
     context: str
     messages: Callable[..., Any]
     arguments: Mapping[str, Any]
     rounds: bool = False
     replies: list[str] = field(default_factory=list)
     info: Any = None
+
+    @property
+    def task(self) -> str:
+        return self.place[0]
+
+    @property
+    def document(self) -> Hashable:
+        """What the conversation is about: a record's id, which several tasks share; the place of what is no record."""
+        return self.doc["id"] if isinstance(self.doc, Mapping) and "concept_id" in self.doc else self.place
 
     @property
     def conversation(self) -> Conversation:
@@ -46,16 +54,16 @@ class Job:
 def chat_job(index: int, request: Instance, documents: TaskDict) -> Job:
     """The job of a chat task's request, whose task makes the messages of every round."""
     context, messages, arguments, doc_id, task, split = request.args
-    doc, arguments = documents[task][split][doc_id], copy.deepcopy(arguments or {})
+    arguments = copy.deepcopy(arguments or {})
     rounds = bool(arguments.pop(ROUNDS, request.request_type == "generate_until_multi_round"))
-    return Job(index, task, doc, _document(doc, task, split, doc_id), context, messages, arguments, rounds)
+    return Job(index, (task, split, doc_id), documents[task][split][doc_id], context, messages, arguments, rounds)
 
 
 def simple_job(index: int, request: Instance, documents: TaskDict) -> Job:
     """The job of a request that hands over text and images apart."""
     context, arguments, visuals, doc_id, task, split = request.args
     doc, messages = documents[task][split][doc_id], _user_turn_of(visuals, context)
-    return Job(index, task, doc, _document(doc, task, split, doc_id), context, messages, copy.deepcopy(arguments or {}))
+    return Job(index, (task, split, doc_id), doc, context, messages, copy.deepcopy(arguments or {}))
 
 
 def continuation_job(index: int, request: Instance, documents: TaskDict) -> Job:
@@ -63,9 +71,7 @@ def continuation_job(index: int, request: Instance, documents: TaskDict) -> Job:
     context, target, visuals, doc_id, task, split = request.args
     doc = documents[task][split][doc_id]
     text = target if isinstance(target, str) else target(doc)
-    return Job(
-        index, task, doc, _document(doc, task, split, doc_id), context, _user_turn_of(visuals, context), {}, replies=[text]
-    )
+    return Job(index, (task, split, doc_id), doc, context, _user_turn_of(visuals, context), {}, replies=[text])
 
 
 def grouped(jobs: Sequence[Job], shares: bool) -> list[list[Job]]:
@@ -108,9 +114,8 @@ def _user_turn_of(visuals: Callable[[Any], Sequence[Any] | None], text: str) -> 
 
 def _by_document(jobs: Sequence[Job]) -> list[Job]:
     """The jobs whose image another job shows as well, the longest questions first."""
-    shown = {
-        task: bool(images_of(next(job for job in jobs if job.task == task).conversation)) for task in {j.task for j in jobs}
-    }
+    first = {job.task: job for job in reversed(jobs)}
+    shown = {task: bool(images_of(job.conversation)) for task, job in first.items()}
     members: dict[Hashable, list[Job]] = {}
     for job in jobs:
         if shown[job.task]:
@@ -121,8 +126,3 @@ def _by_document(jobs: Sequence[Job]) -> list[Job]:
 
 def _kind(job: Job) -> str:
     return json.dumps([job.arguments, job.rounds], sort_keys=True, default=str)
-
-
-def _document(doc: Any, task: str, split: str, doc_id: int) -> Hashable:
-    """A record's id, which is the same in all tasks; what lmms-eval calls the document where it is no record."""
-    return doc["id"] if isinstance(doc, Mapping) and "concept_id" in doc else (task, split, doc_id)

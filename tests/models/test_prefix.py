@@ -13,7 +13,7 @@ from PIL import Image
 
 from finer_tasks.datasets.prepared import load_prepared
 from finer_tasks.models.batching import BatchRunner
-from finer_tasks.models.finer_hf import FinerHF
+from finer_tasks.models.finer_hf import FinerHF, FinerHFSimple
 from finer_tasks.models.prefix import BRANCHES, Prefix
 from finer_tasks.replies import ROUNDS, rounds_of
 from finer_tasks.tasks import hooks
@@ -97,6 +97,22 @@ def test_rounds_among_single_turns_go_on_from_the_same_image(docs: Any) -> None:
     several = [Instance("generate_until_multi_round", one.args, 0, one.metadata) for one in seeking]
     assert [rounds_of([text]) for text in together[3:]] == counted.model.generate_until_multi_round(several)
     assert together[:3] == counted.answers(direct, shares=False)
+
+
+def test_scoring_continuations_shares_nothing_and_opens_each_request_s_image_once(docs: Any) -> None:
+    opened: list[str] = []
+
+    def visuals(doc: Any) -> list[Image.Image]:
+        opened.append(doc["id"])
+        return hooks.doc_to_visual(doc)
+
+    places = [("What?", f" {label}", visuals, index, "t", "test") for index in (0, 200, 400) for label in ("Bird", "Dog")]
+    model = FinerHFSimple(pretrained="finer-mini", batch_size=4)
+    model.task_dict = {"t": {"test": docs}}
+    model.loglikelihood(
+        [Instance("loglikelihood", place, 0, {"task": "t", "doc_id": place[3], "repeats": 1}) for place in places]
+    )
+    assert sorted(opened) == sorted(docs[place[3]]["id"] for place in places)
 
 
 def test_a_document_whose_image_changes_between_questions_is_not_shared(docs: Any) -> None:
