@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from datasets import load_from_disk
+from llava import SHAPES, save_llava
 from lmms_eval.api.instance import Instance
 from lmms_eval.models.chat.llava_hf import LlavaHf
 from record import save
@@ -41,7 +42,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         pretrained = str(BUILT_IN["finer-mini"])
         if arguments.architecture != "mini":
-            pretrained = random_llava(Path(folder))
+            save_llava(Path(folder), SHAPES[arguments.architecture])
+            pretrained = folder
         dtype = "float32" if device == "cpu" else "bfloat16"
         theirs = LlavaHf(pretrained=pretrained, device=device, device_map=device, dtype=dtype, batch_size=1)
         ours = FinerHF(pretrained=pretrained, device=device, dtype=dtype, batch_size=arguments.batch_size)
@@ -88,35 +90,6 @@ def _request(docs: Any, index: int) -> Instance:
 
     arguments = (text, messages, dict(GENERATION), index, "t", "test")
     return Instance("generate_until", arguments, 0, {"task": "t", "doc_id": index, "repeats": 1})
-
-
-def random_llava(folder: Path) -> str:
-    """LLaVA-1.5-7B's shape (CLIP ViT-L/14-336, Llama 7B) with random weights and the tiny model's tokenizer."""
-    from transformers import AutoProcessor, CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
-
-    processor = AutoProcessor.from_pretrained(BUILT_IN["finer-mini"])
-    processor.image_processor.size = {"shortest_edge": 336}
-    processor.image_processor.crop_size = {"height": 336, "width": 336}
-    processor.patch_size = 14
-    vision = CLIPVisionConfig(
-        hidden_size=1024, intermediate_size=4096, num_hidden_layers=24, num_attention_heads=16, image_size=336, patch_size=14
-    )
-    text = LlamaConfig(
-        vocab_size=32064,
-        hidden_size=4096,
-        intermediate_size=11008,
-        num_hidden_layers=32,
-        num_attention_heads=32,
-        pad_token_id=0,
-        eos_token_id=2,
-    )
-    settings: dict[str, Any] = {"image_token_id": 3, "vision_feature_layer": -2, "pad_token_id": 0, "eos_token_id": 2}
-    torch.set_default_dtype(torch.bfloat16)
-    model = LlavaForConditionalGeneration(LlavaConfig(vision_config=vision, text_config=text, image_seq_length=576, **settings))
-    torch.set_default_dtype(torch.float32)
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return str(folder)
 
 
 if __name__ == "__main__":

@@ -18,19 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from llava import SHAPES, save_llava
 from record import save
-from transformers import (
-    AutoProcessor,
-    CLIPVisionConfig,
-    LlamaConfig,
-    LlavaConfig,
-    LlavaForConditionalGeneration,
-    Trainer,
-    TrainerCallback,
-    TrainingArguments,
-)
+from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from finer_tasks.models.loading import BUILT_IN
 from finer_tasks.training.mixture.build import build_mixture
 from finer_tasks.training.mixture.recipe import DatasetShare, MixtureRecipe
 from finer_tasks.training.tuning.progress import Progress
@@ -69,7 +60,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         build_mixture(MixtureRecipe("b", {"mini": DatasetShare(per_concept=8)}, near_duplicates="ignore"), root / "mixture")
-        save_model(root / "model", arguments.architecture)
+        save_llava(root / "model", SHAPES[arguments.architecture])
         runs = {"finer": ours, "trainer": plain, "sft": sft}
         found: dict[str, list[float]] = {name: [] for name in runs}
         notes: dict[str, Any] = {}
@@ -215,33 +206,6 @@ def _seconds(work: Any, times: int = 5) -> float:
             torch.cuda.synchronize()
         found.append(time.perf_counter() - started)
     return min(found)
-
-
-def save_model(folder: Path, architecture: str) -> None:
-    """LLaVA-1.5's shape at two sizes, random weights, with the tiny model's tokenizer and a vocabulary of 32,000."""
-    big = architecture != "small"
-    processor = AutoProcessor.from_pretrained(BUILT_IN["finer-mini"])
-    side, patch = (336, 14) if big else (64, 8)
-    processor.image_processor.size = {"shortest_edge": side}
-    processor.image_processor.crop_size = {"height": side, "width": side}
-    processor.patch_size = patch
-    wide = (1024, 4096, 24, 16) if big else (256, 1024, 6, 4)
-    vision = CLIPVisionConfig(
-        hidden_size=wide[0], intermediate_size=wide[1], num_hidden_layers=wide[2], num_attention_heads=wide[3],
-        image_size=side, patch_size=patch,
-    )  # fmt: skip
-    deep = (4096, 11008, 32, 32) if big else (384, 1024, 8, 6)
-    text = LlamaConfig(
-        hidden_size=deep[0], intermediate_size=deep[1], num_hidden_layers=deep[2], num_attention_heads=deep[3],
-        vocab_size=32_000, max_position_embeddings=4096,
-    )  # fmt: skip
-    image = processor.tokenizer.convert_tokens_to_ids("<image>")
-    torch.manual_seed(0)
-    torch.set_default_dtype(torch.bfloat16 if big else torch.float32)
-    model = LlavaForConditionalGeneration(LlavaConfig(vision_config=vision, text_config=text, image_token_index=image))
-    torch.set_default_dtype(torch.float32)
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
 
 
 if __name__ == "__main__":
