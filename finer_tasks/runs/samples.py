@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finer_tasks.datasets.record import dataset_of
+from finer_tasks.datasets.record import LEVELS, dataset_of
 from finer_tasks.errors import ResultsError, at_line
 from finer_tasks.replies import COUNTED_AS, Unanswered, no_answer, read_reply, rounds_of
 from finer_tasks.text import well_formed
@@ -54,6 +54,11 @@ class Sample:
     def reason(self) -> str:
         """What the strict scorer made of the answer; empty for attribute lists."""
         return str(self.items.get("em_strict", {}).get("reason", ""))
+
+    @property
+    def specificity(self) -> int | None:
+        """The deepest level that the answer names, rightly or not; None in logs of versions that did not keep it."""
+        return self.items.get("em_strict", {}).get("specificity")
 
 
 def read_samples(path: Path, identity: Mapping[str, Any], unscored: bool = False) -> Iterator[Sample]:
@@ -139,6 +144,8 @@ def _sample(raw: Mapping[str, Any], line: bytes) -> tuple[Sample, str | None]:
     record = _record(detail["record"])
     for key in {"reason", "concept"} & set(detail):
         _texts(key, [detail[key]])
+    if detail.get("specificity", 0) not in range(len(LEVELS) + 1):
+        raise ValueError(f"specificity is {str(detail['specificity'])[:40]}")
     items = {name: value for name, value in raw.items() if isinstance(value, dict) and "concept_id" in value}
     for key in ("named",) if "em_strict" in raw else ("required", "likely"):
         _texts(key, detail[key], some=False)

@@ -26,7 +26,7 @@ def naming_items(doc: Doc, outputs: Sequence[str], level: str, readable: bool = 
     """Every figure of a document that was asked for a name; `concept_id` is the cluster of the standard errors.
 
     em, f1: classification.py. em_strict, depth, lca_distance, named: strict/; beside em_strict stand
-    the reason, the names found and the record, since lmms-eval's sample files leave the document out. The *_macro
+    the reason, the names found, how specific they are, and the record, which lmms-eval's sample files leave out. The *_macro
     figures hold the same scores, averaged by concept; *_no_echo leave out the documents whose question told a label
     that counts as right. `parent` is what the question told, as told_parent gives it.
     """
@@ -58,7 +58,8 @@ def score_items(em: float, f1: float, strict: StrictScore, concept_id: str, echo
         "f1_macro": {"value": f1} | concept,
         "em_strict": {"score": right}
         | concept
-        | {"reason": strict.reason, "named": list(strict.named), "concept": strict.concept},
+        | {"reason": strict.reason, "named": list(strict.named), "concept": strict.concept}
+        | {"specificity": strict.specificity},
         "em_strict_macro": {"value": right} | concept,
         "depth": {"score": float(strict.depth)} | concept,
         "lca_distance": concept if strict.distance is None else {"score": float(strict.distance)} | concept,

@@ -108,6 +108,13 @@ class Lexicon:
         """Concepts below the given coarse (2) or superordinate (1) labels."""
         return frozenset().union(*(self.sets.get((label, level), frozenset()) for label in labels))
 
+    def common_level(self, concept_ids: frozenset[str]) -> int:
+        """The deepest level at which all these concepts have one label: coarse (2), superordinate (1), or none (0)."""
+        if any(concept_ids <= group for group in self.groups.values()):
+            return COARSE
+        wholes = (ids for (_, level), ids in self.sets.items() if level == SUPERORDINATE)
+        return SUPERORDINATE if any(concept_ids <= whole for whole in wholes) else 0
+
     def is_one_word(self, key: str) -> bool:
         """Whether a name is one word of letters."""
         entry = self._entries.get(key)

@@ -41,6 +41,8 @@ class StrictScore:
             both cut at the asked level; None where the answer does not name exactly one thing.
         concept: the id of the one fine concept named; empty for a group, for several, and for a kind
             that the dataset does not have.
+        specificity: deepest level that is named, rightly or not, also below the asked one; for several things,
+            that of what they have in common; 0 where nothing is asserted. Never less than depth.
     """
 
     right: bool
@@ -49,6 +51,7 @@ class StrictScore:
     depth: int
     distance: int | None
     concept: str = ""
+    specificity: int = 0
 
 
 def score_strict(answer: str, doc: Mapping[str, Any], level: str, lexicon: Lexicon) -> StrictScore:
@@ -69,14 +72,14 @@ def score_strict(answer: str, doc: Mapping[str, Any], level: str, lexicon: Lexic
     name = _common(names, asked, bool(lexicon.years)) or (_group(names, lexicon.group_names) if asked == COARSE else None)
     if name is None:
         union = frozenset().union(*(mention.name.kin or mention.name.denotes for mention in names))
-        return StrictScore(False, "several", named, _depth(union, sets), None)
+        return _several(union, sets, lexicon, named)
     left_open = [mention for mention in reading.mentions if _leaves_open(mention, name, asked)]
     if left_open:
         return StrictScore(False, _unasserted(left_open), named, 0, None)
     if lexicon.years and FINE in name.levels:
         dated = _dated(name, [mention for mention in reading.mentions if mention.is_year])
         if dated is None:
-            return StrictScore(False, "several", named, _depth(name.kin or name.denotes, sets), None)
+            return _several(name.kin or name.denotes, sets, lexicon, named)
         name = dated
     return _judge(name, doc["concept_id"], asked, sets, named, name.denotes in lexicon.group_names)
 
@@ -187,13 +190,22 @@ def _judge(
     lowest = min(common, asked)
     distance = (asked - lowest) + max(0, min(own, asked) - lowest)
     concept = next(iter(name.denotes)) if FINE in name.levels and len(name.denotes) == 1 and not name.kin else ""
+    # What holds the true concept is a part of its path; what does not leaves that path below what they have in common.
+    specificity = common if concept_id in name.denotes else min(FINE, max(own, common + 1))
     right = False
     if concept_id in name.denotes or (name.kin and common >= asked):
         right = common >= asked
         reason = "right" if right else "too_general"
     else:
         reason = {COARSE: "wrong_sibling", SUPERORDINATE: "wrong_coarse"}.get(common, "wrong_superordinate")
-    return StrictScore(right, reason, named, common, distance, concept)
+    return StrictScore(right, reason, named, common, distance, concept, specificity)
+
+
+def _several(
+    union: frozenset[str], sets: Mapping[int, frozenset[str]], lexicon: Lexicon, named: tuple[str, ...]
+) -> StrictScore:
+    depth = _depth(union, sets)
+    return StrictScore(False, "several", named, depth, None, specificity=max(depth, lexicon.common_level(union)))
 
 
 def _depth(denotes: frozenset[str], sets: Mapping[int, frozenset[str]]) -> int:
