@@ -28,6 +28,7 @@ def add_results(commands: Commands) -> None:
 
 def _results(arguments: argparse.Namespace) -> None:
     from finer_tasks.runs.display import print_disagreements, print_summary
+    from finer_tasks.runs.paths import answer_rows, path_rows
     from finer_tasks.runs.reading import read_run
     from finer_tasks.runs.summary import attribute_rows, consistencies, rows
     from finer_tasks.writing import as_json
@@ -45,6 +46,8 @@ def _results(arguments: argparse.Namespace) -> None:
             "rows": [dataclasses.asdict(row) for row in rows(run)],
             "attribute_rows": [dataclasses.asdict(row) for row in attribute_rows(run)],
             "consistency": [dataclasses.asdict(item) for item in consistencies(run)],
+            "paths": [dataclasses.asdict(row) for row in path_rows(run)],
+            "answers": [dataclasses.asdict(row) for row in answer_rows(run)],
         }
         print(as_json(document))
         return

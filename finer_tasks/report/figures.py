@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from finer_tasks.datasets.record import LEVELS
+from finer_tasks.runs.paths import PathRow, path_rows
 from finer_tasks.runs.reading import Run, TaskRun
 from finer_tasks.runs.samples import Sample
 from finer_tasks.scoring import NAMING_SCORES
@@ -57,11 +58,15 @@ class Confusion:
 
 @dataclass(frozen=True)
 class DatasetReport:
-    """All of one dataset in one run. `drop`: superordinate minus fine em on the same documents, where both were run."""
+    """All of one dataset in one run.
+
+    `drop`: superordinate minus fine em on the same documents, where both were run. `paths`: where all three levels were.
+    """
 
     dataset: str
     levels: tuple[LevelRow, ...]
     drop: Estimate | None
+    paths: tuple[PathRow, ...]
     task: str
     groups: tuple[GroupRow, ...]
     concepts: tuple[GroupRow, ...]
@@ -74,10 +79,14 @@ def dataset_reports(run: Run, most_confused: int = 60) -> list[DatasetReport]:
     for task in run.tasks:
         if task.names_concepts:
             by_dataset[task.identity["dataset"]].append(task)
-    return [_dataset(name, tasks, most_confused) for name, tasks in sorted(by_dataset.items())]
+    paths = path_rows(run)
+    return [
+        _dataset(name, tasks, tuple(row for row in paths if row.dataset == name and row.documents), most_confused)
+        for name, tasks in sorted(by_dataset.items())
+    ]
 
 
-def _dataset(name: str, tasks: Sequence[TaskRun], most_confused: int) -> DatasetReport:
+def _dataset(name: str, tasks: Sequence[TaskRun], paths: tuple[PathRow, ...], most_confused: int) -> DatasetReport:
     ordered = sorted(tasks, key=_place)
     direct = {task.identity["level"]: task for task in reversed(ordered) if task.identity["variant"] == "direct"}
     detail = direct.get("fine") or direct.get("coarse") or ordered[-1]
@@ -85,6 +94,7 @@ def _dataset(name: str, tasks: Sequence[TaskRun], most_confused: int) -> Dataset
         dataset=name,
         levels=tuple(_level(task) for task in ordered),
         drop=_drop(direct["superordinate"], direct["fine"]) if {"superordinate", "fine"} <= set(direct) else None,
+        paths=paths,
         task=detail.name,
         groups=_groups(detail, lambda s: (str(s.record["coarse"][0]), str(s.record["superordinate"]))),
         concepts=_groups(detail, lambda s: (str(s.record["fine"][0]), str(s.record["coarse"][0]))),

@@ -7,6 +7,7 @@ import math
 from rich.table import Table
 
 from finer_tasks.console import PlainConsole
+from finer_tasks.runs.display_paths import print_paths
 from finer_tasks.runs.reading import Run, TaskRun
 from finer_tasks.runs.summary import Row, attribute_rows, consistencies, disagreements, rows, seek_rows, unanswered_counts
 from finer_tasks.text import harmless
@@ -41,6 +42,7 @@ def print_summary(run: Run, console: PlainConsole, with_reasons: bool = False) -
         console.print(table)
         console.say(_LEGEND, style="dim")
     _print_attributes(run, console)
+    print_paths(run, console)
     _print_notes(run, console)
     for task in run.tasks:
         _print_unanswered(task, console)

@@ -65,15 +65,20 @@ class Consistency:
 
 def rows(run: Run) -> list[Row]:
     """One row a task, by dataset, variant, parent and level."""
-    order = {level: index for index, level in enumerate(LEVELS)}
-    made = [_row(task) for task in run.tasks if task.names_concepts]
+    return [_row(task) for task in naming_tasks(run)]
 
-    def place(row: Row) -> tuple[object, ...]:
+
+def naming_tasks(run: Run) -> list[TaskRun]:
+    """The tasks that ask for a name, by dataset, variant, parent and level."""
+
+    def place(task: TaskRun) -> tuple[object, ...]:
+        identity = task.identity
         # The superordinate question has no parent; it heads the rows of the default one.
-        default = row.parent == "gold" or row.level == "superordinate"
-        return row.dataset, row.variant, not default, "" if default else row.parent, order[row.level]
+        default = identity["parent"] == "gold" or identity["level"] == LEVELS[0]
+        parent = "" if default else identity["parent"]
+        return identity["dataset"], identity["variant"], not default, parent, LEVELS.index(identity["level"])
 
-    return sorted(made, key=place)
+    return sorted((task for task in run.tasks if task.names_concepts), key=place)
 
 
 def _row(task: TaskRun) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,3 +40,19 @@ class Bootstrap:
     def mean(self, values: Floats) -> Estimate:
         """Mean over documents with its 95 % interval."""
         return Estimate(float(values.mean()), *self.interval(values, (1 - CONFIDENCE) / 2))
+
+    def mean_of_known(self, values: Floats) -> Estimate | None:
+        """Mean over the documents that have a value, the others being nan; None if none has."""
+        known = ~np.isnan(values)
+        if not known.any():
+            return None
+        sums, counts = (self._drawn @ self.clusters.sums(one) for one in (np.nan_to_num(values), known.astype(np.float64)))
+        means = sums[counts > 0] / counts[counts > 0]
+        low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+        return Estimate(float(values[known].mean()), float(low), float(high))
+
+    def statistic(self, of: Callable[[Floats], float]) -> Estimate:
+        """A figure that is no mean, with its 95 % interval: `of` takes how often each document counts, shape (documents,)."""
+        found = [of(drawn[self.clusters.index]) for drawn in self._drawn]
+        low, high = np.quantile(found, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+        return Estimate(of(np.ones(len(self.clusters.index))), float(low), float(high))

@@ -57,6 +57,7 @@ def test_the_drop_is_over_the_same_documents(tmp_path: Path) -> None:
     means = {row.level: row.scores["em"].value for row in report.levels}
     assert report.drop is not None
     assert report.drop.value == pytest.approx(means["superordinate"] - means["fine"])
+    assert [(row.scorer, row.documents) for row in report.paths] == [("em", 640), ("em_strict", 640)]
     assert sum(row.documents for row in report.groups) == 640
     assert [row.em for row in report.concepts] == sorted(row.em for row in report.concepts)
 

@@ -136,3 +136,17 @@ def percentile(values: list[float], share: float) -> float:
     ordered, place = sorted(values), share * (len(values) - 1)
     low = math.floor(place)
     return ordered[low] + (place - low) * (ordered[min(low + 1, len(ordered) - 1)] - ordered[low])
+
+
+def test_the_mean_of_known_values_and_any_statistic_use_the_draws_of_the_mean() -> None:
+    resample = Bootstrap(CLUSTERS, 0)
+    assert resample.mean_of_known(BEFORE) == resample.mean(BEFORE)
+    weighted = resample.statistic(lambda weights: float((weights * BEFORE).sum() / weights.sum()))
+    plain = resample.mean(BEFORE)
+    assert (weighted.value, weighted.low, weighted.high) == pytest.approx((plain.value, plain.low, plain.high))
+    some = np.where(np.arange(N) < 4, BEFORE, np.nan)  # three documents of wren and one of auk
+    found = resample.mean_of_known(some)
+    assert found is not None
+    assert found.value == pytest.approx(BEFORE[:4].mean())
+    assert 0.0 <= found.low < found.value < found.high <= 1.0
+    assert resample.mean_of_known(np.full(N, np.nan)) is None
