@@ -5,9 +5,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import re
+from typing import TYPE_CHECKING, Any
 
-from finer_tasks.cli.options import Commands, add_run
+from finer_tasks.cli.options import Commands, add_run, positive
 from finer_tasks.cli.output import out, say
+
+if TYPE_CHECKING:
+    from finer_tasks.runs.judging import JudgeRow
+    from finer_tasks.runs.reading import Run
 
 
 def add_results(commands: Commands) -> None:
@@ -21,6 +26,14 @@ def add_results(commands: Commands) -> None:
     results.add_argument(
         "--bertscore", type=_bertscore_model, metavar="MODEL[:LAYERS]", help="BERTScore of attribute lists with this model"
     )
+    results.add_argument(
+        "--judge",
+        metavar="JUDGE",
+        help="verdicts beside em_strict: an API's address ending in /v1, nli:MODEL or embedding:MODEL",
+    )
+    results.add_argument("--judge-model", metavar="MODEL", help="the model behind that address")
+    results.add_argument("--key-variable", default="OPENAI_API_KEY", help="environment variable that holds the judge's key")
+    results.add_argument("--workers", type=positive, default=4, help="requests to the judge at a time")
     results.add_argument("--rescore", action="store_true", help="score the logged answers again with this version")
     results.add_argument("--json", action="store_true")
     results.set_defaults(run=_results)
@@ -28,6 +41,8 @@ def add_results(commands: Commands) -> None:
 
 def _results(arguments: argparse.Namespace) -> None:
     from finer_tasks.runs.display import print_disagreements, print_summary
+    from finer_tasks.runs.display_judge import print_judged
+    from finer_tasks.runs.judging import PROMPT_HASH
     from finer_tasks.runs.paths import answer_rows, path_rows
     from finer_tasks.runs.reading import read_run
     from finer_tasks.runs.summary import attribute_rows, consistencies, rows
@@ -38,8 +53,9 @@ def _results(arguments: argparse.Namespace) -> None:
         from finer_tasks.runs.rescore import rescore
 
         run = rescore(run)
+    judged = _judged(run, arguments) if arguments.judge else []
     if arguments.json:
-        document = {
+        document: dict[str, Any] = {
             "run": str(run.path),
             "model": run.model,
             "tasks": {task.name: dict(task.identity) | {"generation": dict(task.generation)} for task in run.tasks},
@@ -49,16 +65,32 @@ def _results(arguments: argparse.Namespace) -> None:
             "paths": [dataclasses.asdict(row) for row in path_rows(run)],
             "answers": [dataclasses.asdict(row) for row in answer_rows(run)],
         }
+        if judged:
+            how = {"judge": arguments.judge, "model": arguments.judge_model, "prompt_hash": PROMPT_HASH}
+            document["judged"] = how | {"rows": [dataclasses.asdict(row) for row in judged]}
         print(as_json(document))
         return
     print_summary(run, out, with_reasons=arguments.reasons)
     if arguments.disagreements is not None:
         print_disagreements(run, out, arguments.disagreements)
+    if judged:
+        print_judged(judged, f"{arguments.judge} {arguments.judge_model or ''}".strip(), out)
     if arguments.bertscore:
         from finer_tasks.runs.bertscore import bertscore
 
         for task, value in bertscore(run, *arguments.bertscore).items():
             say(f"{task}: BERTScore F1 {value:.3f} ({':'.join(map(str, filter(None, arguments.bertscore)))})")
+
+
+def _judged(run: Run, arguments: argparse.Namespace) -> list[JudgeRow]:
+    import os
+
+    from finer_tasks.datasets.prepared import data_dir
+    from finer_tasks.runs.judging import judge_named, judge_rows
+
+    key = os.environ.get(arguments.key_variable, "").strip()
+    judge = judge_named(arguments.judge, arguments.judge_model, key, data_dir() / "judge")
+    return judge_rows(run, judge, arguments.workers)
 
 
 def _bertscore_model(text: str) -> tuple[str, int | None]:

@@ -33,7 +33,7 @@ _LEGEND = (
     "true path that is named, and both together. correct: nothing named is wrong. specific: levels named, 1 to 3. "
     "hp, correct, specific: over the answers that name something. Intervals: 95 %, bootstrap over concepts."
 )
-_TOLD = "parent=gold: the questions tell the true label above, which makes paths more consistent than with parent=none."
+_TOLD = "parent=gold: the questions tell the true label above; parent=none shows the paths without that help."
 
 
 def print_paths(run: Run, console: PlainConsole) -> None:
@@ -46,7 +46,7 @@ def print_paths(run: Run, console: PlainConsole) -> None:
     for rows in zip(*by_scorer, strict=True):
         table.add_row(*_key(rows[0]), "documents", *(str(row.documents) for row in rows))
         for name, read in _PATH_FIGURES:
-            table.add_row("", "", "", name, *(_shown(read(row)) for row in rows))
+            table.add_row("", "", "", name, *(shown(read(row)) for row in rows))
         table.add_section()
     console.print(table)
     answers = {(*_key(row), row.level): row for row in answer_rows(run)}
@@ -75,7 +75,7 @@ def _print_answers(answers: Mapping[_Key, AnswerRow], found: Iterable[PathRow], 
         rows = [answers[key] for key in keys]
         table.add_row(dataset, parent, variant, "named", *(f"{row.named} of {row.documents}" for row in rows))
         for name, read in _ANSWER_FIGURES:
-            table.add_row("", "", "", name, *(_shown(read(row)) for row in rows))
+            table.add_row("", "", "", name, *(shown(read(row)) for row in rows))
         table.add_section()
     if table.rows:
         console.print(table)
@@ -94,5 +94,6 @@ def _key(row: PathRow | AnswerRow) -> tuple[str, str, str]:
     return row.dataset, row.parent, row.variant
 
 
-def _shown(estimate: Estimate | None) -> str:
+def shown(estimate: Estimate | None) -> str:
+    """The value with its interval, a dash for none."""
     return "-" if estimate is None else f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"

@@ -1,5 +1,8 @@
 """Agreement of em and em_strict with verdicts by hand on whole answers; `python -m tests.scoring.agreement` prints the tables.
 
+With `--judge` and `--judge-model`, as `finer results` has them, it prints the agreement of a judge instead, on these files or on
+others of the same columns.
+
 Each file was written and judged before the scorer was run on it, and the scorer was mended on it
 afterwards. second.jsonl came after the mending on first.jsonl; third.jsonl (141 answers, and 60 after
 the mending on those) and fourth.jsonl are by another person, who had not seen the scorer before;
@@ -8,15 +11,19 @@ fifth.jsonl (207, and 50 after the mending on those) is by a third.
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 
+from finer_tasks.datasets.prepared import data_dir
 from finer_tasks.datasets.record import accepted_labels
 from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.replies import read_reply
+from finer_tasks.runs.judging import Judge, Question, judge_named
 from finer_tasks.scoring.classification import exact_match
 from finer_tasks.scoring.strict import Lexicon, StrictScore, score_strict
 
@@ -30,6 +37,7 @@ class Judged:
     dataset: str
     style: str
     answer: str
+    labels: tuple[str, ...]
     human: bool
     em: bool
     strict: StrictScore
@@ -52,9 +60,10 @@ def judged(path: Path) -> list[Judged]:
     for row in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
         concept = asdict(load_taxonomy(row["dataset"]).concept(row["class"]))
         answer = read_reply(row["answer"]).answer
-        em = exact_match(answer, accepted_labels(concept, row["level"])) == 1
+        labels = tuple(accepted_labels(concept, row["level"]))
+        em = exact_match(answer, labels) == 1
         strict = judge(row["dataset"], row["class"], row["level"], answer)
-        found.append(Judged(row["dataset"], row.get("style", ""), row["answer"], row["human"], em, strict))
+        found.append(Judged(row["dataset"], row.get("style", ""), row["answer"], labels, row["human"], em, strict))
     return found
 
 
@@ -86,5 +95,39 @@ def table(column: str) -> str:
     return "\n".join(lines)
 
 
+def judge_table(judge: Judge, files: Iterable[Path]) -> str:
+    """Agreement of a judge, em and em_strict with the hand, as Markdown; answers without a verdict are left out."""
+    lines = [
+        "| answers | verdicts | judge agrees | em agrees | em_strict agrees | judge falsely right |",
+        "|---|---|---|---|---|---|",
+    ]
+    for file in files:
+        answers = judged(file)
+        verdicts = [judge(Question(a.labels, read_reply(a.answer).answer)) for a in answers]
+        pairs = [(a, verdict) for a, verdict in zip(answers, verdicts, strict=True) if verdict is not None]
+        agrees = [
+            sum(values) for values in (
+                [verdict == a.human for a, verdict in pairs], [a.em == a.human for a, _ in pairs],
+                [a.strict.right == a.human for a, _ in pairs], [bool(verdict) and not a.human for a, verdict in pairs],
+            )
+        ]  # fmt: skip
+        lines.append(f"| {file.name}, {len(answers)} | {len(pairs)} | {' | '.join(map(str, agrees))} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("files", nargs="*", type=Path, default=sorted(ANSWERS.glob("*.jsonl")))
+    parser.add_argument("--judge")
+    parser.add_argument("--judge-model")
+    arguments = parser.parse_args()
+    if arguments.judge:
+        key = os.environ.get("OPENAI_API_KEY", "").strip()
+        judge = judge_named(arguments.judge, arguments.judge_model, key, data_dir() / "judge")
+        print(judge_table(judge, arguments.files))
+    else:
+        print(table("dataset"), table("style"), sep="\n\n")
+
+
 if __name__ == "__main__":
-    print(table("dataset"), table("style"), sep="\n\n")
+    main()
