@@ -48,6 +48,9 @@ def _tasks(arguments: argparse.Namespace) -> None:
 
 
 def _print_names(tasks: Sequence[TaskInfo], states: Mapping[str, str]) -> None:
+    if not tasks:
+        say("no task fits all of these filters; `finer tasks` shows which levels each variant has and which data are there")
+        return
     table = Table("task", "level", "variant", "parent", "data")
     for task in tasks:
         table.add_row(task.name, task.level, task.way, task.parent, states[task.dataset])

@@ -15,11 +15,15 @@ from finer_tasks.errors import DatasetLayoutError
 def obtain(dataset: str, root: Path | None, splits: tuple[str, ...] | None, download: bool) -> tuple[Path, tuple[str, ...]]:
     """The folder of a dataset, and the splits that are wanted of it: those given, else all that can be had this way.
 
-    Raises DatasetLayoutError where no folder is given for a dataset that has none of its own, or a split cannot be fetched.
+    Raises DatasetLayoutError where no folder is given for a dataset that has none of its own, or one for a dataset that is
+    drawn or is to be fetched, or a split cannot be fetched.
     """
     reader = get_reader(dataset)
+    if root is not None and (reader.built_in or download):
+        where = "its pictures are drawn" if reader.built_in else "--download has a folder of its own"
+        raise DatasetLayoutError(f"{dataset} takes no --root here: {where}. Leave it out")
     if not download:
-        return (rendered(dataset) if reader.built_in or root is None else root), splits or SPLITS
+        return (rendered(dataset) if root is None else root), splits or SPLITS
     fetched = reader.origin.splits
     wanted = splits or fetched
     if missing := set(wanted) - set(fetched):

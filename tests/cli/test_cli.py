@@ -49,6 +49,11 @@ def test_the_list_of_tasks_is_one_to_read(capsys: pytest.CaptureFixture[str]) ->
     assert "--dataset: names nothing" in capsys.readouterr().err
 
 
+def test_filters_that_nothing_fits_say_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tasks", "--level", "superordinate", "--variant", "attrseek"]) == 0
+    assert "no task fits" in capsys.readouterr().out
+
+
 def chosen(capsys: pytest.CaptureFixture[str], *options: str) -> list[str]:
     assert main(["tasks", "--json", *options]) == 0
     return [task["name"] for task in json.loads(capsys.readouterr().out)]
@@ -60,6 +65,8 @@ def chosen(capsys: pytest.CaptureFixture[str], *options: str) -> list[str]:
         (["prepare", "cub"], "give the folder of the dataset with --root"),
         (["prepare", "cub", "--root", "/nonexistent"], "is not a folder"),
         (["prepare", "cub", "--root", "/", "--splits", "dev"], "--splits dev"),
+        (["prepare", "mini", "--root", "/"], "takes no --root"),
+        (["prepare", "cub", "--root", "/", "--download"], "takes no --root"),
         (["prepare", "cars", "--download"], "car_devkit.tgz"),
         (["doctor", "cub"], "finer prepare cub --root FOLDER"),
         (["results", "/nonexistent"], "no *_results.json below it"),
