@@ -67,7 +67,7 @@ def score_items(em: float, f1: float, strict: StrictScore, concept_id: str, echo
         "echo": {"score": float(echo)} | concept,
         "em_no_echo": concept if echo else {"score": em} | concept,
         "em_strict_no_echo": concept if echo else {"score": right} | concept,
-    } | _unanswered_items(strict.reason, concept)
+    } | unanswered_items(strict.reason, concept)
 
 
 def seek_items(doc: Doc, outputs: Sequence[str], level: str) -> Items:
@@ -93,10 +93,11 @@ def list_items(doc: Doc, outputs: Sequence[str], similarity: Similarity, readabl
     items |= {name: {"score": value} | concept for name, value in rouge(lists, truth).items()}
     items["attr_f1"] |= {"required": list(lists.required), "likely": list(lists.likely), "record": record_fields(doc)}
     items["attr_unparsed"] = {"value": float(not lists.parsed)} | concept
-    return items | _unanswered_items(missing, concept)
+    return items | unanswered_items(missing, concept)
 
 
-def _unanswered_items(reason: str | None, concept: dict[str, Any]) -> Items:
+def unanswered_items(reason: str | None, concept: dict[str, Any]) -> Items:
+    """The figures that count documents without an answer of the model."""
     return {name: {"value": float(reason == wanted)} | concept for wanted, name in COUNTED_AS.items()}
 
 
