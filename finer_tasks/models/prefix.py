@@ -109,8 +109,14 @@ def can_branch(cache: Any) -> bool:
     return isinstance(cache, Cache) and all(type(layer) is DynamicLayer for layer in cache.layers)
 
 
+def fork(cache: Cache) -> Cache:
+    """A cache that can be gone on from; the one given stays as it is, its tensors are shared until then."""
+    forked = copy.copy(cache)
+    forked.layers = [copy.copy(layer) for layer in cache.layers]
+    return forked
+
+
 def _selected(cache: Cache, rows: torch.Tensor) -> Cache:
-    chosen = copy.copy(cache)
-    chosen.layers = [copy.copy(layer) for layer in cache.layers]
+    chosen = fork(cache)
     chosen.batch_select_indices(rows)
     return chosen

@@ -53,7 +53,7 @@ def test_pmi_takes_off_what_the_question_alone_gives() -> None:
 
 @pytest.mark.parametrize("text", ["", "Finch", "[1]", '{"sum": 3}', '{"sum": {"rank": 1}}'])
 def test_another_reply_is_no_ranking(text: str) -> None:
-    with pytest.raises(ValueError, match="no rankings|Expecting value"):
+    with pytest.raises(ValueError, match=r"no rankings|Expecting value"):
         unpack(text)
 
 

@@ -1,0 +1,119 @@
+"""How likely a model holds each of many names to be behind a prompt: all in a few passes, or one by one.
+
+The names are a trie behind the prompt's cache. A piece of it goes through the model as one stretch of tokens in which each
+sees the prompt and its own beginning only (a tree as mask), so that no cache is copied and no token computed for each name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from finer_tasks.errors import ModelError
+from finer_tasks.models.conversation import Conversation
+from finer_tasks.models.generation import Generator
+from finer_tasks.models.likelihood import score_continuations
+from finer_tasks.models.prefix import can_branch, fork
+from finer_tasks.models.trie import NameTrie, Piece
+from finer_tasks.statistics.clusters import Floats
+
+# Tokens of a trie in one pass, for each prompt of a batch: about as long as a prompt with an image.
+PIECE = 256
+# Kinds of attention that take any mask.
+_MASKED = {"eager", "sdpa"}
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Prompts that went through the model: their mask, cache, and what it expects next, log p of shape (rows, vocabulary)."""
+
+    mask: torch.Tensor
+    cache: Any
+    following: torch.Tensor
+
+
+def score_names(generator: Generator, conversations: Sequence[Conversation], inputs: Any, names: NameList) -> Floats:
+    """Sums of log p of each name's tokens behind each prompt, of shape (prompts, names). `inputs` are the encoded prompts.
+
+    Raises ModelError where the model gives no numbers.
+    """
+    prompts = _run(generator, inputs) if _takes_trees(generator) else None
+    scores = _by_trie(generator, prompts, names.trie) if prompts else _one_by_one(generator, conversations, names)
+    if not np.isfinite(scores).all():
+        raise ModelError("the model gives likelihoods that are no numbers; load it with dtype=bfloat16 or dtype=float32")
+    return scores
+
+
+class NameList:
+    """The tokens of names, and their trie."""
+
+    def __init__(self, tokenizer: Any, names: Sequence[str]) -> None:
+        self.ids: list[list[int]] = tokenizer(list(names), add_special_tokens=False)["input_ids"]
+        self.trie = NameTrie(self.ids)
+
+
+def _takes_trees(generator: Generator) -> bool:
+    config = generator.model.config
+    return generator.branches and getattr(config.get_text_config(), "_attn_implementation", "") in _MASKED
+
+
+@torch.inference_mode()
+def _run(generator: Generator, inputs: Any) -> Prompts | None:
+    """The prompts' cache; None where it cannot be branched."""
+    inputs = generator.on_device(inputs)
+    # A single step of generate: it knows each model's positions of left-padded rows.
+    step = generator.model.generate(
+        **inputs, max_new_tokens=1, do_sample=False, return_dict_in_generate=True, output_logits=True,
+        pad_token_id=generator.tokenizer.pad_token_id,
+    )  # fmt: skip
+    if not can_branch(step.cache) or step.cache.get_seq_length() != inputs["attention_mask"].shape[1]:
+        return None
+    return Prompts(inputs["attention_mask"], step.cache, step.logits[0].float().log_softmax(-1))
+
+
+@torch.inference_mode()
+def _by_trie(generator: Generator, prompts: Prompts, trie: NameTrie) -> Floats:
+    edges = np.zeros((len(prompts.mask), len(trie)))
+    first = torch.tensor([trie.tokens[node] for node in trie.first], device=generator.device)
+    edges[:, trie.first] = prompts.following[:, first].double().cpu().numpy()
+    for piece in trie.pieces(PIECE):
+        tokens = torch.tensor([trie.tokens[child] for child in piece.children], device=generator.device)
+        rows = torch.from_numpy(piece.rows).to(generator.device)
+        logits = _logits(generator, prompts, piece)
+        wanted = logits[:, rows, tokens].float() - logits.float().logsumexp(-1)[:, rows]
+        edges[:, piece.children] = wanted.double().cpu().numpy()
+    return trie.sums(edges)
+
+
+def _logits(generator: Generator, prompts: Prompts, piece: Piece) -> torch.Tensor:
+    """What follows each token of a piece behind each prompt, shape (rows, tokens, vocabulary)."""
+    device, dtype, rows = generator.device, generator.model.dtype, len(prompts.mask)
+    size = len(piece.tokens)
+    before = prompts.mask.bool()[:, None, None, :].expand(-1, 1, size, -1)
+    among = torch.from_numpy(piece.sees).to(device)[None, None].expand(rows, 1, -1, -1)
+    hidden = ~torch.cat([before, among], dim=-1)
+    depths = torch.from_numpy(piece.depths).to(device)
+    logits: torch.Tensor = generator.model(
+        input_ids=torch.from_numpy(piece.tokens).to(device).expand(rows, -1),
+        attention_mask=torch.zeros(hidden.shape, dtype=dtype, device=device).masked_fill(hidden, torch.finfo(dtype).min),
+        position_ids=prompts.mask.sum(1, keepdim=True) + depths,
+        cache=fork(prompts.cache),
+        use_cache=True,
+    ).logits
+    return logits
+
+
+def _one_by_one(generator: Generator, conversations: Sequence[Conversation], names: NameList) -> Floats:
+    """Each name with its whole prompt, as many at a time as the batch has prompts."""
+    found = np.zeros((len(conversations), len(names.ids)))
+    for row, conversation in enumerate(conversations):
+        for start in range(0, len(names.ids), len(conversations)):
+            some = names.ids[start : start + len(conversations)]
+            inputs = generator.encoder.encode([conversation] * len(some))
+            means = [mean for mean, _ in score_continuations(generator, inputs, some)]
+            found[row, start : start + len(some)] = [-mean * len(ids) for mean, ids in zip(means, some, strict=True)]
+    return found
