@@ -45,7 +45,7 @@ def _results(arguments: argparse.Namespace) -> None:
     from finer_tasks.runs.judging import PROMPT_HASH
     from finer_tasks.runs.paths import answer_rows, path_rows
     from finer_tasks.runs.reading import read_run
-    from finer_tasks.runs.summary import attribute_rows, consistencies, rows
+    from finer_tasks.runs.summary import attribute_rows, closed_rows, consistencies, rows
     from finer_tasks.writing import as_json
 
     run = read_run(arguments.run_folder, unscored=arguments.rescore)
@@ -61,6 +61,7 @@ def _results(arguments: argparse.Namespace) -> None:
             "tasks": {task.name: dict(task.identity) | {"generation": dict(task.generation)} for task in run.tasks},
             "rows": [dataclasses.asdict(row) for row in rows(run)],
             "attribute_rows": [dataclasses.asdict(row) for row in attribute_rows(run)],
+            "closed_rows": [dataclasses.asdict(row) for row in closed_rows(run)],
             "consistency": [dataclasses.asdict(item) for item in consistencies(run)],
             "paths": [dataclasses.asdict(row) for row in path_rows(run)],
             "answers": [dataclasses.asdict(row) for row in answer_rows(run)],

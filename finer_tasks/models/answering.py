@@ -8,10 +8,12 @@ from typing import Any
 
 from lmms_eval.api.instance import TokenCounts
 
+from finer_tasks.models.closed_set import ClosedSets
 from finer_tasks.models.conversation import Conversation
 from finer_tasks.models.generation import Generator, Turn
 from finer_tasks.models.jobs import Job, alike, next_messages
 from finer_tasks.models.prefix import Heads, Prefix, branch, encode_heads
+from finer_tasks.scoring.candidates import CANDIDATES
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Answering:
 
     def __init__(self, generator: Generator) -> None:
         self.generator, self.encoder = generator, generator.encoder
+        self.closed_sets = ClosedSets(generator)
 
     def prepare(self, jobs: Sequence[Job]) -> Encoded:
         """Decode the images, render and encode the prompts."""
@@ -44,7 +47,8 @@ class Answering:
             members = [jobs[row] for row in rows]
             conversations = [encoded.conversations[row] for row in rows]
             inputs = encoded.inputs if len(rows) == len(jobs) else None
-            for row, count in zip(rows, self._rounds(members, conversations, inputs, prefix), strict=True):
+            answers = self._names if CANDIDATES in members[0].arguments else self._rounds
+            for row, count in zip(rows, answers(members, conversations, inputs, prefix), strict=True):
                 counts[row] = count
         return [counts[row] for row in range(len(jobs))]
 
@@ -67,13 +71,23 @@ class Answering:
                 turn = self._turn([jobs[row] for row in active], list(following.values()), None, prefix, before)
         return counts
 
+    def _names(
+        self, jobs: list[Job], conversations: list[Conversation], inputs: Any, prefix: Prefix | None
+    ) -> list[TokenCounts]:
+        """The scores of all names of a closed set, as replies."""
+        return self.closed_sets.answer(jobs, conversations, self._inputs(jobs, conversations, inputs, prefix))
+
     def _turn(
         self, jobs: list[Job], conversations: list[Conversation], inputs: Any, prefix: Prefix | None, before: Turn | None
     ) -> Turn:
         """A turn on top of the one before where every conversation continues it, else on the prefix, else encoded afresh."""
         if before is not None and (turn := self.generator.next(before, conversations, jobs[0].arguments)):
             return turn
+        inputs = self._inputs(jobs, conversations, inputs, prefix)
+        return self.generator.first(conversations, inputs, jobs[0].arguments, more=jobs[0].rounds)
+
+    def _inputs(self, jobs: list[Job], conversations: list[Conversation], inputs: Any, prefix: Prefix | None) -> Any:
+        """Inputs as prepared, else on the prefix, else encoded afresh."""
         if inputs is None and prefix is not None:
             inputs = branch(prefix, self.encoder, [job.document for job in jobs], conversations)
-        inputs = self.encoder.encode(conversations) if inputs is None else inputs
-        return self.generator.first(conversations, inputs, jobs[0].arguments, more=jobs[0].rounds)
+        return self.encoder.encode(conversations) if inputs is None else inputs

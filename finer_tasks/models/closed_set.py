@@ -12,13 +12,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from lmms_eval.api.instance import TokenCounts
 
 from finer_tasks.errors import ModelError
-from finer_tasks.models.conversation import Conversation
+from finer_tasks.models.conversation import Conversation, without_images
 from finer_tasks.models.generation import Generator
+from finer_tasks.models.jobs import Job
 from finer_tasks.models.likelihood import score_continuations
 from finer_tasks.models.prefix import can_branch, fork
 from finer_tasks.models.trie import NameTrie, Piece
+from finer_tasks.scoring.candidates import CANDIDATES, LEAD, candidates_of
+from finer_tasks.scoring.closed import pack, rankings, right_concepts
 from finer_tasks.statistics.clusters import Floats
 
 # Tokens of a trie in one pass, for each prompt of a batch: about as long as a prompt with an image.
@@ -36,6 +40,49 @@ class Prompts:
     following: torch.Tensor
 
 
+class NameList:
+    """The tokens of names, and their trie."""
+
+    def __init__(self, tokenizer: Any, names: Sequence[str]) -> None:
+        self.ids: list[list[int]] = tokenizer(list(names), add_special_tokens=False)["input_ids"]
+        self.trie = NameTrie(self.ids)
+
+
+class ClosedSets:
+    """Answers requests for the scores of all names of a level."""
+
+    def __init__(self, generator: Generator) -> None:
+        self.generator = generator
+        self._names: dict[str, NameList] = {}
+        # Many documents share the question, and with it what the model says without the image.
+        self._priors: dict[tuple[str, str], Floats] = {}
+
+    def answer(self, jobs: Sequence[Job], conversations: Sequence[Conversation], inputs: Any) -> list[TokenCounts]:
+        """Rankings of jobs that ask for the same closed set, left in them as replies. `inputs` are the encoded prompts."""
+        wanted = jobs[0].arguments[CANDIDATES]
+        dataset, level = wanted.split("/")
+        candidates = candidates_of(dataset, level)
+        if wanted not in self._names:
+            self._names[wanted] = NameList(self.generator.tokenizer, [LEAD + name for name in candidates.names])
+        names = self._names[wanted]
+        totals = score_names(self.generator, conversations, inputs, names)
+        priors = self._without_image(wanted, conversations, names)
+        for job, total, prior in zip(jobs, totals, priors, strict=True):
+            right = right_concepts(job.doc, level)
+            job.replies = [pack(rankings(candidates, right, total / names.trie.lengths, total, prior))]
+        return [TokenCounts(input_tokens=int(mask.sum()), output_tokens=0) for mask in inputs["attention_mask"]]
+
+    def _without_image(self, wanted: str, conversations: Sequence[Conversation], names: NameList) -> list[Floats]:
+        """The scores behind the same questions without the image, each question once."""
+        blind = [without_images(conversation) for conversation in conversations]
+        keys = [(wanted, self.generator.encoder.render(conversation)) for conversation in blind]
+        new = {key: one for key, one in zip(keys, blind, strict=True) if key not in self._priors}
+        if new:
+            found = score_names(self.generator, list(new.values()), self.generator.encoder.encode(list(new.values())), names)
+            self._priors |= zip(new, found.astype(np.float32), strict=True)
+        return [self._priors[key] for key in keys]
+
+
 def score_names(generator: Generator, conversations: Sequence[Conversation], inputs: Any, names: NameList) -> Floats:
     """Sums of log p of each name's tokens behind each prompt, of shape (prompts, names). `inputs` are the encoded prompts.
 
@@ -46,14 +93,6 @@ def score_names(generator: Generator, conversations: Sequence[Conversation], inp
     if not np.isfinite(scores).all():
         raise ModelError("the model gives likelihoods that are no numbers; load it with dtype=bfloat16 or dtype=float32")
     return scores
-
-
-class NameList:
-    """The tokens of names, and their trie."""
-
-    def __init__(self, tokenizer: Any, names: Sequence[str]) -> None:
-        self.ids: list[list[int]] = tokenizer(list(names), add_special_tokens=False)["input_ids"]
-        self.trie = NameTrie(self.ids)
 
 
 def _takes_trees(generator: Generator) -> bool:

@@ -119,6 +119,11 @@ def images_of(conversation: Conversation) -> list[Any]:
     return [part.get("url", part.get("image")) for turn in conversation for part in _parts(turn) if part["type"] == "image"]
 
 
+def without_images(conversation: Conversation) -> Conversation:
+    """The same turns with their text alone."""
+    return [turn | {"content": [part for part in _parts(turn) if part["type"] != "image"]} for turn in map(dict, conversation)]
+
+
 def append_turn(
     ids: torch.Tensor, mask: torch.Tensor, turns: Sequence[Sequence[int]], pad: int
 ) -> tuple[torch.Tensor, torch.Tensor]:

@@ -45,6 +45,8 @@ class FinerHF(lmms):
     takes_rounds_together = True
     # Requests of several rounds may come with those of one, so that they share what stands up to the end of the image.
     takes_rounds_with_turns = True
+    # The names of a closed set may come in one request, told by the argument `candidates`.
+    scores_names_together = True
     _job: Callable[..., Job] = staticmethod(chat_job)
 
     def __init__(self, pretrained: str = "", batch_size: int | str = 1, workers: int | str = 2, **options: Any) -> None:

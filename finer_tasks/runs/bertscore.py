@@ -18,7 +18,7 @@ def bertscore(run: Run, model: str, layers: int | None = None) -> dict[str, floa
         from bert_score import score
     except ImportError as error:
         raise ResultsError(f"BERTScore needs a package that is not installed ({error}). pip install bert-score") from error
-    tasks = [task for task in run.tasks if not task.names_concepts]
+    tasks = [task for task in run.tasks if task.lists_attributes]
     if not tasks:
         raise ResultsError(f"BERTScore compares attribute lists, and no task of {run.path} makes any")
     found = {}

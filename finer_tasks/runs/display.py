@@ -9,13 +9,23 @@ from rich.table import Table
 from finer_tasks.console import PlainConsole
 from finer_tasks.runs.display_paths import print_paths
 from finer_tasks.runs.reading import Run, TaskRun
-from finer_tasks.runs.summary import Row, attribute_rows, consistencies, disagreements, rows, seek_rows, unanswered_counts
+from finer_tasks.runs.summary import (
+    Row,
+    attribute_rows,
+    closed_rows,
+    consistencies,
+    disagreements,
+    rows,
+    seek_rows,
+    unanswered_counts,
+)
 from finer_tasks.text import harmless
 
 _LEGEND = (
     "± standard error, clustered by concept (em macro: over concepts). depth: deepest level named rightly, 0 to 3. "
     "lca: edges between named and true concept, where one is named. named: share of answers that name one concept."
 )
+_CONFUSIONS = 5
 _UNANSWERED = {
     "corrupt_images": "`finer doctor` lists them",
     "failed_requests": "The backend returned no answer; run lmms-eval again",
@@ -41,6 +51,7 @@ def print_summary(run: Run, console: PlainConsole, with_reasons: bool = False) -
     if shown:
         console.print(table)
         console.say(_LEGEND, style="dim")
+    _print_closed(run, console)
     _print_attributes(run, console)
     print_paths(run, console)
     _print_notes(run, console)
@@ -91,6 +102,30 @@ def _print_reservations(row: Row, console: PlainConsole) -> None:
             f"{name}: in a share of {_number(row.echo)} the question tells a label that counts as right; without these "
             f"documents em {_number(row.em_no_echo)}, em_strict {_number(row.em_strict_no_echo)}",
         )
+
+
+def _print_closed(run: Run, console: PlainConsole) -> None:
+    found = closed_rows(run)
+    if not found:
+        return
+    table = Table(title="closed sets", title_justify="left")
+    for name in ("dataset", "level", "parent", "score"):
+        table.add_column(name, no_wrap=True)
+    for name in ("n", "top-1", "top-5", "mean rank", "ECE"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in found:
+        table.add_row(
+            row.dataset, row.level, row.parent, row.kind, str(row.documents), _with_error(row.top1, row.top1_error),
+            _number(row.top5), _number(row.rank, 2), _number(row.ece),
+        )  # fmt: skip
+    console.print(table)
+    for row in found:
+        shown = "; ".join(f"{right} as {chosen} {count}" for right, chosen, count in row.confusions[:_CONFUSIONS])
+        if shown:
+            wrong = sum(count for _, _, count in row.confusions)
+            console.say(
+                harmless(f"{row.dataset} {row.level}, {row.kind}: {wrong} documents taken for another concept: {shown}")
+            )
 
 
 def _print_attributes(run: Run, console: PlainConsole) -> None:

@@ -22,7 +22,9 @@ from finer_tasks.errors import ResultsError
 from finer_tasks.parsing import explain, parse_json
 from finer_tasks.replies import ROUNDS, Unanswered
 from finer_tasks.runs.samples import Sample, read_samples
-from finer_tasks.scoring import LIST_SCORES, NAMING_SCORES
+from finer_tasks.scoring import CLOSED_SCORES, LIST_SCORES, NAMING_SCORES
+from finer_tasks.scoring.candidates import CANDIDATES
+from finer_tasks.scoring.closed import DETAIL
 from finer_tasks.statistics.clusters import Clusters, Floats
 from finer_tasks.text import harmless
 
@@ -51,6 +53,15 @@ class TaskRun:
         return bool(self.samples) and "em" in self.samples[0].items
 
     @property
+    def scores_names(self) -> bool:
+        """Whether all names of the level were scored, and none generated."""
+        return bool(self.samples) and DETAIL in self.samples[0].items
+
+    @property
+    def lists_attributes(self) -> bool:
+        return bool(self.samples) and not (self.names_concepts or self.scores_names)
+
+    @property
     def clusters(self) -> Clusters:
         """The samples by concept."""
         return Clusters.of([str(sample.record["concept_id"]) for sample in self.samples])
@@ -58,6 +69,8 @@ class TaskRun:
     @property
     def main_scores(self) -> tuple[str, ...]:
         """The names of the scores that are shown where few are."""
+        if self.scores_names:
+            return CLOSED_SCORES
         return NAMING_SCORES if self.names_concepts else LIST_SCORES
 
     def scores(self, metric: str) -> Floats:
@@ -252,5 +265,5 @@ def _task(results: Path, name: str, raw: _Results, unscored: bool) -> TaskRun:
             f"{path} holds {len(samples)} documents, the results speak of {expected}: the run was cut off, "
             "or the file is not whole. Run lmms-eval again"
         )
-    generation = {key: value for key, value in (config.generation_kwargs or {}).items() if key != ROUNDS}
+    generation = {key: value for key, value in (config.generation_kwargs or {}).items() if key not in (ROUNDS, CANDIDATES)}
     return TaskRun(name, identity, generation, samples, count.original)

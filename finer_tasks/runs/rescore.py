@@ -13,8 +13,9 @@ from finer_tasks.models.similarity import similarity_named
 from finer_tasks.runs.reading import Run, TaskRun
 from finer_tasks.runs.samples import Sample
 from finer_tasks.scoring import SCORING_VERSION
+from finer_tasks.scoring.closed import DETAIL
 from finer_tasks.scoring.echo import told_parent
-from finer_tasks.scoring.judge import Items, list_items, naming_items, seek_items
+from finer_tasks.scoring.judge import list_items, naming_items, seek_items
 
 
 def rescore(run: Run) -> Run:
@@ -40,9 +41,11 @@ def _task(task: TaskRun) -> TaskRun:
     return replace(task, identity=identity, samples=samples)
 
 
-def _items(sample: Sample, identity: Mapping[str, Any]) -> Items:
+def _items(sample: Sample, identity: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     readable = not sample.items.get("corrupt_images", {}).get("value")
     variant, level = identity["variant"], identity["level"]
+    if DETAIL in sample.items:
+        return dict(sample.items)  # likelihoods stand as they are: there is no answer to read again
     if "similarity" in identity:
         return list_items(sample.record, sample.outputs, similarity_named(identity["similarity"]), readable)
     parent = told_parent(variant, identity["parent"])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from finer_tasks.datasets.record import LEVELS, dataset_of
 from finer_tasks.errors import ResultsError, at_line
 from finer_tasks.replies import COUNTED_AS, Unanswered, no_answer, read_reply, rounds_of
+from finer_tasks.scoring.closed import DETAIL, KINDS
 from finer_tasks.text import well_formed
 
 if TYPE_CHECKING:
@@ -19,10 +20,20 @@ if TYPE_CHECKING:
 RECORD_FIELDS = ("id", "superordinate", "coarse", "fine", "concept_id", "class_id")
 _NAMING = {"em", "em_macro", "f1", "em_strict", "depth", "lca_distance", "named", "corrupt_images"}
 _LISTS = {"attr_f1", "attr_precision", "attr_recall", "attr_unparsed", "corrupt_images"}
+_CLOSED = {DETAIL, "closed_top5_norm", "corrupt_images"}
+# What each kind of task has for every document; the figure that names it holds the record.
+_KINDS = {"em_strict": _NAMING, "attr_f1": _LISTS, DETAIL: _CLOSED}
 # Figures that need not exist for a document, and those that are no shares.
-_OPTIONAL = {"lca_distance", "em_no_echo", "em_strict_no_echo"}
-_HIGHEST = {"depth": 3.0, "lca_distance": 6.0, "attr_discriminability_rank": 1e6}
+_OPTIONAL = {"lca_distance", "em_no_echo", "em_strict_no_echo", *(f"closed_rank_{kind}" for kind in KINDS)}
+_HIGHEST = {
+    "depth": 3.0,
+    "lca_distance": 6.0,
+    "attr_discriminability_rank": 1e6,
+    **{f"closed_rank_{kind}": 1e6 for kind in KINDS},
+}
 _ROUNDING = 1e-6
+# Lists of texts in what holds the record.
+_TEXTS: Mapping[str, tuple[str, ...]] = {"em_strict": ("named",), "attr_f1": ("required", "likely"), DETAIL: ()}
 
 
 @dataclass(frozen=True)
@@ -114,7 +125,7 @@ def _object(line: bytes) -> dict[str, Any]:
 
 
 def _is_unscored(raw: Mapping[str, Any]) -> bool:
-    return "bypass" in raw and "em_strict" not in raw and "attr_f1" not in raw
+    return "bypass" in raw and not _KINDS.keys() & raw.keys()
 
 
 def _documents(path: Path, identity: Mapping[str, Any], unscored: bool) -> Documents:
@@ -138,7 +149,8 @@ def _unscored_sample(raw: Mapping[str, Any], documents: Documents) -> Sample:
 
 def _sample(raw: Mapping[str, Any], line: bytes) -> tuple[Sample, str | None]:
     """A line of a samples file, and the level it was scored at where it tells."""
-    detail = raw["em_strict"] if "em_strict" in raw else raw["attr_f1"]
+    kind = _kind(raw)
+    detail = raw[kind]
     if not isinstance(detail, dict) or not isinstance(detail["record"], dict):
         raise TypeError("a figure or its record is no JSON object")
     record = _record(detail["record"])
@@ -147,14 +159,29 @@ def _sample(raw: Mapping[str, Any], line: bytes) -> tuple[Sample, str | None]:
     if detail.get("specificity", 0) not in range(len(LEVELS) + 1):
         raise ValueError(f"specificity is {str(detail['specificity'])[:40]}")
     items = {name: value for name, value in raw.items() if isinstance(value, dict) and "concept_id" in value}
-    for key in ("named",) if "em_strict" in raw else ("required", "likely"):
+    for key in _TEXTS[kind]:
         _texts(key, detail[key], some=False)
+    if kind == DETAIL:
+        return Sample(record, _chosen(detail), items, (), str(raw.get("input") or "")), detail.get("level")
     outputs = tuple(_texts("rounds", detail["rounds"])) if "rounds" in detail else _outputs(raw["filtered_resps"])
     asked = raw.get("input")
     question = asked if isinstance(asked, str) else ""
     if b"\\ud" in line.lower():  # half of a character in an answer is no reason to refuse a run
         outputs, question = tuple(map(well_formed, outputs)), well_formed(question)
     return Sample(record, read_reply(outputs[-1]).answer, items, outputs, question), detail.get("level")
+
+
+def _kind(raw: Mapping[str, Any]) -> str:
+    """The kind of task that a sample's figures are of; attribute lists where they are of none, and then lack theirs."""
+    return next((kind for kind in _KINDS if kind in raw), "attr_f1")
+
+
+def _chosen(detail: Mapping[str, Any]) -> str:
+    """The concept that a closed set chose; empty where there is no answer."""
+    top = detail.get("top", [])
+    if not (isinstance(top, list) and all(isinstance(one, list) and one and isinstance(one[0], str) for one in top)):
+        raise TypeError("top is no list of concepts with their scores")
+    return str(top[0][0]) if top else ""
 
 
 def _record(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -175,7 +202,7 @@ def _texts(name: str, value: Any, some: bool = True) -> list[str]:
 
 def _checked_kinds(sample: Sample) -> dict[str, str]:
     """Whether each figure is a score or a value; raises KeyError or ValueError where one is missing or out of its range."""
-    wanted = _NAMING if "em_strict" in sample.items else _LISTS
+    wanted = _KINDS[_kind(sample.items)]
     if missing := sorted(wanted - set(sample.items)):
         raise KeyError(missing[0])
     kinds = {}

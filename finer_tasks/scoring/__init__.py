@@ -3,6 +3,7 @@
 # Raised whenever the same answer could get another score; results of different versions are not compared.
 SCORING_VERSION = "2"
 
-# The scores that are shown where few are: of tasks that ask for a name, and of those that ask for attribute lists.
+# The scores that are shown where few are: of tasks that ask for a name, that ask for attribute lists, and that score all names.
 NAMING_SCORES = ("em", "em_strict", "f1")
 LIST_SCORES = ("attr_f1",)
+CLOSED_SCORES = ("closed_top1_norm", "closed_top5_norm")

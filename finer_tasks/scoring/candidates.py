@@ -16,6 +16,8 @@ from finer_tasks.statistics.clusters import Floats, Integers
 
 # What a name is scored as, right behind the prompt: an answer of the form that every question asks for.
 LEAD = f"{MARKER} "
+# The generation argument of a request that asks for the scores of all names of "dataset/level".
+CANDIDATES = "candidates"
 
 
 @dataclass(frozen=True, eq=False)

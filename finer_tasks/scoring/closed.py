@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from finer_tasks.scoring.candidates import Candidates
+from finer_tasks.datasets.record import dataset_of
+from finer_tasks.scoring.candidates import Candidates, candidates_of
 from finer_tasks.scoring.judge import Items, record_fields, unanswered_items
 from finer_tasks.statistics.clusters import Floats
 
@@ -80,6 +81,29 @@ def rankings(
 def right_concepts(doc: Mapping[str, Any], level: str) -> list[str]:
     """The concepts of a level that are right for a document: at coarse level all that its accepted labels head."""
     return {"superordinate": [doc["superordinate"]], "coarse": list(doc["coarse"]), "fine": [doc["concept_id"]]}[level]
+
+
+def judge_closed(doc: Mapping[str, Any], results: Sequence[Any], level: str, readable: bool = True) -> Items:
+    """The figures of a document from what lmms-eval hands over: the reply of `pack`, or the mean loss of each name.
+
+    All wrong where the image could not be decoded or the results are neither.
+    """
+    if not readable:
+        return closed_items(doc, level, None, "corrupt_image")
+    try:
+        found = _read(doc, results, level)
+    except ValueError:
+        return closed_items(doc, level, None, "request_failed")
+    return closed_items(doc, level, found)
+
+
+def _read(doc: Mapping[str, Any], results: Sequence[Any], level: str) -> dict[str, Ranking]:
+    if len(results) == 1 and isinstance(results[0], str) and results[0].startswith("{"):
+        return unpack(results[0])
+    candidates, means = candidates_of(dataset_of(doc["id"]), level), losses(results)
+    if len(means) != len(candidates.names) or not np.isfinite(means).all():
+        raise ValueError(f"{len(means)} losses for {len(candidates.names)} names, or some that are no numbers")
+    return rankings(candidates, right_concepts(doc, level), norm=-means)
 
 
 def pack(found: Mapping[str, Ranking]) -> str:

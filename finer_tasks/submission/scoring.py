@@ -15,7 +15,7 @@ from finer_tasks.scoring.attributes import LexicalSimilarity
 from finer_tasks.scoring.judge import judge, list_items
 from finer_tasks.submission.archive import SubmissionError
 from finer_tasks.tasks import questions
-from finer_tasks.tasks.table import TaskInfo, list_tasks
+from finer_tasks.tasks.table import SCORES_NAMES, TaskInfo, list_tasks
 
 # In this order they stand in archives.
 SUBMITTED_NAMING = ("em", "f1", "em_strict")
@@ -82,7 +82,9 @@ def means(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 def official_task(name: str) -> TaskInfo:
     """The task of that name; raises SubmissionError."""
-    try:
-        return tasks_by_name()[name]
-    except KeyError:
-        raise SubmissionError(f"{name} is no task of this version of finer-tasks; `finer tasks` lists them") from None
+    task = tasks_by_name().get(name)
+    if task is None:
+        raise SubmissionError(f"{name} is no task of this version of finer-tasks; `finer tasks` lists them")
+    if task.variant in SCORES_NAMES:
+        raise SubmissionError(f"{name} scores names by likelihood, and leaves no answers to score again; leave it out")
+    return task

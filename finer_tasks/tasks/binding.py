@@ -17,10 +17,11 @@ from finer_tasks.datasets.registry import DATASETS
 from finer_tasks.errors import FinerError, KnowledgeError, user_errors
 from finer_tasks.replies import ROUNDS
 from finer_tasks.scoring import SCORING_VERSION
+from finer_tasks.scoring.candidates import CANDIDATES
 from finer_tasks.scoring.echo import told_parent
 from finer_tasks.tasks.generate import task_folder
 from finer_tasks.tasks.prompts import active_prompt_set
-from finer_tasks.tasks.table import HOOKS
+from finer_tasks.tasks.table import ASKS, HOOKS, SCORES_NAMES
 
 PARENTS = ("gold", "predicted", "none")
 _FUNCTIONS = ("doc_to_visual", "doc_to_text", "doc_to_messages", "process_results")
@@ -55,6 +56,9 @@ def bind(config: dict[str, Any], model: Any) -> dict[str, Any]:
     if "similarity" in (kwargs := config["lmms_eval_specific_kwargs"]):
         identity["similarity"] = similarity_setting(kwargs)
         settings = {"similarity": identity["similarity"]}
+    elif identity["variant"] in SCORES_NAMES:
+        settings = {}
+        bound |= _scoring_names(identity, model)
     else:
         settings = {"parent": told_parent(identity["variant"], identity["parent"])}
     scorer = config.get("process_results")
@@ -78,6 +82,25 @@ def bind(config: dict[str, Any], model: Any) -> dict[str, Any]:
     return guarded
 
 
+def _scoring_names(identity: Mapping[str, Any], model: Any) -> dict[str, Any]:
+    """What a task that scores names becomes for a model: one request for all of them where it takes that, else one for each.
+
+    Raises TaskError for chat models of lmms-eval, which only generate.
+    """
+    from finer_tasks.tasks.rounds import takes_names
+
+    if (takes := takes_names(model)) == "none":
+        raise TaskError(
+            f"{model if isinstance(model, str) else type(model).__name__} is a chat model of lmms-eval, which generates and "
+            "gives no likelihoods, so that it cannot score names. Use --model finer_hf, or a model that has loglikelihood with "
+            "--force_simple"
+        )
+    if takes == "each":
+        return {}
+    wanted = f"{identity['dataset']}/{identity['level']}"
+    return {"output_type": "generate_until", "generation_kwargs": {CANDIDATES: wanted}, "doc_to_choice": None}
+
+
 def identify(config: Mapping[str, Any]) -> tuple[Prepared, dict[str, Any]]:
     """The prepared data of a task's config, and what identifies a run of it.
 
@@ -90,11 +113,12 @@ def identify(config: Mapping[str, Any]) -> tuple[Prepared, dict[str, Any]]:
     prepared.check(config["test_split"])
     kwargs = config["lmms_eval_specific_kwargs"]
     prompts = active_prompt_set()
-    prompts.require(kwargs.get("variant", "direct"), kwargs["level"])
+    variant = kwargs.get("variant", "direct")
+    prompts.require(ASKS.get(variant, variant), kwargs["level"])
     identity = {
         "dataset": dataset,
         "level": kwargs["level"],
-        "variant": kwargs.get("variant", "direct"),
+        "variant": variant,
         "parent": kwargs["parent"],
         "prompt_set": prompts.name,
         "prompt_hash": prompts.hash,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from finer_tasks.datasets.registry import DATASETS
 from finer_tasks.errors import FinerError, exit_code_of
+from finer_tasks.scoring.candidates import LEAD
 from finer_tasks.tasks.readmes import readme
 from finer_tasks.tasks.table import (
     DIRECT,
@@ -102,12 +103,17 @@ def _template(variant: Variant, level: str) -> Iterator[str]:
     yield f"include: {variant.includes or ('direct' if variant is DIRECT else level)}"
     if variant.next_question:
         yield "output_type: generate_until_multi_round"
+    if variant.choices:
+        yield "output_type: multiple_choice"
+        yield f'target_delimiter: "{LEAD}"'
+        yield "generation_kwargs: null"
     if not variant.image:
         yield "doc_to_visual: null"
     functions = {
         "doc_to_text": variant.next_question,
         "doc_to_messages": variant.conversation,
         "doc_to_target": "{level}_target" if variant is DIRECT else "",
+        "doc_to_choice": variant.choices,
         "process_results": variant.scorer,
     }
     yield from (f"{key}: {_HOOKS}{name.format(level=level)}" for key, name in functions.items() if name)

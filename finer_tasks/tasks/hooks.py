@@ -19,6 +19,8 @@ from finer_tasks.errors import DatasetContentError
 from finer_tasks.models.similarity import similarity_named
 from finer_tasks.replies import as_text, pack_rounds, rounds_of
 from finer_tasks.scoring.aggregate import macro_mean, mean, mean_of_known, total  # noqa: F401 (named by YAMLs)
+from finer_tasks.scoring.candidates import candidates_of
+from finer_tasks.scoring.closed import calibration_error, judge_closed  # noqa: F401 (named by YAMLs)
 from finer_tasks.scoring.judge import list_items, naming_items, seek_items
 from finer_tasks.tasks import questions
 
@@ -118,6 +120,36 @@ def coarse_target(doc: Doc) -> list[str]:
 
 def fine_target(doc: Doc) -> list[str]:
     return accepted_labels(doc, "fine")
+
+
+def superordinate_names(doc: Doc) -> list[str]:
+    """All names of the level, to be scored; see `scoring.candidates`."""
+    return list(candidates_of(dataset_of(doc["id"]), "superordinate").names)
+
+
+def coarse_names(doc: Doc) -> list[str]:
+    """As superordinate_names, at coarse level."""
+    return list(candidates_of(dataset_of(doc["id"]), "coarse").names)
+
+
+def fine_names(doc: Doc) -> list[str]:
+    """As superordinate_names, at fine level."""
+    return list(candidates_of(dataset_of(doc["id"]), "fine").names)
+
+
+def score_superordinate_closed(doc: Doc, results: Sequence[Any]) -> dict[str, Any]:
+    """Figures of the likelihoods of all names of the level; see `scoring.closed`."""
+    return judge_closed(doc, results, "superordinate", is_readable(doc))
+
+
+def score_coarse_closed(doc: Doc, results: Sequence[Any]) -> dict[str, Any]:
+    """As score_superordinate_closed, at coarse level."""
+    return judge_closed(doc, results, "coarse", is_readable(doc))
+
+
+def score_fine_closed(doc: Doc, results: Sequence[Any]) -> dict[str, Any]:
+    """As score_superordinate_closed, at fine level."""
+    return judge_closed(doc, results, "fine", is_readable(doc))
 
 
 def score_superordinate(doc: Doc, results: Sequence[Any], parent: str = "none") -> dict[str, Any]:

@@ -56,6 +56,17 @@ def comes_with_turns(model: Any) -> bool:
     return bool(getattr(_backend(model), "takes_rounds_with_turns", False))
 
 
+def takes_names(model: Any) -> str:
+    """How a model scores names: `together`, all of a document in one request, `each` in one of its own, or `none` at all.
+
+    `each` as well where the model is unknown, which lmms-eval reports.
+    """
+    backend = _backend(model)
+    if getattr(backend, "is_simple", True):
+        return "each"
+    return "together" if getattr(backend, "scores_names_together", False) else "none"
+
+
 def _backend(model: Any) -> Any:
     """The class of a model, None if it is unknown."""
     if not isinstance(model, str):

@@ -12,6 +12,7 @@ from functools import cache
 
 from finer_tasks.datasets.record import LEVELS
 from finer_tasks.datasets.registry import DATASETS, READERS
+from finer_tasks.scoring.closed import KINDS
 from finer_tasks.tasks.versions import version_of
 
 # The module of the functions that tasks name.
@@ -40,6 +41,8 @@ class Variant:
         scorer: process_results, where it is not that of the level.
         levels: those it is asked at.
         prompt: its name in prompt sets and results, where it is not its own.
+        asks: whose question of prompt sets it puts, where it is not that of `prompt`.
+        choices: doc_to_choice, for those that score names and generate none.
         parent: where the label one level up in the question comes from: gold, predicted or none.
         image: whether the image is shown.
         attributes: whether it needs the knowledge base.
@@ -56,6 +59,8 @@ class Variant:
     scorer: str = ""
     levels: tuple[str, ...] = _WITH_PARENT
     prompt: str = ""
+    asks: str = ""
+    choices: str = ""
     parent: str = "gold"
     image: bool = True
     attributes: bool = False
@@ -119,6 +124,19 @@ SEEKING = (
     Metric("seek_endless", "total", False),
     Metric("seek_named", "total", False),
 )
+CLOSED = (
+    *(
+        Metric(f"closed_{figure}_{kind}", aggregation, better)
+        for kind in KINDS
+        for figure, aggregation, better in (
+            ("top1", "mean", True),
+            ("top5", "mean", True),
+            ("rank", "mean_of_known", False),
+            ("ece", "calibration_error", False),
+        )
+    ),
+    *COUNTS,
+)
 LISTS = (
     Metric("attr_precision"),
     Metric("attr_recall"),
@@ -168,12 +186,19 @@ VARIANTS = (
         "score_attribute_lists_text", levels=("fine",), image=False, attributes=True, similarity="lexical",
         includes="attributes",
     ),
+    Variant(
+        "closed", "The direct {level} question; all names of the level are scored by likelihood, none is generated.",
+        "score_{level}_closed", levels=LEVELS, asks="direct", choices="{level}_names", metrics=CLOSED,
+    ),
 )  # fmt: skip
 
 # By what prompt sets and results call them: ways of asking whose question tells the concept's attributes, and those
 # that show no image.
 TELLS_ATTRIBUTES = frozenset(variant.prompt_name for variant in VARIANTS if variant.attributes and not variant.similarity)
 SHOWS_NO_IMAGE = frozenset(variant.prompt_name for variant in VARIANTS if not variant.image)
+# Whose question of prompt sets a way of asking puts, where it is not its own; ways of scoring names.
+ASKS = {variant.prompt_name: variant.asks for variant in VARIANTS if variant.asks}
+SCORES_NAMES = frozenset(variant.prompt_name for variant in VARIANTS if variant.choices)
 
 
 @dataclass(frozen=True)

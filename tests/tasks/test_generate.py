@@ -30,8 +30,9 @@ def test_a_task_says_what_the_table_says() -> None:
         )
         assert config["lmms_eval_specific_kwargs"] == way.settings(task.level)
         assert (config["doc_to_visual"] is None) is not way.image
-        assert (config["output_type"] == "generate_until") is not bool(way.next_question)
-        assert config["generation_kwargs"]["max_new_tokens"] == (256 if way.long or way.includes else 64)
+        assert (config["output_type"] == "generate_until") is not bool(way.next_question or way.choices)
+        most = None if way.choices else 256 if way.long or way.includes else 64
+        assert (config["generation_kwargs"] or {}).get("max_new_tokens") == most
         assert all(callable(metric["aggregation"]) for metric in config["metric_list"])
         assert len(path.read_text().splitlines()) == 4
 

@@ -16,14 +16,16 @@ SIX = ("cub", "aircraft", "dogs", "cars", "nabirds", "inat")
 LEVELS = ("superordinate", "coarse", "fine")
 WAYS = ("attrseek", "attrseek1", "cot", "cot_fewshot", "text", "both", "parent_only", "parent_none", "parent_predicted")
 LISTS = ("attributes", "attributes_text")
+EVERYWHERE = ("closed",)
 
 
 def test_all_tasks_are_there_and_no_other() -> None:
     direct = {f"finer_{dataset}_{level}" for dataset in DATASETS for level in LEVELS}
     ways = {f"finer_{dataset}_{level}_{way}" for dataset in DATASETS for level in ("coarse", "fine") for way in WAYS}
     lists = {f"finer_{dataset}_{way}" for dataset in DATASETS for way in LISTS}
-    assert {task.name for task in list_tasks()} == direct | ways | lists
-    assert len(list_tasks()) == 23 * len(DATASETS)
+    closed = {f"{name}_{way}" for name in direct for way in EVERYWHERE}
+    assert {task.name for task in list_tasks()} == direct | ways | lists | closed
+    assert len(list_tasks()) == 26 * len(DATASETS)
 
 
 def test_names_say_what_the_task_is() -> None:
