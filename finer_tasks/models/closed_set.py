@@ -117,10 +117,10 @@ def _run(generator: Generator, inputs: Any) -> Prompts | None:
 @torch.inference_mode()
 def _by_trie(generator: Generator, prompts: Prompts, trie: NameTrie) -> Floats:
     edges = np.zeros((len(prompts.mask), len(trie)))
-    first = torch.tensor([trie.tokens[node] for node in trie.first], device=generator.device)
+    first = torch.from_numpy(trie.tokens[trie.first]).to(generator.device)
     edges[:, trie.first] = prompts.following[:, first].double().cpu().numpy()
     for piece in trie.pieces(PIECE):
-        tokens = torch.tensor([trie.tokens[child] for child in piece.children], device=generator.device)
+        tokens = torch.from_numpy(trie.tokens[piece.children]).to(generator.device)
         rows = torch.from_numpy(piece.rows).to(generator.device)
         logits = _logits(generator, prompts, piece)
         wanted = logits[:, rows, tokens].float() - logits.float().logsumexp(-1)[:, rows]

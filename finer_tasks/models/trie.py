@@ -35,36 +35,42 @@ class NameTrie:
     """
 
     def __init__(self, names: Sequence[Sequence[int]]) -> None:
-        self.tokens, self.parents, self.depths = [-1], [-1], [0]
+        tokens, parents, depths = [-1], [-1], [0]
         self.ends = np.zeros(len(names), dtype=np.int64)
         way: list[int] = [0]
         for place in sorted(range(len(names)), key=lambda place: list(names[place])):
             ids = names[place]
             shared = next(
-                (n for n, (node, token) in enumerate(zip(way[1:], ids, strict=False)) if self.tokens[node] != token),
+                (n for n, (node, token) in enumerate(zip(way[1:], ids, strict=False)) if tokens[node] != token),
                 min(len(way) - 1, len(ids)),
             )
             del way[shared + 1 :]
             for token in ids[shared:]:
-                self.tokens.append(token)
-                self.parents.append(way[-1])
-                self.depths.append(len(way))
-                way.append(len(self.tokens) - 1)
+                tokens.append(token)
+                parents.append(way[-1])
+                depths.append(len(way))
+                way.append(len(tokens) - 1)
             self.ends[place] = way[-1]
+        self.tokens, self.parents, self.depths = np.array(tokens), np.array(parents), np.array(depths)
         self.lengths = np.array([len(ids) for ids in names])
-        self.first = np.flatnonzero(np.array(self.parents) == 0)
+        self.first = np.flatnonzero(self.parents == 0)
+        self._pieces: dict[int, list[Piece]] = {}
 
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def pieces(self, most: int) -> Iterator[Piece]:
-        """All edges but those of the root, in pieces of about `most` tokens.
+    def pieces(self, most: int) -> list[Piece]:
+        """All edges but those of the root, in pieces of about `most` tokens; kept for the next time.
 
         Tokens that end names are not in them, for nothing follows from those. The way to a piece's first token is computed
         once more; it is shorter than a name.
         """
-        parents = np.array(self.parents)
-        inner = np.flatnonzero(np.bincount(parents[1:], minlength=len(self)) > 0)[1:]
+        if most not in self._pieces:
+            self._pieces[most] = list(self._cut(most))
+        return self._pieces[most]
+
+    def _cut(self, most: int) -> Iterator[Piece]:
+        inner = np.flatnonzero(np.bincount(self.parents[1:], minlength=len(self)) > 0)[1:]
         for start in range(0, len(inner), most):
             nodes = inner[start : start + most]
             nodes = np.concatenate([self._above(int(nodes[0])), nodes])
@@ -74,17 +80,16 @@ class NameTrie:
         """The sum along the way to each name's end of the numbers at its nodes, shape (rows, nodes) to (rows, names)."""
         total = edges.copy()
         total[:, 0] = 0.0
-        parents, depths = np.array(self.parents), np.array(self.depths)
-        for depth in range(1, int(depths.max()) + 1):
-            nodes = np.flatnonzero(depths == depth)
-            total[:, nodes] += total[:, parents[nodes]]
+        for depth in range(1, int(self.depths.max()) + 1):
+            nodes = np.flatnonzero(self.depths == depth)
+            total[:, nodes] += total[:, self.parents[nodes]]
         found: Floats = total[:, self.ends]
         return found
 
     def _above(self, node: int) -> Integers:
         """The ancestors of a node below the root, the highest first."""
         way: list[int] = []
-        while (node := self.parents[node]) > 0:
+        while (node := int(self.parents[node])) > 0:
             way.append(node)
         return np.array(way[::-1], dtype=np.int64)
 
@@ -92,9 +97,9 @@ class NameTrie:
         place = {int(node): row for row, node in enumerate(nodes)}
         sees = np.eye(len(nodes), dtype=bool)
         for row, node in enumerate(nodes):
-            if (parent := self.parents[node]) > 0:
+            if (parent := int(self.parents[node])) > 0:
                 sees[row] |= sees[place[parent]]
         owned = nodes[repeated:]
         children = np.flatnonzero(np.isin(self.parents, owned))
-        rows = np.array([place[self.parents[child]] for child in children])
-        return Piece(np.array(self.tokens)[nodes], np.array(self.depths)[nodes] - 1, sees, rows, children)
+        rows = np.array([place[int(self.parents[child])] for child in children])
+        return Piece(self.tokens[nodes], self.depths[nodes] - 1, sees, rows, children)

@@ -223,12 +223,8 @@ def closed_rows(run: Run) -> list[ClosedRow]:
 
 
 def _closed_row(task: TaskRun, kind: str) -> ClosedRow:
-    items = {
-        figure: [
-            sample.items[f"closed_{figure}_{kind}"] for sample in task.samples if f"closed_{figure}_{kind}" in sample.items
-        ]
-        for figure in FIGURES
-    }
+    names = {figure: f"closed_{figure}_{kind}" for figure in FIGURES}
+    items = {figure: [sample.items[name] for sample in task.samples] for figure, name in names.items()}
     wrong = Counter(
         (_right_name(sample, task.identity["level"]), sample.items[f"closed_top1_{kind}"]["top"][0][0])
         for sample in task.samples

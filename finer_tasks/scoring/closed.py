@@ -88,18 +88,18 @@ def judge_closed(doc: Mapping[str, Any], results: Sequence[Any], level: str, rea
 
     All wrong where the image could not be decoded or the results are neither.
     """
+    packed = len(results) == 1 and isinstance(results[0], str) and results[0].startswith("{")
+    kinds = KINDS if packed else ("norm",)
     if not readable:
-        return closed_items(doc, level, None, "corrupt_image")
+        return closed_items(doc, level, None, "corrupt_image", kinds)
     try:
-        found = _read(doc, results, level)
+        found = unpack(results[0]) if packed else _by_name(doc, results, level)
     except ValueError:
-        return closed_items(doc, level, None, "request_failed")
+        return closed_items(doc, level, None, "request_failed", kinds)
     return closed_items(doc, level, found)
 
 
-def _read(doc: Mapping[str, Any], results: Sequence[Any], level: str) -> dict[str, Ranking]:
-    if len(results) == 1 and isinstance(results[0], str) and results[0].startswith("{"):
-        return unpack(results[0])
+def _by_name(doc: Mapping[str, Any], results: Sequence[Any], level: str) -> dict[str, Ranking]:
     candidates, means = candidates_of(dataset_of(doc["id"]), level), losses(results)
     if len(means) != len(candidates.names) or not np.isfinite(means).all():
         raise ValueError(f"{len(means)} losses for {len(candidates.names)} names, or some that are no numbers")
@@ -136,14 +136,20 @@ def _loss(result: Any) -> float:
     raise ValueError(f"{result[:40]!r} is no result of loglikelihood")
 
 
-def closed_items(doc: Mapping[str, Any], level: str, found: Mapping[str, Ranking] | None, reason: str | None = None) -> Items:
+def closed_items(
+    doc: Mapping[str, Any],
+    level: str,
+    found: Mapping[str, Ranking] | None,
+    reason: str | None = None,
+    kinds: Sequence[str] = KINDS,
+) -> Items:
     """The figures of a document: `score` where a mean over documents is meant, `value` elsewhere.
 
-    Without an answer, for which `reason` tells why, it counts as wrong, and has no rank and no confidence.
+    Without an answer, for which `reason` tells why, it counts as wrong by each of `kinds`, without rank and confidence.
     """
     concept = {"concept_id": doc["concept_id"]}
     items: Items = {}
-    for kind in found if found else KINDS:
+    for kind in found or kinds:
         ranking = found[kind] if found else None
         first = float(ranking is not None and ranking.rank == 1)
         items[f"closed_top1_{kind}"] = {"score": first, **concept} | ({} if ranking is None else {"top": list(ranking.top)})

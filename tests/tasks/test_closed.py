@@ -50,4 +50,11 @@ def test_results_that_are_no_scores_count_as_failed(mini_data: Path, results: li
     }  # fmt: skip
     items = judge_closed(doc, results, "coarse")
     assert items["failed_requests"]["value"] == 1
-    assert items["closed_top1_sum"]["score"] == 0
+    assert items["closed_top1_norm"]["score"] == 0
+
+
+def test_a_corrupt_image_has_the_figures_of_the_other_documents(mini_data: Path) -> None:
+    doc = {"id": "mini/test/x", "superordinate": "Bird", "coarse": ["Finch"], "fine": ["A"], "concept_id": "a", "class_id": "x"}
+    each = ["(0.5, True)"] * 16
+    assert judge_closed(doc, each, "coarse", readable=False).keys() == judge_closed(doc, each, "coarse").keys()
+    assert "closed_top1_sum" in judge_closed(doc, ["{}"], "coarse", readable=False)
