@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from finer_tasks.datasets.record import LEVELS, dataset_of
 from finer_tasks.errors import ResultsError, at_line
 from finer_tasks.replies import COUNTED_AS, Unanswered, no_answer, read_reply, rounds_of
-from finer_tasks.scoring.closed import DETAIL, KINDS
+from finer_tasks.scoring.closed import DETAIL, RANKS
 from finer_tasks.text import well_formed
 
 if TYPE_CHECKING:
@@ -24,13 +24,8 @@ _CLOSED = {DETAIL, "closed_top5_norm", "corrupt_images"}
 # What each kind of task has for every document; the figure that names it holds the record.
 _KINDS = {"em_strict": _NAMING, "attr_f1": _LISTS, DETAIL: _CLOSED}
 # Figures that need not exist for a document, and those that are no shares.
-_OPTIONAL = {"lca_distance", "em_no_echo", "em_strict_no_echo", *(f"closed_rank_{kind}" for kind in KINDS)}
-_HIGHEST = {
-    "depth": 3.0,
-    "lca_distance": 6.0,
-    "attr_discriminability_rank": 1e6,
-    **{f"closed_rank_{kind}": 1e6 for kind in KINDS},
-}
+_OPTIONAL = {"lca_distance", "em_no_echo", "em_strict_no_echo", *RANKS}
+_HIGHEST = {"depth": 3.0, "lca_distance": 6.0} | dict.fromkeys(("attr_discriminability_rank", *RANKS), 1e6)
 _ROUNDING = 1e-6
 # Lists of texts in what holds the record.
 _TEXTS: Mapping[str, tuple[str, ...]] = {"em_strict": ("named",), "attr_f1": ("required", "likely"), DETAIL: ()}

@@ -25,6 +25,8 @@ from finer_tasks.statistics.clusters import Floats
 
 KINDS = ("sum", "norm", "pmi")
 FIGURES = ("top1", "top5", "rank", "ece")
+# The figures that are no shares.
+RANKS = tuple(f"closed_rank_{kind}" for kind in KINDS)
 # The figure that every way of scoring has; beside it stand the choice and the record.
 DETAIL = "closed_top1_norm"
 BINS = 15

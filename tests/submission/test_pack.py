@@ -14,6 +14,7 @@ from finer_tasks.scoring import SCORING_VERSION
 from finer_tasks.submission.archive import SubmissionError
 from finer_tasks.submission.pack import pack
 from finer_tasks.submission.verify import verify
+from tests.closed_runs import write_closed_run
 from tests.submission.edits import changed, in_submission
 from tests.submission.made import limited, write_card, write_whole_run
 
@@ -116,3 +117,17 @@ def test_a_card_with_a_mistake_is_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / "card.yaml").write_bytes(content)
     with pytest.raises(CardError, match=message):
         read_card(tmp_path / "card.yaml")
+
+
+def test_closed_sets_are_refused_for_they_leave_no_answers(tmp_path: Path, archive: Path) -> None:
+    run = read_run(write_closed_run(tmp_path / "run", ["alder_finch"], {"fine": [("alder_finch", 0.9)]}))
+    message = "finer_mini_fine_closed scores names by likelihood, and leaves no answers to score again; leave it out"
+    with pytest.raises(SubmissionError, match=message):
+        pack([run], read_card(write_card(tmp_path / "card.yaml")), tmp_path / "x.zip")
+
+    def renamed(members: dict[str, bytes]) -> None:
+        members["submission.json"] = members["submission.json"].replace(b'"finer_mini_fine"', b'"finer_mini_fine_closed"')
+        members["tasks/finer_mini_fine_closed.jsonl"] = members.pop("tasks/finer_mini_fine.jsonl")
+
+    with pytest.raises(SubmissionError, match=message):
+        verify(changed(archive, tmp_path / "y.zip", renamed))
