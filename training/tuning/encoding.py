@@ -15,6 +15,7 @@ from finer_tasks.errors import FinerError
 from finer_tasks.models.conversation import ChatEncoder
 from finer_tasks.training.errors import MixtureError
 from finer_tasks.training.mixture.conversations import IMAGE
+from finer_tasks.training.tuning.packing import pack
 
 IGNORED = -100
 Row = Mapping[str, Any]
@@ -28,8 +29,8 @@ class ConversationEncoder:
     tuned model stops.
     """
 
-    def __init__(self, processor: Any, images: Path) -> None:
-        self.chat = ChatEncoder(processor)
+    def __init__(self, processor: Any, images: Path, packing: bool = False) -> None:
+        self.chat, self.packing = ChatEncoder(processor), packing
         self.tokenizer = processor.tokenizer
         self.tokenizer.padding_side = "right"
         self.images = images
@@ -66,14 +67,18 @@ class ConversationEncoder:
         return self.chat.render(messages)
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, Any]:
-        """Model inputs and labels, shape (batch, length); the message of a FinerError under "error" instead."""
+        """Model inputs and labels, shape (batch, length), packed if so; the message of a FinerError under "error" instead."""
         try:
-            return self.encode(rows)
+            return self.as_trained(self.encode(rows))
         except FinerError as error:  # a worker process would wrap it in its traceback
             return {"error": str(error)}
 
+    def as_trained(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """A batch as it goes into the model: one row if conversations are packed."""
+        return pack(inputs) if self.packing else inputs
+
     def encode(self, rows: Sequence[Row]) -> dict[str, Any]:
-        """As __call__, raising; labels are -100 but on the answers."""
+        """As __call__, padded and raising; labels are -100 but on the answers."""
         rendered = [self.render(row) for row in rows]
         texts = [text for text, _ in rendered]
         images = [[self.image(row)] if row["image"] else [] for row in rows]

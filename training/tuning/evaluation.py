@@ -17,6 +17,7 @@ from finer_tasks.models.finer_hf import FinerHF
 from finer_tasks.models.loading import LoadOptions, load_processor
 from finer_tasks.tasks.table import list_tasks
 from finer_tasks.training.errors import TrainingError
+from finer_tasks.training.tuning.modules import use_cache
 from finer_tasks.training.tuning.precision import Precision, autocast
 from finer_tasks.training.tuning.recipe import Evaluation
 
@@ -60,9 +61,9 @@ class TaskEvaluation:
         """Evaluate and give the model back as it was."""
         from lmms_eval.evaluator import simple_evaluate
 
-        was_training, cached = self.model.training, self.model.config.use_cache
+        was_training = self.model.training
         self.model.eval()
-        self.model.config.use_cache = True
+        use_cache(self.model, True)
         try:
             answerer = FinerHF.of(self.model, self.processor, self.evaluation.batch_size, self.pretrained)
             with generators_kept(), autocast(self.precision, answerer.device):
@@ -75,7 +76,7 @@ class TaskEvaluation:
                 )
         finally:
             self.model.train(was_training)
-            self.model.config.use_cache = cached
+            use_cache(self.model, False)
         results = (found or {}).get("results", {})  # None on all processes but the first
         return {
             f"{task}_{score}": float(results[task][f"{score},none"])

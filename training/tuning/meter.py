@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from finer_tasks.training.tuning.packing import lengths_of
+
 # Dense bfloat16 tensor-core peaks in FLOP/s, from the vendors' data sheets.
 PEAK_FLOPS = {
     "H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "A40": 150e12, "A10": 125e12, "L4": 121e12,
@@ -58,8 +60,8 @@ class Meter:
         self.waited = 0.0
 
     def count(self, inputs: Mapping[str, Any]) -> None:
-        """Count a batch by its attention mask of shape (batch, length); padding is no work that counts."""
-        lengths = inputs["attention_mask"].sum(1)
+        """Count a batch by the tokens of its conversations; padding is no work that counts."""
+        lengths = lengths_of(inputs)
         self.samples += len(lengths)
         self.tokens += int(lengths.sum())
         self.squared += int((lengths.long() ** 2).sum())

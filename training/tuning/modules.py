@@ -71,6 +71,12 @@ def attach_adapter(model: nn.Module, parts: Parts, lora: Any, projector: str) ->
     return get_peft_model(model, config)
 
 
+def use_cache(model: Any, used: bool) -> None:
+    """Whether a forward pass keeps keys and values; in training it must not, or packed conversations are not told apart."""
+    for config in (model.config, model.config.get_text_config()):
+        config.use_cache = used
+
+
 def count_parameters(model: nn.Module, parts: Parts) -> dict[str, int]:
     """Parameters of the language model, the vision encoder and the adapter (whatever is trained)."""
     counted = {"language": 0, "vision": 0, "trained": 0}

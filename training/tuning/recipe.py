@@ -38,6 +38,7 @@ class TrainRecipe:
     global_batch_size: conversations per step over all processes; micro_batch_size: per process and pass.
     max_length: tokens of a conversation, image tokens included; overlong ones end the run before it
     starts (error) or are left out and counted (drop), never cut.
+    packing: the conversations of a pass stand in one row, without padding; loss and gradients are those of padded rows.
     loss_on: answers computes the output layer only where an answer token is predicted, which is
     the same loss for less memory; all computes it everywhere.
     dtype: of the frozen weights; what is trained is kept in float32 always.
@@ -67,6 +68,7 @@ class TrainRecipe:
     max_length: int = Field(default=2048, ge=1)
     overlong: Literal["error", "drop"] = "error"
     group_by_length: bool = True
+    packing: bool = False
     loss_on: Literal["answers", "all"] = "answers"
     workers: int = Field(default=4, ge=0)
     save_every: int = Field(default=500, ge=1)

@@ -19,8 +19,9 @@ from finer_tasks.training.mixture.reading import read_mixture
 from finer_tasks.training.tuning.arguments import training_arguments
 from finer_tasks.training.tuning.encoding import ConversationEncoder
 from finer_tasks.training.tuning.lengths import measure, within
-from finer_tasks.training.tuning.modules import Parts, attach_adapter, parts_of
+from finer_tasks.training.tuning.modules import Parts, attach_adapter, parts_of, use_cache
 from finer_tasks.training.tuning.overrides import require_unchanged
+from finer_tasks.training.tuning.packing import require_packable
 from finer_tasks.training.tuning.precision import keep_in_float32
 from finer_tasks.training.tuning.recipe import TrainRecipe
 from finer_tasks.training.tuning.trainer import FinerTrainer
@@ -62,9 +63,11 @@ def prepare_run(recipe: TrainRecipe) -> Setup:
     )
     _require_libraries(recipe)
     processor = load_processor(options)
-    encoder = ConversationEncoder(processor, recipe.mixture / "images")
+    encoder = ConversationEncoder(processor, recipe.mixture / "images", recipe.packing)
     model = load_model(options, arguments.device if not recipe.fsdp else torch.device("cpu"))
     parts = parts_of(model)
+    if recipe.packing:
+        require_packable(model.config.model_type)
     model.requires_grad_(False)
     if recipe.quantize != "none":
         from peft import prepare_model_for_kbit_training
@@ -73,7 +76,7 @@ def prepare_run(recipe: TrainRecipe) -> Setup:
     torch.manual_seed(recipe.seed)  # the adapter starts from the seed, whatever loading drew
     model = attach_adapter(model, parts, recipe.lora, recipe.projector)
     keep_in_float32(model)
-    model.config.use_cache = False
+    use_cache(model, False)
     lengths = measure(dataset, encoder)
     dataset, lengths, left_out = within(dataset, lengths, recipe.max_length, recipe.overlong)
     rng = random.Random(recipe.seed)

@@ -80,7 +80,7 @@ def _one_step(setup: Setup) -> dict[str, Any]:
     with explained(recipe):
         optimizer = trainer.create_optimizer()
         model = trainer.accelerator.prepare(trainer.model)
-        loss = trainer.training_step(model, batch)
+        loss = trainer.training_step(model, setup.encoder.as_trained(batch))
         optimizer.step()
     if not torch.isfinite(loss):
         raise TrainingError("the loss of the first batch is not a number; the model or its dtype is at fault")
