@@ -17,9 +17,10 @@ REAL = Path(__file__).resolve().parents[2] / "shared" / "fgvc"
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """No test touches the user's data directory or sees the user's prompt set."""
+    """No test touches the user's data directory or sees the user's settings."""
     monkeypatch.setenv("FINER_DATA_DIR", str(tmp_path / "finer-data"))
     monkeypatch.delenv("FINER_PROMPTS", raising=False)
+    monkeypatch.delenv("FINER_PERTURB", raising=False)
     prepared.forget_loaded()
     yield
     prepared.forget_loaded()

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from finer_tasks.datasets.images import image_of
+from finer_tasks.datasets.images import published_image
 from finer_tasks.datasets.prepared import Prepared
 from finer_tasks.datasets.registry import get_reader
 from finer_tasks.errors import DatasetContentError
@@ -175,7 +175,7 @@ def _looks(prepared: Prepared, split: str, table: Any) -> Iterator[tuple[int, st
     def look(row: dict[str, Any]) -> tuple[int, str]:
         try:
             content = _content(prepared, row)
-            image_of(prepared, row)
+            published_image(prepared, row)
             return content, ""
         except DatasetContentError as error:
             return 0, str(error)

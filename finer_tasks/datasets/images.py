@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageFile
 
+from finer_tasks.datasets.perturb import Perturbation, active_perturbation, boxes_of
 from finer_tasks.datasets.prepared import Prepared
 from finer_tasks.datasets.record import is_inside
 from finer_tasks.datasets.registry import get_reader
@@ -19,7 +20,21 @@ from finer_tasks.errors import DatasetContentError
 
 
 def image_of(prepared: Prepared, doc: Mapping[str, Any]) -> Image.Image:
-    """The RGB image of a task document; raises DatasetContentError if it cannot be decoded whole."""
+    """The RGB image of a document as models see it: perturbed where FINER_PERTURB says so. Raises as `published_image`."""
+    return perturbed_image(prepared, doc, active_perturbation())
+
+
+def perturbed_image(prepared: Prepared, doc: Mapping[str, Any], perturbation: Perturbation | None) -> Image.Image:
+    """As `image_of`, for a perturbation that is given; None for the image as published."""
+    image = published_image(prepared, doc)
+    if perturbation is None:
+        return image
+    boxes = boxes_of(prepared, doc["split"]).get(doc["image"], ()) if perturbation.kind.placed else ()
+    return perturbation.of(image, doc["id"], boxes)
+
+
+def published_image(prepared: Prepared, doc: Mapping[str, Any]) -> Image.Image:
+    """The RGB image of a document; raises DatasetContentError if it cannot be decoded whole."""
     manifest, embedded = prepared.manifest, doc.get("embedded_image")
     if not is_inside(doc["image"]):
         raise DatasetContentError(f"image {doc['image']!r} is not below {manifest.root}")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from finer_tasks.datasets.boxes import Boxes
 from finer_tasks.datasets.record import SPLITS, Concept, FinerRecord
 from finer_tasks.datasets.taxonomy import load_taxonomy
 
@@ -100,6 +101,7 @@ class Reader:
         remark: what a preparation from that folder should tell its user.
         render: writes the images, of a dataset that is built in.
         exact_attributes: the attributes of every concept, where they need no knowledge base.
+        boxes: where the objects are in the images of a split, below that folder; empty where a copy lacks the files.
     """
 
     name: str
@@ -118,6 +120,7 @@ class Reader:
     remark: Callable[[Path], str] | None = None
     render: Callable[[Path], None] | None = None
     exact_attributes: Callable[[], list[ExactAttributes]] | None = None
+    boxes: Callable[[Path, str], Boxes] | None = None
 
     @property
     def built_in(self) -> bool:

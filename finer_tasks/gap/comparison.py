@@ -8,15 +8,15 @@ which tells the ranks down to genus as the paper does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from finer_tasks.datasets.registry import get_reader
 from finer_tasks.errors import ResultsError
 from finer_tasks.runs.allowing import FAILED, check_allowed, require_answered
+from finer_tasks.runs.comparing import Conditions, Side, decoding, of_identity, require_alike_but, require_same_documents
 from finer_tasks.runs.reading import Run, TaskRun
 from finer_tasks.scoring import NAMING_SCORES
 from finer_tasks.statistics.bootstrap import Bootstrap, Estimate
@@ -24,22 +24,15 @@ from finer_tasks.statistics.clusters import Clusters, Floats
 
 ARMS = {"direct": "image", "text": "text", "both": "both", "attrseek": "attrseek", "attrseek1": "attrseek1",
         "cot": "cot", "cot_fewshot": "cot_fewshot", "parent_only": "parent_only"}  # fmt: skip
-Side = tuple[Run, TaskRun]
 # Arms reason at different length: what they may say before they are cut off is part of the arm.
 _OF_THE_ARM = ("max_new_tokens", "until")
-
-
-def _identity(*keys: str) -> Callable[[Side], Any]:
-    return lambda side: tuple(side[1].identity.get(key) for key in keys)
-
-
 # What must agree for two arms to be comparable, by the name under which it may be allowed to differ.
-CONDITIONS: Mapping[str, Callable[[Side], Any]] = {
+CONDITIONS: Conditions = {
     "model": lambda side: side[0].model,
-    "prompts": _identity("prompt_set", "prompt_hash"),
-    "data": _identity("data_fingerprint", "data_source"),
-    "scoring": _identity("scoring"),
-    "decoding": lambda side: {key: value for key, value in side[1].generation.items() if key not in _OF_THE_ARM},
+    "prompts": of_identity("prompt_set", "prompt_hash"),
+    "data": of_identity("data_fingerprint", "data_source"),
+    "scoring": of_identity("scoring"),
+    "decoding": lambda side: decoding(side, without=_OF_THE_ARM),
 }
 # The same for the arms that tell attributes.
 ATTRIBUTES = "attributes"
@@ -143,33 +136,12 @@ def _require_comparable(sides: Mapping[str, Side], allow: Collection[str]) -> li
     require_answered([task for _, task in sides.values()], allow, [FAILED])
     differing = set()
     for side in sides.values():
-        differing |= _differing(side, sides["image"], CONDITIONS, allow)
-        _require_same_documents(side[1], sides["image"][1])
+        differing |= require_alike_but(side, sides["image"], CONDITIONS, allow)
+        require_same_documents(side[1], sides["image"][1])
     telling = [side for side in sides.values() if side[1].identity.get("attributes_fingerprint")]
     for side in telling[1:]:
-        differing |= _differing(side, telling[0], {ATTRIBUTES: _identity("attributes_fingerprint")}, allow)
+        differing |= require_alike_but(side, telling[0], {ATTRIBUTES: of_identity("attributes_fingerprint")}, allow)
     return sorted(differing)
-
-
-def _differing(side: Side, other: Side, conditions: Mapping[str, Callable[[Side], Any]], allow: Collection[str]) -> set[str]:
-    """The conditions on which two arms differ; raises ResultsError for one that is not allowed to."""
-    found = {name for name, read in conditions.items() if read(side) != read(other)}
-    for name in sorted(found - set(allow)):
-        raise ResultsError(
-            f"{side[1].name} and {other[1].name} cannot be compared: {name} differs: {conditions[name](side)!r} and "
-            f"{conditions[name](other)!r}. Evaluate both alike, or compare all the same with --allow {name}"
-        )
-    return found
-
-
-def _require_same_documents(task: TaskRun, image: TaskRun) -> None:
-    wanted, found = ({sample.record["id"] for sample in one.samples} for one in (image, task))
-    if found != wanted:
-        example = sorted(found ^ wanted)[0]
-        raise ResultsError(
-            f"{task.name} and {image.name} cannot be compared: they have {len(found)} and {len(wanted)} documents, "
-            f"{len(found ^ wanted)} of them in one only, for example {example}. Run both with the same --limit"
-        )
 
 
 def _knows_sees(text: Floats, image: Floats, resample: Bootstrap) -> dict[str, Estimate]:

@@ -30,14 +30,19 @@ def write_flips(gate: Gate, path: Path) -> None:
     """Write the page; at most 400 documents a task and direction have a picture and a row, the rest are counted."""
     source = (resources.files("finer_tasks.gate") / "flips.html.j2").read_text(encoding="utf-8")
     tasks = [
-        {"verdict": v, "worse": _flips(v, -1), "better": _flips(v, 1), "counts": (v.comparison.worse, v.comparison.better)}
+        {
+            "verdict": v,
+            "worse": _flips(gate, v, -1),
+            "better": _flips(gate, v, 1),
+            "counts": (v.comparison.worse, v.comparison.better),
+        }
         for v in gate.verdicts
     ]
     text = page_environment().from_string(source).render(gate=gate, tasks=tasks, most=MOST)
     write_text(path, text)
 
 
-def _flips(verdict: Verdict, direction: int) -> list[Flip]:
+def _flips(gate: Gate, verdict: Verdict, direction: int) -> list[Flip]:
     sign = 1 if verdict.rule.direction == "higher" else -1
     pairs, found = verdict.pairs, []
     for identity, before, after in zip(pairs.ids, pairs.baseline, pairs.candidate, strict=True):
@@ -45,4 +50,7 @@ def _flips(verdict: Verdict, direction: int) -> list[Flip]:
         if change * sign * direction > 0:
             found.append((abs(change), identity, before, after, change))
     found.sort(key=lambda item: (-item[0], item[1]))
-    return [Flip(i, f"{b.coarse}: {b.fine}", b.answer, a.answer, change, thumbnail(i)) for _, i, b, a, change in found[:MOST]]
+    seen = gate.candidate.tasks[verdict.task].identity
+    return [
+        Flip(i, f"{b.coarse}: {b.fine}", b.answer, a.answer, change, thumbnail(i, seen)) for _, i, b, a, change in found[:MOST]
+    ]

@@ -7,7 +7,7 @@ import gzip
 import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -112,12 +112,12 @@ def _gallery(task: TaskRun) -> list[Picture]:
     for right in (False, True):
         some = [sample for sample in task.samples if (sample.items["em"]["score"] == 1.0) == right]
         step = max(1, len(some) // _GALLERY)
-        shown += [_picture(sample) for sample in some[::step][:_GALLERY]]
+        shown += [_picture(sample, task.identity) for sample in some[::step][:_GALLERY]]
     return shown
 
 
-def _picture(sample: Sample) -> Picture:
-    image = thumbnail(sample.record["id"])
+def _picture(sample: Sample, identity: Mapping[str, Any]) -> Picture:
+    image = thumbnail(sample.record["id"], identity)
     right = sample.items["em"]["score"] == 1.0
     return Picture(image, str(sample.record["fine"][0]), sample.answer[:_LONGEST], right, sample.reason)
 

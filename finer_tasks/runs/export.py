@@ -39,7 +39,7 @@ def export(run: Run, card: Card, form: str, output: Path, allow: Collection[str]
         if task.part and form not in _TELLS_PARTS:
             raise ResultsError(
                 f"{task.name} was run on {task.part}; in {form} it would be read as the whole split. Run it without --limit "
-                f"and on the whole dataset, or export it as {' or '.join(_TELLS_PARTS)}"
+                f"and on the whole dataset as published, or export it as {' or '.join(_TELLS_PARTS)}"
             )
     files = FORMS[form](run, card)
     written = [output / name for name in files]

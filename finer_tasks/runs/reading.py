@@ -90,6 +90,8 @@ class TaskRun:
             parts.append(f"{len(self.samples)} of {self.of} documents")
         if self.identity.get("data_partial"):
             parts.append("a partial copy of the dataset")
+        if perturbation := self.identity.get("perturbation"):
+            parts.append(f"images perturbed by {harmless(perturbation['name'])} of severity {perturbation['severity']}")
         return " of ".join(parts)
 
 
@@ -104,6 +106,16 @@ class Run:
 
 
 _Text = Annotated[str, StringConstraints(min_length=1)]
+
+
+class _Perturbed(BaseModel):
+    """How the images of a run were perturbed; `of` is the fingerprint of the data as published."""
+
+    model_config = ConfigDict(extra="allow")
+    name: _Text
+    severity: int
+    seed: int
+    of: _Text
 
 
 class _Identity(BaseModel):
@@ -122,6 +134,7 @@ class _Identity(BaseModel):
     scoring: _Text
     finer_version: _Text
     versions: dict[str, Any] = {}
+    perturbation: _Perturbed | None = None
 
 
 class _Metadata(BaseModel):

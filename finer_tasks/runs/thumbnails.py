@@ -8,26 +8,27 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from finer_tasks.datasets.images import image_of
+from finer_tasks.datasets.images import perturbed_image
 from finer_tasks.datasets.prepared import Prepared, load_prepared
 from finer_tasks.datasets.record import dataset_of
+from finer_tasks.datasets.seen import perturbation_of
 from finer_tasks.errors import FinerError
 
 _SIDE = 96
 
 
-def thumbnail(document: str) -> str:
-    """A small JPEG as a data URL, empty where the dataset or the image is not here.
+def thumbnail(document: str, identity: Mapping[str, Any]) -> str:
+    """A small JPEG of what the model of a result saw, as a data URL; empty where the dataset or the image is not here.
 
     The file is the prepared dataset's own for that document: a samples file may come from anyone,
-    and must not decide which file of this machine is put into a page.
+    and must not decide which file of this machine is put into a page. `identity` is that of the result.
     """
     try:
         prepared = load_prepared(dataset_of(document))
         rows, places = _documents(prepared)
         if document not in places:
             return ""
-        image = image_of(prepared, rows[places[document]])
+        image = perturbed_image(prepared, rows[places[document]], perturbation_of(identity, prepared))
     except (FinerError, OSError):
         return ""
     image.thumbnail((_SIDE, _SIDE))

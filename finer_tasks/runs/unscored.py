@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from finer_tasks.datasets.prepare import ensure_prepared
+from finer_tasks.datasets.seen import published_fingerprint
 from finer_tasks.errors import ResultsError
 from finer_tasks.tasks import hooks
 from finer_tasks.tasks.table import SHOWS_NO_IMAGE
@@ -19,9 +20,10 @@ def documents_of(identity: Mapping[str, Any]) -> Documents:
     dataset = str(identity["dataset"])
     prepared = ensure_prepared(dataset)
     found = prepared.manifest.contents.get("test")
-    if found != identity["data_fingerprint"]:
+    wanted = published_fingerprint(identity)
+    if found != wanted:
         raise ResultsError(
-            f"the answers are to {dataset} with fingerprint {identity['data_fingerprint']}, prepared here is {found}; "
+            f"the answers are to {dataset} with fingerprint {wanted}, prepared here is {found}; "
             "prepare that version to score them"
         )
     table = prepared.tables()["test"]

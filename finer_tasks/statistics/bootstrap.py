@@ -31,15 +31,19 @@ class Bootstrap:
         self._drawn = rng.multinomial(k, np.full(k, 1 / k), size=RESAMPLES).astype(float)
         self._weights = self._drawn @ clusters.sizes
 
+    def means(self, values: Floats) -> Floats:
+        """Mean over documents in every draw, shape (draws,); those of several figures belong together draw by draw."""
+        found: Floats = (self._drawn @ self.clusters.sums(values)) / self._weights
+        return found
+
     def interval(self, values: Floats, tail: float) -> tuple[float, float]:
         """Bounds of the mean over documents, each passed by this share of the resampled means."""
-        means = (self._drawn @ self.clusters.sums(values)) / self._weights
-        low, high = np.quantile(means, [tail, 1 - tail])
+        low, high = np.quantile(self.means(values), [tail, 1 - tail])
         return float(low), float(high)
 
     def mean(self, values: Floats) -> Estimate:
         """Mean over documents with its 95 % interval."""
-        return Estimate(float(values.mean()), *self.interval(values, (1 - CONFIDENCE) / 2))
+        return estimate(float(values.mean()), self.means(values))
 
     def mean_of_known(self, values: Floats) -> Estimate | None:
         """Mean over the documents that have a value, the others being nan; None if none has."""
@@ -47,12 +51,16 @@ class Bootstrap:
         if not known.any():
             return None
         sums, counts = (self._drawn @ self.clusters.sums(one) for one in (np.nan_to_num(values), known.astype(np.float64)))
-        means = sums[counts > 0] / counts[counts > 0]
-        low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-        return Estimate(float(values[known].mean()), float(low), float(high))
+        return estimate(float(values[known].mean()), sums[counts > 0] / counts[counts > 0])
 
     def statistic(self, of: Callable[[Floats], float]) -> Estimate:
         """A figure that is no mean, with its 95 % interval: `of` takes how often each document counts, shape (documents,)."""
-        found = [of(drawn[self.clusters.index]) for drawn in self._drawn]
-        low, high = np.quantile(found, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-        return Estimate(of(np.ones(len(self.clusters.index))), float(low), float(high))
+        found = np.array([of(drawn[self.clusters.index]) for drawn in self._drawn])
+        return estimate(of(np.ones(len(self.clusters.index))), found)
+
+
+def estimate(value: float, draws: Floats) -> Estimate:
+    """A figure with its 95 % interval, from what it is in every draw."""
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(draws, [tail, 1 - tail])
+    return Estimate(value, float(low), float(high))

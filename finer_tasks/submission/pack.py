@@ -58,7 +58,7 @@ def pack(runs: Sequence[Run], card: Card, output: Path, allow: Collection[str] =
 def _require_whole(task: TaskRun) -> None:
     official_task(task.name)
     if task.part:
-        raise SubmissionError(f"{task.name} was run on {task.part}; run it without --limit and on the whole dataset")
+        raise SubmissionError(f"{task.name} was run on {task.part}; run it without --limit, on the whole dataset as published")
     if any(not sample.question for sample in task.samples):
         raise SubmissionError(
             f"{task.name}: the samples file does not tell the questions; run lmms-eval with --log_samples again"

@@ -161,7 +161,7 @@ def _identity_problems(task: TaskInfo, entry: TaskEntry) -> Iterator[str]:
     wanted = {
         "dataset": task.dataset, "level": task.level, "variant": task.variant, "parent": task.parent,
         "prompt_set": prompts.name, "prompt_hash": prompts.hash, "data_fingerprint": manifest.contents["test"],
-        "data_partial": False, "scoring": SCORING_VERSION,
+        "perturbation": None, "data_partial": False, "scoring": SCORING_VERSION,
         "attributes_fingerprint": load_knowledge(task.dataset).fingerprint if task.attributes else None,
     }  # fmt: skip
     for key, value in wanted.items():

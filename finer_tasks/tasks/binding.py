@@ -14,6 +14,7 @@ from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.datasets.prepared import Prepared
 from finer_tasks.datasets.record import LEVELS, SPLITS
 from finer_tasks.datasets.registry import DATASETS
+from finer_tasks.datasets.seen import seen_data
 from finer_tasks.errors import FinerError, KnowledgeError, user_errors
 from finer_tasks.replies import ROUNDS
 from finer_tasks.scoring import SCORING_VERSION
@@ -122,7 +123,7 @@ def identify(config: Mapping[str, Any]) -> tuple[Prepared, dict[str, Any]]:
         "parent": kwargs["parent"],
         "prompt_set": prompts.name,
         "prompt_hash": prompts.hash,
-        "data_fingerprint": prepared.manifest.contents[config["test_split"]],
+        **seen_data(prepared, config["test_split"]),
         "data_partial": prepared.manifest.partial,
         "data_source": prepared.manifest.source,
         "scoring": SCORING_VERSION,

@@ -54,6 +54,9 @@ FORGERIES = {
         in_submission(lambda raw: raw["tasks"]["finer_mini_fine"]["identity"].update(prompt_hash="x")), "prompt_hash is 'x'"),
     "other data": (
         in_submission(lambda raw: raw["tasks"]["finer_mini_fine"]["identity"].update(data_fingerprint="x")), "data_fingerprint"),
+    "a run on perturbed images": (
+        in_submission(lambda raw: raw["tasks"]["finer_mini_fine"]["identity"].update(perturbation={"name": "blur"})),
+        "perturbation is .*, official is None"),
     "another level": (
         in_submission(lambda raw: raw["tasks"]["finer_mini_fine"]["identity"].update(level="coarse")), "level is 'coarse'"),
     "the count": (in_submission(lambda raw: raw["tasks"]["finer_mini_fine"].update(documents=9)), "9 documents are stated"),

@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 import finer_tasks
 from finer_tasks.datasets.concepts import concepts_of
+from finer_tasks.datasets.perturb import require_as_published
 from finer_tasks.datasets.registry import DATASETS
 from finer_tasks.training.errors import MixtureError
 from finer_tasks.training.mixture.conversations import Entry, make_entry
@@ -79,6 +80,7 @@ class _Account:
 
 def build_mixture(recipe: MixtureRecipe, output: Path, overwrite: bool = False) -> dict[str, Any]:
     """Build the mixture and return its card; raises MixtureError, and leaves what was there on any error."""
+    require_as_published("a mixture")
     recipe.check(DATASETS)
     with locked(output):
         if output.exists() and not (overwrite and (output / "card.json").exists()):

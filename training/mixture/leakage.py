@@ -12,7 +12,7 @@ import imagehash
 import numpy as np
 from tqdm import tqdm
 
-from finer_tasks.datasets.images import image_of
+from finer_tasks.datasets.images import published_image
 from finer_tasks.datasets.prepared import Prepared, data_dir
 from finer_tasks.datasets.record import Concept
 from finer_tasks.errors import DatasetContentError
@@ -57,7 +57,7 @@ def _mapped(pool: ThreadPoolExecutor, prepared: Prepared, table: Any) -> Iterato
 
 def _hash_of(prepared: Prepared, doc: Mapping[str, Any]) -> tuple[int, ...]:
     try:
-        image = image_of(prepared, doc)
+        image = published_image(prepared, doc)
     except DatasetContentError:
         return (0,) * _HASHES
     return tuple(int(str(imagehash.phash(channel)), 16) for channel in image.split())

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from finer_tasks.attributes.knowledge import Knowledge, load_knowledge
-from finer_tasks.datasets.images import image_of
+from finer_tasks.datasets.images import published_image
 from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.datasets.prepared import Prepared
 from finer_tasks.datasets.registry import DATASETS
@@ -58,7 +58,8 @@ def read_part(recipe: MixtureRecipe, name: str, unchecked: dict[str, str]) -> Pa
         allowed &= ~mask
     _require_superordinates(recipe, superordinates, name)
     codes, groups = (np.unique(column.astype(str), return_inverse=True)[1] for column in (concepts, superordinates))
-    chosen, broken = _readable(recipe, name, Candidates(codes, groups, allowed), lambda index: image_of(prepared, table[index]))
+    candidates = Candidates(codes, groups, allowed)
+    chosen, broken = _readable(recipe, name, candidates, lambda index: published_image(prepared, table[index]))
     left_out["image that cannot be decoded"] = broken
     left_out["over a cap"] = int(allowed.sum()) - len(chosen)
     if not len(chosen):

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from loguru import logger
 
+from finer_tasks.datasets.perturb import require_as_published
 from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.models.loading import LoadOptions, load_model, load_processor
 from finer_tasks.runs.evaluate import run_lmms_eval
@@ -51,6 +52,7 @@ _BATCH = "64"
 
 def reproduce(plan: Plan, output: Path) -> Path:
     """Do what is not done yet of a plan; returns the HTML summary. Raises TrainingError if the folder holds another plan."""
+    require_as_published("a reproduction")
     with locked(output):
         _claim(plan, output)
         ensure_prepared("mini")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from finer_tasks.datasets.perturb import require_as_published
 from finer_tasks.models.memory import is_out_of_memory
 from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.mixture.reading import read_mixture
@@ -42,6 +43,7 @@ class Outcome:
 
 def train(recipe: TrainRecipe) -> Outcome:
     """Run or resume; the adapter, processor, recipe and card are in recipe.output when it is finished."""
+    require_as_published("training")
     with locked(recipe.output) if is_main_process() else nullcontext():  # the first process writes for all
         return _train(recipe)
 

@@ -9,6 +9,7 @@ import random
 
 from PIL import Image, ImageDraw
 
+from finer_tasks.datasets.boxes import Box
 from finer_tasks.datasets.mini.pen import Pen, Pose
 from finer_tasks.datasets.mini.shapes import SHAPES, Parts
 
@@ -19,6 +20,22 @@ ON_WATER = {"duck", "seaplane"}
 
 def render(shape: str, parts: Parts, rng: random.Random, size: int) -> Image.Image:
     """One picture of `size` x `size` RGB pixels, with pose, scale, background, light and occlusion drawn from rng."""
+    image, draw, _ = _drawn(shape, parts, rng, size)
+    if rng.random() < 0.35:
+        _occlude(draw, rng, image.width)
+    return _light(image.reduce(OVERSAMPLING), rng)
+
+
+def extent(shape: str, parts: Parts, rng: random.Random, size: int) -> Box:
+    """Where the object is in the picture that `render` gives for an rng in the same state."""
+    canvas = size * OVERSAMPLING
+    drawn = _drawn(shape, parts, rng, size)[2].drawn
+    across, down = ([min(max(value, 0), canvas) / OVERSAMPLING for value in values] for values in zip(*drawn, strict=True))
+    return Box(min(across), min(down), max(across), max(down))
+
+
+def _drawn(shape: str, parts: Parts, rng: random.Random, size: int) -> tuple[Image.Image, ImageDraw.ImageDraw, Pen]:
+    """The object before its background, and the pen that drew it."""
     canvas = size * OVERSAMPLING
     image = Image.new("RGB", (canvas, canvas))
     draw = ImageDraw.Draw(image)
@@ -32,10 +49,9 @@ def render(shape: str, parts: Parts, rng: random.Random, size: int) -> Image.Ima
         angle=rng.uniform(-0.16, 0.16),
         flip=rng.random() < 0.5,
     )
-    SHAPES[shape](Pen(draw, pose), parts)
-    if rng.random() < 0.35:
-        _occlude(draw, rng, canvas)
-    return _light(image.reduce(OVERSAMPLING), rng)
+    pen = Pen(draw, pose)
+    SHAPES[shape](pen, parts)
+    return image, draw, pen
 
 
 def _background(draw: ImageDraw.ImageDraw, shape: str, rng: random.Random, canvas: int) -> None:

@@ -51,9 +51,10 @@ class Pen:
     def __init__(self, draw: ImageDraw.ImageDraw, pose: Pose) -> None:
         self.draw, self.pose = draw, pose
         self.line_width = max(2, round(1.6 * pose.scale))
+        self.drawn: list[tuple[int, int]] = []
 
     def polygon(self, points: Sequence[Point], color: str | tuple[int, int, int], outlined: bool = True) -> None:
-        placed = [self.pose.place(point) for point in points]
+        placed = self._place(points)
         self.draw.polygon(placed, fill=_rgb(color))
         if outlined:
             self.draw.line([*placed, placed[0]], fill=OUTLINE, width=self.line_width, joint="curve")
@@ -65,8 +66,13 @@ class Pen:
         self.polygon([(x + rx * math.cos(a), y + ry * math.sin(a)) for a in steps], color, outlined)
 
     def line(self, points: Sequence[Point], color: str | tuple[int, int, int], width: float) -> None:
-        placed = [self.pose.place(point) for point in points]
+        placed = self._place(points)
         self.draw.line(placed, fill=_rgb(color), width=max(2, round(width * self.pose.scale)), joint="curve")
+
+    def _place(self, points: Sequence[Point]) -> list[tuple[int, int]]:
+        placed = [self.pose.place(point) for point in points]
+        self.drawn += placed
+        return placed
 
     def eye(self, x: float, y: float, r: float) -> None:
         self.ellipse(x, y, r, r, "white", outlined=False)

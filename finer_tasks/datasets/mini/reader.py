@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from finer_tasks.datasets.boxes import Boxes
 from finer_tasks.datasets.reader import ExactAttributes, Origin, Reader
 from finer_tasks.datasets.record import SPLITS, Concept, FinerRecord
 from finer_tasks.datasets.taxonomy import load_taxonomy
@@ -76,26 +77,39 @@ def write_images(root: Path) -> None:
     """Render both splits below `root` as BMP files (uncompressed, so that bytes depend on no library)."""
     from finer_tasks.datasets.mini.art import render
 
-    for split, count in IMAGES_PER_CLASS.items():
-        for concept in mini_concepts():
-            folder = root / split / concept.concept.concept_id
-            folder.mkdir(parents=True, exist_ok=True)
-            for index in range(count):
-                rng = random.Random(f"{SEED}/{split}/{concept.concept.concept_id}/{index}")
-                render(concept.shape, dict(concept.parts), rng, IMAGE_SIZE).save(folder / f"{index:03d}.bmp")
+    for split in IMAGES_PER_CLASS:
+        for concept, image_id, rng in _pictures(split):
+            path = root / split / f"{image_id}.bmp"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            render(concept.shape, dict(concept.parts), rng, IMAGE_SIZE).save(path)
+
+
+def boxes(root: Path, split: str) -> Boxes:
+    """Where the objects were drawn."""
+    from finer_tasks.datasets.mini.art import extent
+
+    return {
+        f"{split}/{image_id}.bmp": (extent(concept.shape, dict(concept.parts), rng, IMAGE_SIZE),)
+        for concept, image_id, rng in _pictures(split)
+    }
+
+
+def _pictures(split: str) -> Iterator[tuple[MiniConcept, str, random.Random]]:
+    """The concept of each picture, its id, and what its pose and surroundings are drawn from."""
+    for concept in mini_concepts():
+        name = concept.concept.concept_id
+        for index in range(IMAGES_PER_CLASS[split]):
+            yield concept, f"{name}/{index:03d}", random.Random(f"{SEED}/{split}/{name}/{index}")
 
 
 def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
     """The records of a folder that `write_images` made."""
     for split in splits:
-        count = IMAGES_PER_CLASS[split]
-        for concept in mini_concepts():
-            for index in range(count):
-                image_id = f"{concept.concept.concept_id}/{index:03d}"
-                yield FinerRecord.of(
-                    concept.concept, "mini", split, image_id,
-                    image=f"{split}/{image_id}.bmp", class_id=concept.name, source=SOURCE,
-                )  # fmt: skip
+        for concept, image_id, _ in _pictures(split):
+            yield FinerRecord.of(
+                concept.concept, "mini", split, image_id,
+                image=f"{split}/{image_id}.bmp", class_id=concept.name, source=SOURCE,
+            )  # fmt: skip
 
 
 def exact_attributes() -> list[ExactAttributes]:
@@ -119,4 +133,5 @@ READER = Reader(
     fingerprints={"train": "64aa0e36f2501559", "test": "d2f8843861bed52a"},
     render=write_images,
     exact_attributes=exact_attributes,
+    boxes=boxes,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from finer_tasks.datasets.boxes import Box, Boxes, box_of
 from finer_tasks.datasets.lines import read_table
 from finer_tasks.datasets.reader import Archive, Origin, Paper, Reader
 from finer_tasks.datasets.readers.files import find_root, look_up
@@ -61,6 +62,17 @@ def _table(root: Path, kind: str, official: str) -> dict[str, str]:
     return read_table(path, kind)
 
 
+def boxes(root: Path, split: str) -> Boxes:
+    """Where the aircraft are, by images_box.txt, which holds both splits and counts pixels from 1, the last one included."""
+    path = root / "images_box.txt"
+    rows = read_table(path, "xmin ymin xmax ymax") if path.is_file() else {}
+    return {f"images/{key}.jpg": (_from_zero(box_of(text.split(), path, key)),) for key, text in rows.items()}
+
+
+def _from_zero(box: Box) -> Box:
+    return Box(box.left - 1, box.top - 1, box.right, box.bottom)
+
+
 _PAPER = Paper(
     "Fine-Grained Visual Classification of Aircraft",
     "https://arxiv.org/abs/1306.5151",
@@ -88,6 +100,7 @@ READER = Reader(
     locate=locate,
     read=read,
     benchmark=True,
+    boxes=boxes,
     fingerprints={"train": "a8a75d45be7bb230", "test": "644c636fa8ef3a0b"},
     crop_bottom=20,  # every picture carries a copyright banner of this height (README of the dataset)
 )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+from finer_tasks.datasets.boxes import Boxes, box_of
 from finer_tasks.datasets.lines import OFFICIAL_FILE, read_lines
 from finer_tasks.datasets.reader import Origin, Paper, Reader
 from finer_tasks.datasets.readers.files import find_root
@@ -16,6 +18,7 @@ from finer_tasks.errors import DatasetContentError, DatasetLayoutError, at_line
 
 SOURCE = "Stanford Cars"
 _TEST_LABELS = "cars_test_annos_withlabels.mat"
+_CORNERS = ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2")
 
 
 def locate(root: Path) -> Path:
@@ -27,15 +30,32 @@ def locate(root: Path) -> Path:
 
 def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
     """The records of the wanted splits; raises DatasetLayoutError where the labelled test list is missing."""
-    rows = _csv_rows(root, splits) if (root / "anno_train.csv").exists() else _devkit_rows(root, splits)
     taxonomy = load_taxonomy("cars")
-    for split, file, image, class_name in rows:
-        concept = taxonomy.concept(class_name)
-        yield FinerRecord.of(concept, "cars", split, Path(file).stem, image=image, class_id=class_name, source=SOURCE)
+    for row in _rows(root, splits):
+        concept, image_id = taxonomy.concept(row.class_name), Path(row.image).stem
+        yield FinerRecord.of(concept, "cars", row.split, image_id, image=row.image, class_id=row.class_name, source=SOURCE)
 
 
-def _devkit_rows(root: Path, splits: tuple[str, ...]) -> Iterator[tuple[str, str, str, str]]:
-    """(split, file name, relative path, class name); both splits use the same file names."""
+def boxes(root: Path, split: str) -> Boxes:
+    """Where the cars are, by the lists that give the classes."""
+    return {row.image: (box_of(row.corners, root, row.image),) for row in _rows(root, (split,)) if row.corners}
+
+
+class _Row(NamedTuple):
+    """An image of a list, its path below the root, and the corners of its box; none where the list has no boxes."""
+
+    split: str
+    image: str
+    class_name: str
+    corners: Sequence[object]
+
+
+def _rows(root: Path, splits: tuple[str, ...]) -> Iterator[_Row]:
+    return _csv_rows(root, splits) if (root / "anno_train.csv").exists() else _devkit_rows(root, splits)
+
+
+def _devkit_rows(root: Path, splits: tuple[str, ...]) -> Iterator[_Row]:
+    """By the .mat files; both splits use the same file names."""
     devkit = root / "devkit" if (root / "devkit").is_dir() else root
     meta = devkit / "cars_meta.mat"
     cells = load_mat(meta, ("class_names",))["class_names"].ravel()
@@ -46,11 +66,12 @@ def _devkit_rows(root: Path, splits: tuple[str, ...]) -> Iterator[tuple[str, str
         for field in ("class", "fname"):
             if field not in (array.dtype.names or ()):
                 raise DatasetContentError(f"{path} holds no field {field!r}; the labelled list is {_TEST_LABELS}")
-        folder = _image_folder(root, split)
+        folder, corners = _image_folder(root, split), _CORNERS if set(_CORNERS) <= set(array.dtype.names) else ()
         for number, row in enumerate(array, start=1):
             label = number_cell(row["class"], path, number, "class")
             file = text_cell(row["fname"], path, number, "fname")
-            yield split, file, f"{folder}/{file}", _class_name(names, label, path, number)
+            box = [number_cell(row[corner], path, number, corner) for corner in corners]
+            yield _Row(split, f"{folder}/{file}", _class_name(names, label, path, number), box)
 
 
 def _test_labels(root: Path, devkit: Path) -> Path:
@@ -69,7 +90,7 @@ def _image_folder(root: Path, split: str) -> str:
     return f"{folder}/{folder}" if (root / folder / folder).is_dir() else folder
 
 
-def _csv_rows(root: Path, splits: tuple[str, ...]) -> Iterator[tuple[str, str, str, str]]:
+def _csv_rows(root: Path, splits: tuple[str, ...]) -> Iterator[_Row]:
     """anno_{train,test}.csv: file name, four box corners, 1-based class; names.csv: one name a line."""
     names = [line.strip('"') for _, line in read_lines(root / "names.csv", OFFICIAL_FILE)]
     inner = "car_data/car_data" if (root / "car_data" / "car_data").is_dir() else "car_data"
@@ -83,7 +104,7 @@ def _csv_rows(root: Path, splits: tuple[str, ...]) -> Iterator[tuple[str, str, s
                 raise DatasetContentError(at_line(path, number, f"expected file name, 4 numbers and a class, found {line!r}"))
             name = _class_name(names, int(cells[5]), path, number)
             folder = f"{inner}/{split}/{name.replace('/', '-')}"
-            yield split, cells[0], f"{folder}/{cells[0]}", name
+            yield _Row(split, f"{folder}/{cells[0]}", name, cells[1:5])
 
 
 def _class_name(names: list[str], label: int, path: Path, number: int) -> str:
@@ -131,5 +152,6 @@ READER = Reader(
     locate=locate,
     read=read,
     benchmark=True,
+    boxes=boxes,
     fingerprints={"train": "8ec24b826320a759"},
 )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from finer_tasks.datasets.boxes import Boxes, listed_boxes
 from finer_tasks.datasets.lines import read_table
 from finer_tasks.datasets.reader import Archive, Origin, Paper, Reader
 from finer_tasks.datasets.readers.files import find_root, listed_images
@@ -39,6 +40,11 @@ def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
         class_name = re.sub(r"^\d+\.", "", classes[label])
         concept = taxonomy.concept(class_name)
         yield FinerRecord.of(concept, "cub", split, image_id, image=f"images/{path}", class_id=class_name, source=SOURCE)
+
+
+def boxes(root: Path, split: str) -> Boxes:
+    """Where the birds are, by bounding_boxes.txt, which holds both splits."""
+    return listed_boxes(root)
 
 
 _PAPER = Paper(
@@ -75,5 +81,6 @@ READER = Reader(
     locate=locate,
     read=read,
     benchmark=True,
+    boxes=boxes,
     fingerprints={"train": "7f43c453101fff34", "test": "7888c1702586e847"},
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
+from finer_tasks.datasets.boxes import Box, Boxes, box_of
 from finer_tasks.datasets.lines import OFFICIAL_FILE, read_lines
 from finer_tasks.datasets.reader import Archive, Origin, Paper, Reader
 from finer_tasks.datasets.readers.files import find_root
@@ -63,6 +65,25 @@ def _read_list(root: Path, split: str) -> tuple[Path, list[tuple[int, str]], lis
     raise DatasetLayoutError(f"{root}: lists/{split}_list.mat is missing; it comes in lists.tar of the official dataset")
 
 
+def boxes(root: Path, split: str) -> Boxes:
+    """Where the dogs are, by the file of each image below Annotation/ (annotation.tar); an image may show several."""
+    found = {}
+    for _, file in _read_list(root, split)[1]:
+        path = root / "Annotation" / file.removesuffix(".jpg")
+        if path.is_file():
+            found[f"Images/{file}"] = _annotated(path)
+    return found
+
+
+def _annotated(path: Path) -> tuple[Box, ...]:
+    try:
+        corners = list(ElementTree.parse(path).iter("bndbox"))
+    except (ElementTree.ParseError, OSError) as error:
+        raise DatasetContentError(f"{path} cannot be read ({error}). Copy the official file again") from error
+    sides = ("xmin", "ymin", "xmax", "ymax")
+    return tuple(box_of([one.findtext(side) for side in sides], path, path.name) for one in corners)
+
+
 _PAPER = Paper(
     "Novel Dataset for Fine-Grained Image Categorization: Stanford Dogs",
     "http://vision.stanford.edu/aditya86/ImageNetDogs/",
@@ -101,5 +122,6 @@ READER = Reader(
     locate=locate,
     read=read,
     benchmark=True,
+    boxes=boxes,
     fingerprints={"train": "190f541786dee39d", "test": "c7f0ff36dad98a74"},
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from finer_tasks.datasets.boxes import Boxes, listed_boxes
 from finer_tasks.datasets.lines import read_table
 from finer_tasks.datasets.reader import Origin, Paper, Reader
 from finer_tasks.datasets.readers.files import find_root, listed_images, look_up
@@ -38,6 +39,11 @@ def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
                 "Copy the official file again"
             )
         yield FinerRecord.of(concept, "nabirds", split, image_id, image=f"images/{path}", class_id=name, source=SOURCE)
+
+
+def boxes(root: Path, split: str) -> Boxes:
+    """Where the birds are, by bounding_boxes.txt, which holds both splits."""
+    return listed_boxes(root)
 
 
 def clean_name(name: str) -> str:
@@ -95,5 +101,6 @@ READER = Reader(
     locate=locate,
     read=read,
     benchmark=True,
+    boxes=boxes,
     fingerprints={"train": "51ebf797507da28f", "test": "f93779e5927e3e2d"},
 )
