@@ -1,0 +1,64 @@
+"""Intervals that hold runs and concepts: by hand, at the edges, and how often they hold the truth."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from finer_tasks.statistics.clusters import Clusters
+from finer_tasks.statistics.crossed import by_concept, crossed_mean
+
+
+def test_by_hand() -> None:
+    """Two runs of three concepts; mean squares from the definition of the two-way analysis of variance."""
+    table = np.array([[0.2, 0.5, 0.9], [0.6, 0.7, 1.1]])
+    runs, concepts, mean = [1.6 / 3, 2.4 / 3], [0.4, 0.6, 1.0], 4 / 6
+    ms_runs = 3 * sum((run - mean) ** 2 for run in runs)
+    ms_concepts = 2 * sum((concept - mean) ** 2 for concept in concepts) / 2
+    left = [table[r, c] - runs[r] - concepts[c] + mean for r in range(2) for c in range(3)]
+    ms_residual = sum(value**2 for value in left) / 2
+    variance = (ms_runs + ms_concepts - ms_residual) / 6
+    freedom = (ms_runs + ms_concepts - ms_residual) ** 2 / (ms_runs**2 + ms_concepts**2 / 2 + ms_residual**2 / 2)
+    found = crossed_mean(table)
+    assert found.value == pytest.approx(mean)
+    assert found.freedom == pytest.approx(freedom)
+    assert found.high - found.value == pytest.approx(stats.t.ppf(0.975, freedom) * math.sqrt(variance))
+    assert found.from_runs == pytest.approx(math.sqrt((ms_runs - ms_residual) / 6))
+    assert found.from_concepts == pytest.approx(math.sqrt((ms_concepts - ms_residual) / 6))
+
+
+def test_concepts_count_alike_whatever_their_documents() -> None:
+    clusters = Clusters.of(["wren", "auk", "wren", "wren"])
+    assert by_concept(np.array([[1.0, 0.5, 0.0, 0.5], [1, 1, 1, 1]]), clusters).tolist() == [[0.5, 0.5], [1, 1]]
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (5, 1)])
+def test_one_run_or_one_concept_has_no_interval(shape: tuple[int, int]) -> None:
+    found = crossed_mean(np.full(shape, 0.5))
+    assert found.value == 0.5
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+
+
+def test_equal_scores_have_an_interval_of_no_width() -> None:
+    found = crossed_mean(np.ones((3, 4)))
+    assert (found.low, found.value, found.high) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("runs", "concepts", "of_runs", "of_concepts", "residual"),
+    [(3, 16, 0.1, 0.2, 0.2), (5, 64, 0.1, 0.2, 0.2), (5, 64, 0.0, 0.2, 0.2), (3, 64, 0.1, 0.0, 0.2), (5, 100, 0.0, 0.0, 0.3)],
+)
+def test_95_of_100_intervals_hold_the_truth(
+    runs: int, concepts: int, of_runs: float, of_concepts: float, residual: float
+) -> None:
+    """At the sizes of the experiments here; a bootstrap over both holds it in 83 to 92 of 100 with three to five runs."""
+    rng, held, drawn = np.random.default_rng(0), 0, 800
+    for _ in range(drawn):
+        noise = of_runs * rng.standard_normal((runs, 1)) + of_concepts * rng.standard_normal((1, concepts))
+        found = crossed_mean(noise + residual * rng.standard_normal((runs, concepts)))
+        held += found.low <= 0 <= found.high
+    assert 0.93 <= held / drawn <= 0.99
