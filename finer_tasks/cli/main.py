@@ -10,11 +10,13 @@ from importlib.metadata import entry_points
 import finer_tasks
 from finer_tasks.cli.attributes import add_attributes
 from finer_tasks.cli.datasets import add_doctor, add_prepare
+from finer_tasks.cli.detail import add_detail
 from finer_tasks.cli.gap import add_gap
 from finer_tasks.cli.gate import add_gate
 from finer_tasks.cli.options import with_dashes
 from finer_tasks.cli.report import add_report
 from finer_tasks.cli.results import add_results
+from finer_tasks.cli.robust import add_robust
 from finer_tasks.cli.submission import add_export, add_leaderboard, add_submit
 from finer_tasks.cli.tasks import add_tasks
 from finer_tasks.errors import exit_code_of
@@ -52,8 +54,8 @@ def parser_of_all_commands() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"finer-tasks {finer_tasks.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (
-        add_prepare, add_doctor, add_tasks, add_results, add_attributes, add_gap, add_gate, add_submit, add_leaderboard,
-        add_report, add_export,
+        add_prepare, add_doctor, add_tasks, add_results, add_attributes, add_gap, add_robust, add_detail, add_gate, add_submit,
+        add_leaderboard, add_report, add_export,
     ):  # fmt: skip
         add(commands)
     for extension in entry_points(group="finer.commands"):

@@ -67,6 +67,13 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def natural(text: str) -> int:
+    """A whole number from 0 on."""
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 on")
+    return int(text)
+
+
 def with_dashes(words: list[str]) -> list[str]:
     """The command line with options spelled by dashes: `--batch_size`, as lmms-eval has it, is `--batch-size` here."""
     spelled: list[str] = []

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from finer_tasks.errors import ResultsError
@@ -29,11 +30,21 @@ def evaluate_arms(model: str, model_args: str, tasks: Sequence[str], batch_size:
 
 
 def run_lmms_eval(
-    folder: Path, model: str, model_args: str, tasks: Sequence[str], batch_size: str, options: Sequence[str] = ()
+    folder: Path,
+    model: str,
+    model_args: str,
+    tasks: Sequence[str],
+    batch_size: str,
+    options: Sequence[str] = (),
+    variables: Mapping[str, str] | None = None,
 ) -> None:
-    """Run `lmms-eval` as a user would, its results below `folder`; raises ResultsError if it fails."""
+    """Run `lmms-eval` as a user would, its results below `folder`; raises ResultsError if it fails.
+
+    `variables` are added to those of the environment.
+    """
     command = [sys.executable, "-m", "lmms_eval", "--model", model, "--tasks", ",".join(tasks), "--batch_size", batch_size]
     command += ["--model_args", model_args] if model_args else []
-    done = subprocess.run([*command, *options, "--log_samples", "--output_path", str(folder)], check=False, stdout=sys.stderr)
+    command += [*options, "--log_samples", "--output_path", str(folder)]
+    done = subprocess.run(command, check=False, stdout=sys.stderr, env=os.environ | dict(variables or {}))
     if done.returncode:
         raise ResultsError(f"lmms-eval ended with exit code {done.returncode}; its messages are above")

@@ -83,3 +83,29 @@ def test_a_template_that_a_task_needs_is_missed_before_the_run(tmp_path: Path) -
     prompts.require("direct", "fine")
     with pytest.raises(PromptError, match="'mine' has no template 'attrseek_seek' for level 'fine', which this task needs"):
         prompts.require("attrseek", "fine")
+
+
+def test_sets_of_another_detail_are_the_default_with_another_first_turn() -> None:
+    plain, taxonomy, blanks = load_prompt_set("finer-1"), load_taxonomy("cub"), Blanks("Albatross", ("Bird",))
+    sets = [load_prompt_set(f"finer-1-{detail}") for detail in ("basic", "detailed", "hyper")]
+    assert len({plain.hash, *(one.hash for one in sets)}) == 4
+    for one in sets:
+        for variant, level in (("direct", "fine"), ("attrseek_answer", "fine"), ("cot", "coarse")):
+            assert one.question(variant, level, taxonomy, blanks) == plain.question(variant, level, taxonomy, blanks)
+    asked = {one.question("attrseek_seek", "fine", taxonomy, blanks) for one in (plain, *sets)}
+    assert len(asked) == 4
+
+
+def test_a_set_that_starts_from_another_changes_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\nextends: finer-1\ncot: {fine: Think}\n")
+    prompts = load_prompt_set(str(path))
+    assert prompts.question("cot", "fine", load_taxonomy("cub"), Blanks(None)) == "Think"
+    with pytest.raises(PromptError, match="no template 'cot' for level 'coarse'"):
+        prompts.require("cot", "coarse")
+    path.with_name("other.yaml").write_text(path.read_text().replace("finer-1", "finer-1-basic"))
+    other = load_prompt_set(str(path.with_name("other.yaml")))
+    assert other.hash != prompts.hash
+    path.with_name("none.yaml").write_text("name: mine\nextends: mine.yaml\n")
+    with pytest.raises(PromptError, match=r"'extends' must name a set of finer-tasks.*found 'mine.yaml'"):
+        load_prompt_set(str(path.with_name("none.yaml")))

@@ -23,6 +23,8 @@ from finer_tasks.parsing import read_yaml
 
 DEFAULT = "finer-1"
 VARIABLE = "FINER_PROMPTS"
+# The key of a set that has the templates of another one but for those that it gives itself.
+_EXTENDS = "extends"
 # A prompt file is data that people pass on: its templates can neither reach Python nor change what they are given.
 _JINJA = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False)
 # What gives another text each time: the same set asks the same questions.
@@ -100,11 +102,23 @@ def load_prompt_set(name_or_path: str) -> PromptSet:
     _, raw = read_yaml(path, PromptError)
     if not isinstance(raw, dict) or not isinstance(raw.get("name"), str) or not raw["name"].strip():
         raise PromptError(f"{path}: a prompt set needs a text field 'name'")
-    templates = {variant: _compile(path, variant, raw[variant]) for variant in raw if variant != "name"}
+    base = _base(path, raw.get(_EXTENDS))
+    own = {variant: _compile(path, variant, raw[variant]) for variant in raw if variant not in ("name", _EXTENDS)}
+    templates = {**(base.templates if base else {}), **own}
     if set(templates.get("direct", {})) != set(LEVELS):
         raise PromptError(f"{path}: 'direct' needs exactly one template for each of {', '.join(LEVELS)}")
-    text = path.read_text(encoding="utf-8")
+    text = (base.hash if base else "") + path.read_text(encoding="utf-8")
     return PromptSet(raw["name"], hashlib.sha256(text.encode()).hexdigest()[:12], templates)
+
+
+def _base(path: Path, name: object) -> PromptSet | None:
+    """The set of finer-tasks whose templates another one starts from, None if it starts from none."""
+    if name is None:
+        return None
+    known = sorted(file.stem for file in Path(__file__).parent.glob("*.yaml"))
+    if name not in known:
+        raise PromptError(f"{path}: {_EXTENDS!r} must name a set of finer-tasks ({', '.join(known)}), found {name!r:.80}")
+    return load_prompt_set(str(name))
 
 
 def _compile(path: Path, variant: str, levels: object) -> dict[str, jinja2.Template]:

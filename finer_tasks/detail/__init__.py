@@ -1,0 +1,1 @@
+"""Whether more detail in the attributes helps, by category of object."""

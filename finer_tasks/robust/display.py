@@ -1,0 +1,63 @@
+"""Robustness in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from finer_tasks.console import PlainConsole
+from finer_tasks.robust.curves import Contrast, Robustness
+from finer_tasks.statistics.bootstrap import Estimate
+
+_LEGEND = (
+    "Intervals: 95 %, bootstrap over concepts, the same draws everywhere. lost: minus severity 0, on the same documents. "
+    "slope: change with each step of severity, by least squares."
+)
+
+
+def print_robustness(found: Sequence[Robustness], console: PlainConsole) -> None:
+    """A table of scores against severity for each level, and each way of asking against the direct question."""
+    for one in found:
+        places = f", seed {one.seed}" if one.seed else ""
+        console.say(
+            f"{one.dataset}, {one.level}, {one.perturbation}{places}: {one.documents} documents of {one.concepts} concepts"
+        )
+        table = Table("asked", "severity")
+        for name in ("em", "lost", "kept", "em_strict", "lost"):
+            table.add_column(name, justify="right", no_wrap=True)
+        by_way = {(curve.way, curve.metric): curve for curve in one.curves}
+        for way in dict.fromkeys(curve.way for curve in one.curves):
+            em, strict = by_way[way, "em"], by_way[way, "em_strict"]
+            for point, other in zip(em.points, strict.points, strict=True):
+                lost = [shown(each.lost) if point.severity else "" for each in (point, other)]
+                kept = shown(point.kept) if point.severity and point.kept else ""
+                table.add_row(way, str(point.severity), shown(point.score), lost[0], kept, shown(other.score), lost[1])
+            table.add_row(
+                way, "slope", shown(em.slope, sign=True), "", "", shown(strict.slope, sign=True), "", end_section=True
+            )
+        console.print(table)
+        for contrast in one.contrasts:
+            console.say(f"  {told(contrast)}")
+        for severity, what in one.amounts.items():
+            console.say(f"  severity {severity}: {what}")
+        for note in one.notes:
+            console.say(f"  note: {note}")
+    console.say(_LEGEND)
+
+
+def told(contrast: Contrast) -> str:
+    """Whether a way of asking degrades more slowly than the direct question, in words."""
+    verdict = {
+        "more slowly": "degrades more slowly than direct",
+        "faster": "degrades faster than direct",
+        "cannot tell": "degrades as direct does, as far as these documents tell",
+    }[contrast.verdict]
+    text = f"{contrast.way}, {contrast.metric}: {verdict} (slopes differ by {shown(contrast.slope, sign=True)})"
+    return text + (f"; share kept differs by {shown(contrast.share_kept, sign=True)}" if contrast.share_kept else "")
+
+
+def shown(estimate: Estimate, sign: bool = False) -> str:
+    """A figure with its interval."""
+    form = "{:+.3f}" if sign else "{:.3f}"
+    return f"{form.format(estimate.value)} [{form.format(estimate.low)}, {form.format(estimate.high)}]"
