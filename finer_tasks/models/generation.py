@@ -15,7 +15,7 @@ from finer_tasks.replies import is_tag, opened_thought
 
 DEFAULT_MAX_NEW_TOKENS = 64
 # Models whose token positions are a plain count, so that a first turn's cache can be continued.
-CACHE_CONTINUES = {"llava"}
+CACHE_CONTINUES = {"llava", "finer_llava"}
 _SAMPLING = ("top_p", "top_k", "num_beams", "repetition_penalty")
 
 

@@ -17,6 +17,7 @@ from finer_tasks.models import BUILT_IN
 from finer_tasks.models.adapters import attach, refuse_not_finite
 from finer_tasks.models.fingerprint import WEIGHTS
 from finer_tasks.models.memory import is_out_of_memory
+from finer_tasks.models.projectors import register
 from finer_tasks.models.tokens import add_tokens_of
 
 _PRECISIONS = (torch.float32, torch.bfloat16, torch.float16)
@@ -70,6 +71,7 @@ def choose_device(wanted: str | None) -> torch.device:
 def load_processor(options: LoadOptions) -> Any:
     """The processor, with the tokens that an adapter added, padding on the left as batched generation needs."""
     options = base_and_adapter(options)
+    register()
     try:
         processor = AutoProcessor.from_pretrained(
             resolve(options.pretrained), revision=options.revision, trust_remote_code=options.trust_remote_code
@@ -94,6 +96,7 @@ def load_model(options: LoadOptions, device: torch.device) -> Any:
     Raises ModelError if it cannot be loaded, or is not whole: weights that are missing would be random.
     """
     options = base_and_adapter(options)
+    register()
     try:
         loaded: Any = AutoModelForImageTextToText.from_pretrained(
             resolve(options.pretrained),

@@ -20,7 +20,7 @@ from finer_tasks.models.conversation import ChatEncoder, Conversation, images_of
 # Architectures whose cache can be branched: token positions are a plain count, and no token sees what follows it.
 # Not Qwen2.5-VL and Qwen3-VL (positions in three dimensions are kept in the model for one batch), BLIP-2 and
 # InstructBLIP (the image enters by a Q-Former, which reads the question), Gemma 3 and PaliGemma (image tokens see ahead).
-BRANCHES = {"llava", "llava_next", "llava_onevision", "idefics3", "smolvlm", "internvl"}
+BRANCHES = {"llava", "finer_llava", "llava_next", "llava_onevision", "idefics3", "smolvlm", "internvl"}
 
 
 @dataclass(frozen=True)
