@@ -11,7 +11,12 @@ from finer_tasks.training.errors import RecipeError
 from finer_tasks.writing import write_text
 
 # By folder of recipes/, the command that takes its recipes.
-COMMANDS = {"mixture": "finer mixture build", "train": "finer train", "reproduce": "finer reproduce mini --recipe"}
+COMMANDS = {
+    "mixture": "finer mixture build",
+    "train": "finer train",
+    "reproduce": "finer reproduce mini --recipe",
+    "ablate": "finer ablate projectors",
+}
 
 
 @dataclass(frozen=True)

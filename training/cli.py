@@ -16,12 +16,13 @@ _RECIPE = "YAML file, or the name of a built-in recipe (`finer recipes` lists th
 
 
 def add_commands(commands: Commands) -> None:
-    """Add `recipes`, `mixture`, `train`, `merge` and `reproduce` to the parser."""
+    """Add `recipes`, `mixture`, `train`, `merge`, `reproduce` and `ablate` to the parser."""
     _add_recipes(commands)
     _add_mixture(commands)
     _add_train(commands)
     _add_merge(commands)
     _add_reproduce(commands)
+    _add_ablate(commands)
 
 
 def _add_recipes(commands: Commands) -> None:
@@ -161,3 +162,23 @@ def _reproduce(arguments: argparse.Namespace) -> None:
     page = reproduce(read_recipe(Plan, arguments.recipe, arguments.overrides), arguments.output)
     say((arguments.output / "table.md").read_text(encoding="utf-8"))
     say(f"summary in {page}")
+
+
+def _add_ablate(commands: Commands) -> None:
+    ablate = commands.add_parser("ablate", help="parts of a model exchanged one by one, all else being equal")
+    actions = ablate.add_subparsers(required=True, metavar="WHAT")
+    projectors = actions.add_parser("projectors", help="between one frozen encoder and language model; a stopped run goes on")
+    projectors.add_argument("recipe", type=Path, metavar="RECIPE", help=_RECIPE)
+    projectors.add_argument("overrides", nargs="*", metavar="key=value", help="values that replace the recipe's")
+    add_output(projectors, "DIR")
+    projectors.set_defaults(run=_ablate)
+
+
+def _ablate(arguments: argparse.Namespace) -> None:
+    from finer_tasks.training.ablation.experiment import ablate
+    from finer_tasks.training.ablation.plan import AblationPlan
+    from finer_tasks.training.recipe import read_recipe
+
+    table = ablate(read_recipe(AblationPlan, arguments.recipe, arguments.overrides), arguments.output)
+    say(table.read_text(encoding="utf-8"))
+    say(f"table, report.json and plots in {table.parent}")

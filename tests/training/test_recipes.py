@@ -12,6 +12,7 @@ import pytest
 
 from finer_tasks.cli.main import main, parse_arguments
 from finer_tasks.datasets.registry import DATASETS
+from finer_tasks.training.ablation.plan import AblationPlan
 from finer_tasks.training.built_in import BuiltIn, built_in_recipes
 from finer_tasks.training.mixture.recipe import MixtureRecipe
 from finer_tasks.training.recipe import read_recipe
@@ -19,7 +20,7 @@ from finer_tasks.training.reproduce.plan import Plan
 from finer_tasks.training.tuning.arguments import passes_per_step
 from finer_tasks.training.tuning.recipe import TrainRecipe
 
-KINDS = {"mixture": MixtureRecipe, "train": TrainRecipe, "reproduce": Plan}
+KINDS = {"mixture": MixtureRecipe, "train": TrainRecipe, "reproduce": Plan, "ablate": AblationPlan}
 RECIPES = {recipe.name: recipe for recipe in built_in_recipes()}
 
 
@@ -39,7 +40,9 @@ def test_a_recipe_that_comes_with_the_package_is_valid(name: str) -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_head_says_how_to_launch_a_recipe_and_what_it_says_holds(name: str) -> None:
-    commands = re.findall(r"(torchrun .*|)\bfiner ((?:train|mixture build|reproduce mini) .*)", head(RECIPES[name]))
+    commands = re.findall(
+        r"(torchrun .*|)\bfiner ((?:train|mixture build|reproduce mini|ablate projectors) .*)", head(RECIPES[name])
+    )
     trained = RECIPES[name].command == "finer train"
     assert len(commands) == (3 if trained else 1)  # one GPU, several, several nodes
     for launcher, command in commands:

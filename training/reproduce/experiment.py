@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,17 +54,18 @@ def reproduce(plan: Plan, output: Path) -> Path:
     """Do what is not done yet of a plan; returns the HTML summary. Raises TrainingError if the folder holds another plan."""
     require_as_published("a reproduction")
     with locked(output):
-        _claim(plan, output)
+        claim(asdict(plan), output)
         ensure_prepared("mini")
         base = make_base(plan, output)
-        evaluate(output / "evaluations/base", f"pretrained={base}", BASE_TASKS, plan)
+        limits = Limits(plan.documents, plan.max_new_tokens)
+        evaluate(output / "evaluations/base", f"pretrained={base}", BASE_TASKS, limits)
         for style in STYLES:
             make_mixture(plan, style, output / "mixtures" / style)
             for seed in plan.tuning_seeds:
                 name = f"{style}-{seed}"
                 tune(plan, seed, base, output / "mixtures" / style, output / "runs" / name)
                 adapter = f"pretrained={base},peft={output / 'runs' / name}"
-                evaluate(output / "evaluations" / name, adapter, TUNED_TASKS, plan)
+                evaluate(output / "evaluations" / name, adapter, TUNED_TASKS, limits)
         return write_report(plan, output, versions())
 
 
@@ -134,20 +135,29 @@ def tune(plan: Plan, seed: int, base: Path, mixture: Path, folder: Path) -> None
         raise TrainingError(f"stopped in {folder}; the same command goes on from there")
 
 
-def evaluate(folder: Path, model_args: str, tasks: tuple[str, ...], plan: Plan) -> None:
-    """The plain lmms-eval command on a model."""
+@dataclass(frozen=True)
+class Limits:
+    """Of an evaluation: the first documents of each task, and a shorter limit on replies; None for none."""
+
+    documents: int | None
+    max_new_tokens: int | None
+
+
+def evaluate(folder: Path, model_args: str, tasks: tuple[str, ...], limits: Limits) -> None:
+    """The plain lmms-eval command on a model; nothing where the folder is there."""
     if folder.exists():
         return
     began = time.monotonic()
-    options = ["--limit", str(plan.documents)] if plan.documents else []
-    options += ["--gen_kwargs", f"max_new_tokens={plan.max_new_tokens}"] if plan.max_new_tokens else []
+    options = ["--limit", str(limits.documents)] if limits.documents else []
+    options += ["--gen_kwargs", f"max_new_tokens={limits.max_new_tokens}"] if limits.max_new_tokens else []
     with replacing(folder) as fresh:
         run_lmms_eval(fresh, "finer_hf", model_args, tasks, _BATCH, options)
     logger.info(f"{folder.name} evaluated in {time.monotonic() - began:.0f} s")
 
 
-def _claim(plan: Plan, output: Path) -> None:
-    now, path = json.loads(json.dumps(asdict(plan))), output / "plan.json"
+def claim(plan: Mapping[str, Any], output: Path) -> None:
+    """Write plan.json into a folder that is new, or holds the same plan; raises TrainingError for any other."""
+    now, path = json.loads(json.dumps(plan)), output / "plan.json"
     if output.exists() and not output.is_dir():
         raise TrainingError(f"{output} is a file; give another --output")
     if path.exists():

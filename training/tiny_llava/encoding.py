@@ -11,9 +11,9 @@ from finer_tasks.training.tiny_llava.dialogues import Dialogue
 from finer_tasks.training.tiny_llava.model import IMAGE_TOKENS
 
 
-def encode(processor: LlavaProcessor, dialogues: list[Dialogue]) -> dict[str, torch.Tensor]:
+def encode(processor: LlavaProcessor, dialogues: list[Dialogue], image_tokens: int = IMAGE_TOKENS) -> dict[str, torch.Tensor]:
     """Right-padded ids, mask and labels of dialogues, labels on the answers only."""
-    rows = [_encode_one(processor, dialogue) for dialogue in dialogues]
+    rows = [_encode_one(processor, dialogue, "<image>" * image_tokens) for dialogue in dialogues]
     width = max(len(ids) for ids, _ in rows)
     pad = processor.tokenizer.pad_token_id
     return {
@@ -23,8 +23,7 @@ def encode(processor: LlavaProcessor, dialogues: list[Dialogue]) -> dict[str, to
     }
 
 
-def _encode_one(processor: LlavaProcessor, dialogue: Dialogue) -> tuple[list[int], list[int]]:
-    image_tokens = "<image>" * IMAGE_TOKENS
+def _encode_one(processor: LlavaProcessor, dialogue: Dialogue, image_tokens: str) -> tuple[list[int], list[int]]:
     messages: list[dict[str, Any]] = []
     ids: list[int] = []
     labels: list[int] = []

@@ -1,0 +1,132 @@
+"""`finer ablate projectors`: projectors between the same frozen encoder and language model, each step kept on disk.
+
+OUTPUT/plan.json          what is done, with what identifies the data and models
+OUTPUT/features/          patches of the frozen encoder, float16
+OUTPUT/projectors/        weights of each arm, seed and learning rate, and its loss on the images left out
+OUTPUT/models/            a LLaVA for each arm and seed with the learning rate chosen, as finer_hf loads it
+OUTPUT/evaluations/       what lmms-eval wrote for each
+OUTPUT/probes/            what a linear probe reads after the encoder and after each projector
+OUTPUT/report.json, table.md, projectors.png, projectors.svg
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+
+from finer_tasks.datasets.prepare import ensure_prepared
+from finer_tasks.models.fingerprint import weights_fingerprint
+from finer_tasks.tasks.table import list_tasks
+from finer_tasks.training.ablation.features import Features, load_features
+from finer_tasks.training.ablation.parts import Parts, assemble, load_parts
+from finer_tasks.training.ablation.plan import AblationPlan, Arm
+from finer_tasks.training.ablation.probing import probe
+from finer_tasks.training.ablation.report import write_report
+from finer_tasks.training.ablation.teaching import Task, task_of, teach
+from finer_tasks.training.errors import TrainingError
+from finer_tasks.training.reproduce.experiment import Limits, claim, evaluate
+from finer_tasks.training.saving import saving
+from finer_tasks.training.tuning.output import versions
+from finer_tasks.writing import locked, replacing, write_text
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What the arms have in common."""
+
+    plan: AblationPlan
+    parts: Parts
+    train: Features
+    test: Features
+    task: Task
+    output: Path
+
+
+def ablate(plan: AblationPlan, output: Path) -> Path:
+    """Do what is not done yet of a plan; returns the table. Raises TrainingError if the folder holds another plan."""
+    _require_tasks(plan)
+    prepared = ensure_prepared(plan.dataset)
+    for split in ("train", "test"):
+        prepared.check(split)
+    with locked(output):
+        sources = asdict(plan.folders) if plan.folders else {"pretrained": plan.llava}
+        claim(asdict(plan) | {"data": dict(prepared.manifest.contents), "models": weights_fingerprint(sources)}, output)
+        parts = load_parts(plan)
+        train, test = (load_features(parts, prepared, split, plan, output / "features" / split) for split in ("train", "test"))
+        bench = Bench(plan, parts, train, test, task_of(plan, train), output)
+        for arm in plan.arms:
+            _run_arm(bench, arm)
+        return write_report(plan, output, parts, versions())
+
+
+def _require_tasks(plan: AblationPlan) -> None:
+    known = {task.name: task.dataset for task in list_tasks()}
+    for name in plan.tasks:
+        if known.get(name) != plan.dataset:
+            raise TrainingError(f"tasks: {name!r} is no single task of {plan.dataset}; `finer tasks` lists them")
+
+
+def _run_arm(bench: Bench, arm: Arm) -> None:
+    plan, output = bench.plan, bench.output
+    first = plan.seeds[0]
+    losses = {rate: float(_trained(bench, arm, first, rate)["loss"]) for rate in plan.learning_rates}
+    rate = min(losses, key=lambda key: losses[key])
+    for seed in plan.seeds:
+        made = _trained(bench, arm, seed, rate)
+        folder = output / "models" / f"{arm}-{seed}"
+        if not folder.exists():
+            _write_model(bench, arm, seed, rate, made, folder)
+        probe_path = output / "probes" / f"{arm}-{seed}.json"
+        if not probe_path.exists():
+            model, _ = _assembled(bench, arm, seed, rate)
+            write_text(
+                probe_path, json.dumps(probe(model.model.multi_modal_projector, bench.train, bench.test, plan.layers_of(arm)))
+            )
+        limits = Limits(plan.documents, plan.max_new_tokens)
+        evaluate(output / "evaluations" / f"{arm}-{seed}", f"pretrained={folder}", plan.tasks, limits)
+
+
+def _trained(bench: Bench, arm: Arm, seed: int, rate: float) -> Mapping[str, Any]:
+    """What is known of a trained projector; trains it if it is not there."""
+    place = _weights(bench.output, arm, seed, rate)
+    record = place.with_suffix(".json")
+    if not record.exists():
+        model, processor = assemble(bench.parts, bench.plan, arm, seed)
+        loss = teach(bench.task, arm, seed, rate, model, processor)
+        projector = model.model.multi_modal_projector
+        with saving(place), replacing(place) as fresh:
+            save_file({name: tensor.contiguous() for name, tensor in projector.state_dict().items()}, fresh)
+        found = {
+            "arm": arm,
+            "seed": seed,
+            "learning_rate": rate,
+            "loss": loss,
+            "parameters": sum(parameter.numel() for parameter in projector.parameters()),
+            "image_tokens": model.config.image_seq_length,
+        }
+        write_text(record, json.dumps(found) + "\n")
+    read: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
+    return read
+
+
+def _weights(output: Path, arm: Arm, seed: int, rate: float) -> Path:
+    return output / "projectors" / f"{arm}-{seed}-{rate:g}.safetensors"
+
+
+def _assembled(bench: Bench, arm: Arm, seed: int, rate: float) -> tuple[Any, Any]:
+    model, processor = assemble(bench.parts, bench.plan, arm, seed)
+    model.model.multi_modal_projector.load_state_dict(load_file(_weights(bench.output, arm, seed, rate)))
+    return model, processor
+
+
+def _write_model(bench: Bench, arm: Arm, seed: int, rate: float, made: Mapping[str, Any], folder: Path) -> None:
+    model, processor = _assembled(bench, arm, seed, rate)
+    with saving(folder), replacing(folder) as fresh:
+        model.save_pretrained(fresh)
+        processor.save_pretrained(fresh)
+        write_text(fresh / "training.json", json.dumps(dict(made)) + "\n")

@@ -1,0 +1,169 @@
+"""The table and the plot of an ablation: each arm's figures, and how they differ from those of LLaVA's own projector."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from finer_tasks.errors import ResultsError
+from finer_tasks.runs.reading import read_run
+from finer_tasks.statistics.bootstrap import Bootstrap, Estimate
+from finer_tasks.statistics.clusters import Clusters, Floats
+from finer_tasks.training.ablation.parts import Parts
+from finer_tasks.training.ablation.plan import REFERENCE, AblationPlan, Arm
+from finer_tasks.training.ablation.probing import PLACES
+from finer_tasks.training.reproduce.report import machine, shown
+from finer_tasks.writing import as_json, write_bytes, write_text
+
+NAMES: Mapping[Arm, str] = {
+    "linear": "linear",
+    "mlp2": "2-layer MLP (LLaVA-1.5)",
+    "mlp4": "4-layer MLP",
+    "resampler": "resampler",
+    "mlp2_pool2x2": "2-layer MLP, 2 x 2 pooled",
+    "mlp2_layers": "2-layer MLP, several layers",
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measure of an arm: mean over seeds and documents, each seed's mean, and how it differs from the reference."""
+
+    estimate: Estimate
+    by_seed: tuple[float, ...]
+    difference: Estimate | None
+
+
+@dataclass(frozen=True)
+class ArmFigures:
+    """What is known of an arm; figures by measure: a task, or the place of a probe."""
+
+    arm: Arm
+    parameters: int
+    image_tokens: int
+    learning_rate: float
+    loss: tuple[float, ...]
+    figures: Mapping[str, Figure]
+
+
+def write_report(plan: AblationPlan, output: Path, parts: Parts, versions: Mapping[str, str]) -> Path:
+    """Write report.json, table.md and the plot; returns the table's path."""
+    found = figures(plan, output)
+    frozen = sum(p.numel() for part in (parts.encoder, parts.language, parts.head) for p in part.parameters())
+    record = {
+        "plan": asdict(plan),
+        "frozen_parameters": frozen,
+        "images": {split: _count(output / "features" / split) for split in ("train", "test")},
+        "arms": [asdict(arm) for arm in found],
+        "versions": dict(versions),
+        "machine": machine(),
+    }
+    write_text(output / "report.json", as_json(record) + "\n")
+    write_text(output / "table.md", table(found))
+    _plot(found, output)
+    return output / "table.md"
+
+
+def _count(features: Path) -> int:
+    return len(json.loads((features / "documents.json").read_text(encoding="utf-8")))
+
+
+def figures(plan: AblationPlan, output: Path) -> list[ArmFigures]:
+    """Every figure of every arm."""
+    measured = {arm: _measured(plan, arm, output) for arm in plan.arms}
+    found = []
+    for arm in plan.arms:
+        by_measure = {}
+        for measure, (ids, concepts, values) in measured[arm].items():
+            base = measured[REFERENCE][measure]
+            if base[0] != ids:
+                raise ResultsError(
+                    f"{measure}: {arm} and {REFERENCE} have other documents; delete {output}/evaluations and go on"
+                )
+            resample = Bootstrap(Clusters.of(concepts), plan.seed)
+            difference = None if arm == REFERENCE else resample.mean_over_runs(values - base[2])
+            by_seed = tuple(float(row.mean()) for row in values)
+            by_measure[measure] = Figure(resample.mean_over_runs(values), by_seed, difference)
+        made = [json.loads((output / f"models/{arm}-{seed}/training.json").read_text()) for seed in plan.seeds]
+        loss = tuple(one["loss"] for one in made)
+        found.append(
+            ArmFigures(arm, made[0]["parameters"], made[0]["image_tokens"], made[0]["learning_rate"], loss, by_measure)
+        )
+    return found
+
+
+def _measured(plan: AblationPlan, arm: Arm, output: Path) -> dict[str, tuple[list[str], list[str], Floats]]:
+    """By measure: ids and concepts of the documents, and scores of shape (seeds, documents)."""
+    rows: dict[str, tuple[list[str], list[str], list[list[float]]]] = {}
+
+    def add(measure: str, ids: list[str], concepts: list[str], values: list[float]) -> None:
+        rows.setdefault(measure, (ids, concepts, []))[2].append(values)
+
+    for seed in plan.seeds:
+        probed = json.loads((output / f"probes/{arm}-{seed}.json").read_text(encoding="utf-8"))
+        for place in PLACES:
+            add(f"probe, {place}", probed["ids"], probed["concepts"], [float(right) for right in probed[place]])
+        for task in read_run(output / "evaluations" / f"{arm}-{seed}").tasks:
+            ids = [str(sample.record["id"]) for sample in task.samples]
+            concepts = [str(sample.record["concept_id"]) for sample in task.samples]
+            add(task.name, ids, concepts, list(task.scores(task.main_scores[0])))
+    return {measure: (ids, concepts, np.array(values)) for measure, (ids, concepts, values) in rows.items()}
+
+
+def table(found: Sequence[ArmFigures]) -> str:
+    """In Markdown: figures with intervals, then differences to LLaVA's projector."""
+    measures = list(found[0].figures)
+    head = ["projector", "parameters", "image tokens", "learning rate", "loss", *measures]
+    lines = [_row(head), _row(["---"] * len(head))]
+    for arm in found:
+        cells = [NAMES[arm.arm], f"{arm.parameters:,}", str(arm.image_tokens), f"{arm.learning_rate:g}"]
+        cells.append(f"{sum(arm.loss) / len(arm.loss):.3f}")
+        lines.append(_row([*cells, *(shown(arm.figures[measure].estimate) for measure in measures)]))
+    lines += ["", _row([f"minus {NAMES[REFERENCE]}", *measures]), _row(["---"] * (len(measures) + 1))]
+    for arm in found:
+        if arm.arm != REFERENCE:
+            differences = (arm.figures[measure].difference for measure in measures)
+            lines.append(_row([NAMES[arm.arm], *(shown(d, signed=True) for d in differences if d is not None)]))
+    return "\n".join(lines) + "\n"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _plot(found: Sequence[ArmFigures], folder: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    measures = list(found[0].figures)
+    figure, axes = plt.subplots(1, len(measures), figsize=(2.9 * len(measures) + 1.6, 3.4), sharey=True, layout="constrained")
+    places = range(len(found))
+    for axis, measure in zip(np.atleast_1d(axes), measures, strict=True):
+        _dots(axis, [arm.figures[measure] for arm in found])
+        axis.set_title(measure.removeprefix("finer_"))
+        axis.set_yticks(places, [NAMES[arm.arm] for arm in found])
+    np.atleast_1d(axes)[0].invert_yaxis()
+    figure.supxlabel("share right; bars: 95 % over concepts and seeds, small dots: each seed", fontsize=9)
+    for kind in ("png", "svg"):
+        picture = io.BytesIO()
+        figure.savefig(picture, format=kind, dpi=120)
+        write_bytes(folder / f"projectors.{kind}", picture.getvalue())
+    plt.close(figure)
+
+
+def _dots(axis: Any, figures: Sequence[Figure]) -> None:
+    for place, one in enumerate(figures):
+        estimate = one.estimate
+        error = [[max(0.0, estimate.value - estimate.low)], [max(0.0, estimate.high - estimate.value)]]
+        axis.errorbar([estimate.value], [place], xerr=error, fmt="o", capsize=4, color="#5b8def")
+        axis.plot(one.by_seed, [place + 0.22] * len(one.by_seed), ".", color="#d2553b", markersize=4)
+    axis.set_xlim(0, 1.03)
+    axis.grid(axis="x", color="#dddddd")
