@@ -16,6 +16,7 @@ from finer_tasks.cli.gate import add_gate
 from finer_tasks.cli.options import with_dashes
 from finer_tasks.cli.report import add_report
 from finer_tasks.cli.results import add_results
+from finer_tasks.cli.retention import add_retention
 from finer_tasks.cli.robust import add_robust
 from finer_tasks.cli.submission import add_export, add_leaderboard, add_submit
 from finer_tasks.cli.tasks import add_tasks
@@ -55,7 +56,7 @@ def parser_of_all_commands() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (
         add_prepare, add_doctor, add_tasks, add_results, add_attributes, add_gap, add_robust, add_detail, add_gate, add_submit,
-        add_leaderboard, add_report, add_export,
+        add_leaderboard, add_report, add_export, add_retention,
     ):  # fmt: skip
         add(commands)
     for extension in entry_points(group="finer.commands"):

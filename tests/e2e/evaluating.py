@@ -40,7 +40,20 @@ def evaluate(
     tasks: Sequence[str], output: Path, model: str = "finer_hf", model_args: str = "pretrained=finer-mini", **options: Any
 ) -> Run:
     """`lmms-eval --model … --tasks … --log_samples --output_path OUTPUT`, and what it wrote, read back."""
-    manager = copy.copy(_index())
+    write(tasks, output, _index(), model, model_args, **options)
+    return read_run(output)
+
+
+def write(
+    tasks: Sequence[str],
+    output: Path,
+    index: TaskManager,
+    model: str = "finer_hf",
+    model_args: str = "pretrained=finer-mini",
+    **options: Any,
+) -> None:
+    """The same with the tasks of an index, not read back."""
+    manager = copy.copy(index)
     manager.model_name = model
     date = f"{datetime.now():%Y%m%d_%H%M%S}"
     tracker = EvaluationTracker(output_path=str(output))
@@ -52,4 +65,3 @@ def evaluate(
     tracker.save_results_aggregated(results=results, samples=samples, datetime_str=date)
     for name in results["configs"]:
         tracker.save_results_samples(task_name=name, samples=samples[name])
-    return read_run(output)

@@ -15,6 +15,7 @@ from finer_tasks.errors import ResultsError
 from finer_tasks.runs.reading import read_run
 from finer_tasks.statistics.bootstrap import Bootstrap, Estimate
 from finer_tasks.statistics.clusters import Clusters, Floats
+from finer_tasks.statistics.crossed import by_concept, crossed_mean
 from finer_tasks.training.ablation.parts import Parts
 from finer_tasks.training.ablation.plan import REFERENCE, AblationPlan, Arm
 from finer_tasks.training.ablation.probing import PLACES
@@ -86,16 +87,25 @@ def figures(plan: AblationPlan, output: Path) -> list[ArmFigures]:
                 raise ResultsError(
                     f"{measure}: {arm} and {REFERENCE} have other documents; delete {output}/evaluations and go on"
                 )
-            resample = Bootstrap(Clusters.of(concepts), plan.seed)
-            difference = None if arm == REFERENCE else resample.mean_over_runs(values - base[2])
+            clusters = Clusters.of(concepts)
+            difference = None if arm == REFERENCE else _mean(values - base[2], clusters, plan.seed)
             by_seed = tuple(float(row.mean()) for row in values)
-            by_measure[measure] = Figure(resample.mean_over_runs(values), by_seed, difference)
+            by_measure[measure] = Figure(_mean(values, clusters, plan.seed), by_seed, difference)
         made = [json.loads((output / f"models/{arm}-{seed}/training.json").read_text()) for seed in plan.seeds]
         loss = tuple(one["loss"] for one in made)
         found.append(
             ArmFigures(arm, made[0]["parameters"], made[0]["image_tokens"], made[0]["learning_rate"], loss, by_measure)
         )
     return found
+
+
+def _mean(values: Floats, clusters: Clusters, seed: int) -> Estimate:
+    """Over seeds and concepts of scores of shape (seeds, documents); of one seed, the interval is over concepts alone."""
+    means = by_concept(values, clusters)
+    if len(means) == 1:
+        return Bootstrap(Clusters.of(clusters.names), seed).mean(means[0])
+    found = crossed_mean(means)
+    return Estimate(found.value, found.low, found.high)
 
 
 def _measured(plan: AblationPlan, arm: Arm, output: Path) -> dict[str, tuple[list[str], list[str], Floats]]:

@@ -14,6 +14,7 @@ from typing import Any
 from loguru import logger
 from safetensors import SafetensorError, safe_open
 
+from finer_tasks.models.checkpoints import checkpoints, step_of
 from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.recipe import recipe_hash
 from finer_tasks.training.tuning.progress import Progress
@@ -43,12 +44,6 @@ def mark_started(recipe: TrainRecipe, mixture_hash: str) -> None:
         write_text(recipe.output / STARTED, json.dumps(identity(recipe, mixture_hash), indent=2) + "\n")
 
 
-def checkpoints(output: Path) -> list[Path]:
-    """The checkpoints of a run, the newest last."""
-    found = [path for path in output.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdigit()]
-    return sorted(found, key=step_of)
-
-
 def last_checkpoint(output: Path) -> Path | None:
     """The newest checkpoint of a run."""
     return next(reversed(checkpoints(output)), None)
@@ -58,11 +53,6 @@ def delete_older(output: Path, keep: int) -> None:
     """Delete all but the newest checkpoints of a run."""
     for checkpoint in checkpoints(output)[:-keep]:
         shutil.rmtree(checkpoint)
-
-
-def step_of(checkpoint: Path) -> int:
-    """The step after which a checkpoint was written."""
-    return int(checkpoint.name.rsplit("-", 1)[1])
 
 
 def checkpoint_to_resume(recipe: TrainRecipe, mixture_hash: str) -> Path | None:
