@@ -19,6 +19,8 @@ from finer_tasks.robust.evaluate import Request, evaluate_severities, perturbati
 from finer_tasks.robust.plots import plot_robustness
 from finer_tasks.runs.reading import Run, TaskRun
 from finer_tasks.runs.samples import Sample
+from tests.e2e.evaluating import evaluate
+from tests.training.tiny_models import save
 
 IDENTITY = {
     "dataset": "mini",
@@ -176,3 +178,19 @@ def test_what_cannot_be_evaluated_is_refused(tmp_path: Path, capsys: pytest.Capt
     with pytest.raises(PerturbationError):
         perturbations_of(["blur"], ["x"], 0)
     assert [str(one) for one in perturbations_of(["blur", "blur"], [], 3)] == [f"blur:{s}:3" for s in range(1, 6)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", ["llava-next", "qwen2.5-vl", "idefics3"])
+def test_other_architectures_take_perturbed_images(
+    architecture: str, mini_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crop gives a small image, of which some processors make fewer tokens."""
+    save(architecture, tmp_path / "model")
+    runs = []
+    for setting in ("", "crop:5"):
+        monkeypatch.setenv("FINER_PERTURB", setting)
+        tasks, arguments = ["finer_mini_fine"], f"pretrained={tmp_path / 'model'}"
+        runs.append(evaluate(tasks, tmp_path / f"out{setting[:4]}", model_args=arguments, limit=6, batch_size=3))
+    (found,) = robustness(runs)
+    assert (found.perturbation, found.documents, [point.severity for point in found.curves[0].points]) == ("crop", 6, [0, 5])

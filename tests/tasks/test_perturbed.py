@@ -121,6 +121,7 @@ def test_an_unknown_setting_ends_before_a_model_is_loaded(
         ["mixture", "build", "mini-finer", "--output", "m"],
         ["train", "mini-lora", "mixture=m", "output=o"],
         ["reproduce", "mini", "--output", "r"],
+        ["ablate", "projectors", "ablate-mini-fast", "--output", "a"],
     ],
 )
 def test_training_takes_images_as_published(

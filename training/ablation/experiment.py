@@ -19,6 +19,7 @@ from typing import Any
 
 from safetensors.torch import load_file, save_file
 
+from finer_tasks.datasets.perturb import require_as_published
 from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.models.fingerprint import weights_fingerprint
 from finer_tasks.tasks.table import list_tasks
@@ -49,6 +50,7 @@ class Bench:
 
 def ablate(plan: AblationPlan, output: Path) -> Path:
     """Do what is not done yet of a plan; returns the table. Raises TrainingError if the folder holds another plan."""
+    require_as_published("an ablation")
     _require_tasks(plan)
     prepared = ensure_prepared(plan.dataset)
     for split in ("train", "test"):
