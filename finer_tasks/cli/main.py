@@ -14,6 +14,7 @@ from finer_tasks.cli.detail import add_detail
 from finer_tasks.cli.gap import add_gap
 from finer_tasks.cli.gate import add_gate
 from finer_tasks.cli.options import with_dashes
+from finer_tasks.cli.probe import add_probe
 from finer_tasks.cli.report import add_report
 from finer_tasks.cli.results import add_results
 from finer_tasks.cli.retention import add_retention
@@ -56,7 +57,7 @@ def parser_of_all_commands() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (
         add_prepare, add_doctor, add_tasks, add_results, add_attributes, add_gap, add_robust, add_detail, add_gate, add_submit,
-        add_leaderboard, add_report, add_export, add_retention,
+        add_leaderboard, add_report, add_export, add_retention, add_probe,
     ):  # fmt: skip
         add(commands)
     for extension in entry_points(group="finer.commands"):
