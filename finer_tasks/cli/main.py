@@ -11,6 +11,7 @@ import finer_tasks
 from finer_tasks.cli.attributes import add_attributes
 from finer_tasks.cli.datasets import add_doctor, add_prepare
 from finer_tasks.cli.detail import add_detail
+from finer_tasks.cli.diagnose import add_diagnose
 from finer_tasks.cli.gap import add_gap
 from finer_tasks.cli.gate import add_gate
 from finer_tasks.cli.options import with_dashes
@@ -57,7 +58,7 @@ def parser_of_all_commands() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (
         add_prepare, add_doctor, add_tasks, add_results, add_attributes, add_gap, add_robust, add_detail, add_gate, add_submit,
-        add_leaderboard, add_report, add_export, add_retention, add_probe,
+        add_leaderboard, add_report, add_export, add_retention, add_probe, add_diagnose,
     ):  # fmt: skip
         add(commands)
     for extension in entry_points(group="finer.commands"):

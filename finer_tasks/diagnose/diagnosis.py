@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from finer_tasks.diagnose.evidence import Evidence
 from finer_tasks.diagnose.holding import ALPHA, FALSE_LOSSES, KEPT, Threshold
 from finer_tasks.diagnose.shares import SEED, Overall, overall
-from finer_tasks.diagnose.verdict import Verdict, knows, verdicts
+from finer_tasks.diagnose.verdict import Verdict, verdicts
 from finer_tasks.statistics.bootstrap import Bootstrap, Estimate
 from finer_tasks.statistics.clusters import Floats
 
@@ -23,7 +23,10 @@ RULES = {
         f"all), and the difference is more than chance (McNemar's exact test; false discovery rate {FALSE_LOSSES:.0%}); probes "
         "are compared at equal width"
     ),
-    "known": f"named from its attributes in {KEPT:.0%} of the documents or more, and no more often from those of others",
+    "known": (
+        f"named from its attributes in {KEPT:.0%} of the documents or more, and no more often from those of others; or held by "
+        "the closed set"
+    ),
     "named": f"the answer is right for {KEPT:.0%} of the documents or more, above chance, and not lost before",
     "undecided": "a stage neither holds the concept (above chance and not lost, or held by a later stage) nor has lost it",
 }
@@ -54,7 +57,7 @@ class Diagnosis:
     Attributes:
         told: the level whose label the questions tell; empty where they tell none.
         text: share of documents that are named from their attributes in words.
-        known: how many concepts are.
+        known: how many concepts are known, by that or by the closed set.
         attributes: mean attr_f1 of the attributes listed for the images.
         notes: what a reader must know, what was not measured among it.
     """
@@ -77,7 +80,6 @@ def diagnose(evidence: Evidence) -> Diagnosis:
     """The verdicts, the shares, and what they stand on."""
     made, found = verdicts(evidence)
     resample = Bootstrap(evidence.concepts, SEED)
-    known = knows(evidence)
     rows = [
         StageRow(
             name, evidence.stages[name].source, resample.mean(evidence.stages[name].hits),
@@ -93,7 +95,7 @@ def diagnose(evidence: Evidence) -> Diagnosis:
         told=evidence.told,
         stages=tuple(rows),
         text=None if evidence.text is None else resample.mean(evidence.text.hits),
-        known=None if known is None else int(known.sum()),
+        known=None if evidence.text is None else sum(bool(one.known) for one in made),
         attributes=None if evidence.attributes is None else float(evidence.attributes.mean()),
         overall=overall(evidence, found, made),
         verdicts=tuple(made),

@@ -3,7 +3,8 @@
 A probe tells nothing certain about one document, so that documents are counted together: those of all concepts with the same
 verdict. Among them, what is lost at a stage is what the stage before it has right, less what it has right itself; a stage
 counts as having right at least what any stage behind it has. Where a concept is not above chance at a stage, what is right
-there by luck does not count; undecided concepts, whose own documents are too few, are asked together.
+there by luck does not count. Undecided concepts, whose own documents are too few, are asked together, and what other
+documents are given as often does not count.
 """
 
 from __future__ import annotations
@@ -86,8 +87,11 @@ def _by_document(evidence: Evidence, found: Mapping[str, Holding], verdicts: Seq
 
 def _counted(stage: Stage, holding: Holding, concepts: Clusters, members: Integers, fate: str) -> Floats:
     """The hits of some concepts at a stage, without those of luck."""
-    together = fate == UNDECIDED
-    counts: Flags = np.full(len(concepts), _above_together(stage, concepts, members)) if together else holding.above
+    counts = holding.above.astype(float)
+    if fate == UNDECIDED:
+        right, by_luck = concepts.sums(stage.hits), concepts.sizes * stage.alarms / np.maximum(stage.others, 1)
+        beyond: Floats = np.maximum(0.0, right - by_luck) / np.maximum(right, 1)
+        counts = beyond * _above_together(stage, concepts, members)
     counted: Floats = stage.hits * counts[concepts.index]
     return counted
 

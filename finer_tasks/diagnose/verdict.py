@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 from scipy import stats
 
 from finer_tasks.diagnose.evidence import STAGES, Evidence
@@ -59,7 +60,8 @@ class Verdict:
         fate: one of FATES, or UNDECIDED.
         possible: the fates between which the evidence does not decide; the fate alone where it does.
         reason: what an undecided verdict lacks, else empty.
-        known: whether it is named from its attributes in words; None where that was not asked.
+        known: whether it is named from its attributes in words, or chosen from all names by its image; None where the first
+            was not asked.
         attributes: mean attr_f1 of the attributes that are listed for its images; None where they were not asked for.
     """
 
@@ -77,6 +79,9 @@ class Verdict:
 def verdicts(evidence: Evidence) -> tuple[list[Verdict], dict[str, Holding]]:
     """The verdict on every concept, and what it stands on."""
     found, known = holdings(evidence), knows(evidence)
+    if known is not None and "closed" in found:
+        # A model that may not say a name fails in words, too.
+        known = known | np.array([status == HOLDS for status in found["closed"].status])
     made = [
         _verdict(evidence, found, number, None if known is None else bool(known[number]))
         for number in range(len(evidence.concepts))

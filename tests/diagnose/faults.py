@@ -39,8 +39,8 @@ def blind(folder: Path) -> Path:
 
 
 @torch.no_grad()
-def flat_projector(folder: Path, rank: int = 1) -> Path:
-    """The projector passes on what fits into few directions (its last weights, cut by singular values)."""
+def flat_projector(folder: Path, rank: int = 0) -> Path:
+    """The projector passes on what fits into few directions, or nothing (its last weights, cut by singular values)."""
     model, processor = _load()
     weight = model.model.multi_modal_projector.linear_2.weight
     left, sizes, right = torch.linalg.svd(weight, full_matrices=False)
@@ -49,12 +49,25 @@ def flat_projector(folder: Path, rank: int = 1) -> Path:
 
 
 @torch.no_grad()
-def scrambled_layer(folder: Path, layer: int = 1) -> Path:
-    """A layer of the language model has its weights in random order."""
+def turned_projector(folder: Path) -> Path:
+    """What the projector gives is turned in space: nothing is lost, but the language model has learnt to read it otherwise."""
     model, processor = _load()
     torch.manual_seed(0)
-    for weight in model.model.language_model.layers[layer].parameters():
-        weight.copy_(weight.flatten()[torch.randperm(weight.numel())].view_as(weight))
+    last = model.model.multi_modal_projector.linear_2
+    turn = torch.linalg.qr(torch.randn(last.out_features, last.out_features)).Q
+    last.weight.copy_(turn @ last.weight)
+    last.bias.copy_(turn @ last.bias)
+    return _save(model, processor, folder)
+
+
+@torch.no_grad()
+def scrambled_language(folder: Path) -> Path:
+    """All layers of the language model but the first have their weights in random order."""
+    model, processor = _load()
+    torch.manual_seed(0)
+    for layer in model.model.language_model.layers[1:]:
+        for weight in layer.parameters():
+            weight.copy_(weight.flatten()[torch.randperm(weight.numel())].view_as(weight))
     return _save(model, processor, folder)
 
 

@@ -58,6 +58,14 @@ def test_what_is_not_named_from_text_either_is_not_known() -> None:
     assert PROJECTOR in {diagnose(planted("projector", known)).verdicts[number].fate for number in FAULTY}
 
 
+def test_a_name_that_cannot_be_said_is_known_where_the_closed_set_has_it() -> None:
+    """Forbidden names fail in the text arm as well."""
+    found = diagnose(planted("open", [number not in FAULTY for number in range(CONCEPTS)]))
+    assert UNKNOWN not in {one.fate for one in found.verdicts}
+    assert UNKNOWN not in found.overall.shares
+    assert found.known == CONCEPTS
+
+
 def test_chance_holds_nothing_and_a_guess_among_siblings_is_no_name() -> None:
     found = diagnose(evidence({name: [0.0] * CONCEPTS for name in STAGES}, 12, KNOWN))
     assert {one.fate for one in found.verdicts} <= {NOT_SEEN, UNDECIDED}
