@@ -10,6 +10,7 @@ from typing import Any
 
 import finer_tasks
 from finer_tasks.attributes.knowledge import load_knowledge
+from finer_tasks.datasets.perturb import VARIABLE
 from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.datasets.prepared import Prepared
 from finer_tasks.datasets.record import LEVELS, SPLITS
@@ -130,6 +131,8 @@ def identify(config: Mapping[str, Any]) -> tuple[Prepared, dict[str, Any]]:
         "finer_version": finer_tasks.__version__,
         "versions": _versions(),
     }
+    if "perturbation" in identity:
+        _require_our_images(config)
     if kwargs.get("attributes"):
         identity["attributes_fingerprint"] = _complete_knowledge(dataset, prepared)
     return prepared, identity
@@ -145,6 +148,16 @@ def _require_settings(config: Mapping[str, Any]) -> None:
             raise TaskError(
                 f"task {config['task']}: {where} is {value!r}, but the functions of finer-tasks need one of "
                 f"{', '.join(known)}. Set it, or include a template of {task_folder() / '_templates'}"
+            )
+
+
+def _require_our_images(config: Mapping[str, Any]) -> None:
+    """Raise TaskError where a function of the user's own shows the images: it would show them as published."""
+    for name in ("doc_to_visual", "doc_to_messages"):
+        if callable(function := config.get(name)) and not _is_hook(function):
+            raise TaskError(
+                f"task {config['task']}: {name} is a function of your own, which {VARIABLE} does not reach. "
+                f"Unset {VARIABLE}, or name one of {HOOKS}"
             )
 
 

@@ -149,3 +149,17 @@ def test_a_task_that_does_not_say_what_our_functions_need_is_explained(
     mine = f"{INCLUDING}task: my_task\ndataset_path: mini\nlmms_eval_specific_kwargs: {kwargs}\n"
     with pytest.raises(TaskError, match=f"task my_task: .*{message}"):
         manager(mine).match_tasks(["my_task"])
+
+
+def test_a_task_that_shows_images_by_a_function_of_its_own_is_no_perturbed_one(
+    mini_data: Path, manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = f"{INCLUDING}task: mine\ndataset_path: mini\ndoc_to_visual: !function tests.tasks.theirs.doc_to_visual\n"
+    tasks = manager(mine)
+    assert tasks.match_tasks(["mine"]) == ["mine"]
+    monkeypatch.setenv("FINER_PERTURB", "blur:1")
+    assert tasks.match_tasks(["finer_mini_fine", "finer_mini_fine_text", "finer_mini_fine_attrseek"])
+    with pytest.raises(
+        TaskError, match="task mine: doc_to_visual is a function of your own, which FINER_PERTURB does not reach"
+    ):
+        tasks.match_tasks(["mine"])
