@@ -1,96 +1,132 @@
 """Seconds of finer_hf to score all names of a level as a trie behind one prompt, against each name with its whole prompt.
 
-    python benchmarks/closed_set.py [--architecture small|llava-1.5-7b] [--dataset cub] [--documents 2] [--batch_size 8]
+    python benchmarks/closed_set.py [--architecture small-576|llava-1.5-7b] [--names cub|10000] [--apart 281] [--batch_size 8]
 
-A LLaVA with 576 image tokens and random weights, from shared_prefix.py. Each name apart is a request of its own, batched, with
-its image; `--names` takes only the first ones, for both, where all of them apart would take too long.
+A LLaVA with 576 image tokens and random weights, asked about one image. The names are those of a dataset, or so many made-up
+ones of two words, as iNaturalist's. Each name apart is a request of its own, in batches, with its image, as lmms-eval asks
+other backends; `--apart` takes the first names only, and then no ratio is stated. The same names without the image, for `pmi`,
+are timed by themselves, since all documents with one question share them.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import tempfile
 import time
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from llava import SHAPES, save_llava
 from PIL import Image
 from record import save
-from shared_prefix import build
 
-from finer_tasks.models import closed_set
-from finer_tasks.models.closed_set import NameList
+from finer_tasks.datasets.registry import DATASETS
+from finer_tasks.datasets.taxonomy import load_taxonomy
+from finer_tasks.models.closed_set import PIECE, NameList, score_names
+from finer_tasks.models.conversation import without_images
 from finer_tasks.models.finer_hf import FinerHF
-from finer_tasks.scoring.candidates import LEAD, candidates_of
+from finer_tasks.models.likelihood import score_replies
+from finer_tasks.scoring.candidates import candidates_of
+from finer_tasks.tasks import prompts as prompt_sets
+from finer_tasks.training.tiny_llava.model import build_tokenizer
+
+PROMPTS = Path(prompt_sets.__file__).with_name(f"{prompt_sets.DEFAULT}.yaml")
+QUESTION = 'The image shows an organism of the group "Albatross". Which species is it? Write its name after "Answer:".'
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--architecture", choices=["small", "llava-1.5-7b"], default="small")
-    parser.add_argument("--dataset", default="cub")
-    parser.add_argument("--documents", type=int, default=2)
+    parser.add_argument("--architecture", choices=["small-576", "llava-1.5-7b"], default="small-576")
+    parser.add_argument("--names", default="cub")
+    parser.add_argument("--apart", type=int)
     parser.add_argument("--batch_size", type=int, default=8)
-    parser.add_argument("--names", type=int)
+    parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    names = made_up(int(arguments.names)) if arguments.names.isdigit() else candidates_of(arguments.names, "fine").names
     with tempfile.TemporaryDirectory() as folder:
-        build(arguments.architecture, Path(folder))
+        save_llava(Path(folder), SHAPES[arguments.architecture], tokenizer())
         model = FinerHF(pretrained=folder, device=device, batch_size=arguments.batch_size)
-        names = candidates_of(arguments.dataset, "fine").names[: arguments.names]
-        listed = NameList(model.tokenizer, [LEAD + name for name in names])
-        asked = [_question(number) for number in range(arguments.documents)]
-        together, seconds = _timed(lambda: _together(model, asked, listed))
-        apart, seconds_apart = _timed(lambda: _apart(model, asked, listed, arguments.batch_size))
+    listed, asked = NameList(model.encoder, names), question()
+    before = peak()
+    runs = [timed(lambda: together(model, asked, listed)) for _ in range(arguments.repeats)]
+    blind = [timed(lambda: together(model, without_images(asked), listed))[1] for _ in range(arguments.repeats)]
+    after = peak()
+    some = listed.ids[: len(names) if arguments.apart is None else arguments.apart]
+    each, seconds_apart = timed(lambda: apart(model, asked, some, arguments.batch_size))
+    seconds, found = min(run[1] for run in runs), runs[0][0]
     save(
-        f"closed_set-{arguments.architecture}",
+        f"closed_set-{arguments.architecture}-{arguments.names}",
         {
-            **vars(arguments),
+            "architecture": arguments.architecture,
+            "batch_size": arguments.batch_size,
             "device": device,
             "image_tokens": 576,
             "names": len(names),
-            "tokens": int(listed.trie.lengths.sum()),
-            "tokens_as_trie": len(listed.trie) - 1,
+            "tokens_of_names": int(listed.trie.lengths.sum()),
+            "tokens_of_trie": sum(len(piece.tokens) for piece in listed.trie.pieces(PIECE)),
+            "passes": len(listed.trie.pieces(PIECE)),
             "seconds_together": round(seconds, 2),
+            "seconds_without_image": round(min(blind), 2),
+            "peak_megabytes_with_the_model": round(before),
+            "peak_megabytes_together": round(after),
+            "names_apart": len(some),
             "seconds_apart": round(seconds_apart, 2),
-            "ratio": round(seconds_apart / seconds, 1),
-            "largest_difference": float(np.abs(together - apart).max()),
+            "ratio": round(seconds_apart / seconds, 1) if len(some) == len(names) else None,
+            "ratio_with_pmi": round(seconds_apart / (seconds + min(blind)), 1) if len(some) == len(names) else None,
+            "largest_difference": float(np.abs(found[: len(some)] - each).max()) if some else None,
         },
     )
 
 
-def _question(number: int) -> Any:
-    noise = torch.randint(256, (336, 336, 3), generator=torch.Generator().manual_seed(number)).to(torch.uint8)
-    text = (
-        'The organism in this image is of the group "Albatross". Which species is it exactly? Write its name after "Answer:".'
-    )
-    content = [{"type": "image", "url": Image.fromarray(noise.numpy())}, {"type": "text", "text": text}]
+def tokenizer() -> Any:
+    """One with about as many tokens in a name as a language's own: trained on the prompts and the classes of all datasets."""
+    labels = [name for dataset in DATASETS for one in load_taxonomy(dataset).classes.values() for name in one.fine]
+    return build_tokenizer([PROMPTS.read_text(encoding="utf-8"), *labels], vocabulary=3000)
+
+
+def made_up(count: int) -> tuple[str, ...]:
+    """Names of two words, of a tenth as many first words."""
+    syllables = ["al", "bo", "cru", "den", "fi", "gra", "hol", "is", "ko", "lu", "mar", "nis", "or", "pa", "ri", "su"]
+    words = ["".join(word) for word in product(syllables, repeat=3)]
+    firsts = [word.capitalize() + "us" for word in words[: -(-count // 10)]]
+    return tuple(f"{first} {second}" for first, second in islice(product(firsts, words[1000:1010]), count))
+
+
+def question() -> Any:
+    noise = torch.randint(256, (336, 336, 3), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    content = [{"type": "image", "url": Image.fromarray(noise.numpy())}, {"type": "text", "text": QUESTION}]
     return [{"role": "user", "content": content}]
 
 
-def _together(model: FinerHF, asked: list[Any], names: NameList) -> Any:
-    return closed_set.score_names(model.generator, asked, model.encoder.encode(asked), names)
+def together(model: FinerHF, asked: Any, names: NameList) -> Any:
+    return score_names(model.generator, [asked], model.encoder.encode([asked]), names)[0]
 
 
-def _apart(model: FinerHF, asked: list[Any], names: NameList, size: int) -> Any:
-    rows = []
-    for one in asked:
-        found: list[float] = []
-        for start in range(0, len(names.ids), size):
-            some = names.ids[start : start + size]
-            scored = closed_set.score_continuations(model.generator, model.encoder.encode([one] * len(some)), some)
-            found += [-mean * len(ids) for (mean, _), ids in zip(scored, some, strict=True)]
-        rows.append(found)
-    return np.array(rows)
+def apart(model: FinerHF, asked: Any, replies: list[list[int]], size: int) -> Any:
+    found: list[float] = []
+    for start in range(0, len(replies), size):
+        some = replies[start : start + size]
+        scored = score_replies(model.generator, model.encoder.encode([asked] * len(some)), some)
+        found += [-mean * (len(ids) + 1) for (mean, _), ids in zip(scored, some, strict=True)]
+    return np.array(found)
 
 
-def _timed(call: Any) -> tuple[Any, float]:
-    call_started = time.perf_counter()
+def timed(call: Any) -> tuple[Any, float]:
+    started = time.perf_counter()
     result = call()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return result, time.perf_counter() - call_started
+    return result, time.perf_counter() - started
+
+
+def peak() -> float:
+    """The most memory of this process so far, in megabytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
 if __name__ == "__main__":

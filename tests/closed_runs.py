@@ -52,7 +52,8 @@ def write_closed_run(
             lines.append({"doc_id": number, "filtered_resps": [""], "input": f"Which {level}?", **items})
         task = f"finer_mini_{level}_closed"
         (folder / f"r_samples_{task}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-        identity = IDENTITY | {"dataset": "mini", "level": level, "variant": "closed", "parent": "gold", "scoring": "2"}
+        parent = "none" if level == LEVELS[0] else "gold"
+        identity = IDENTITY | {"dataset": "mini", "level": level, "variant": "closed", "parent": parent, "scoring": "2"}
         configs[task] = {"metadata": {"finer": identity}}
     counts = {"original": len(concepts), "effective": len(concepts)}
     results = {

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import re
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finer_tasks.cli.options import Commands, add_run, positive
@@ -34,18 +36,22 @@ def add_results(commands: Commands) -> None:
     results.add_argument("--judge-model", metavar="MODEL", help="the model behind that address")
     results.add_argument("--key-variable", default="OPENAI_API_KEY", help="environment variable that holds the judge's key")
     results.add_argument("--workers", type=positive, default=4, help="requests to the judge at a time")
+    results.add_argument(
+        "--plots", type=Path, metavar="DIR", help="write PNG and SVG plots of risk against coverage, of closed sets"
+    )
     results.add_argument("--rescore", action="store_true", help="score the logged answers again with this version")
     results.add_argument("--json", action="store_true")
     results.set_defaults(run=_results)
 
 
 def _results(arguments: argparse.Namespace) -> None:
+    from finer_tasks.runs.closed import closed_rows, selective_rows
     from finer_tasks.runs.display import print_disagreements, print_summary
     from finer_tasks.runs.display_judge import print_judged
     from finer_tasks.runs.judging import PROMPT_HASH
     from finer_tasks.runs.paths import answer_rows, path_rows
     from finer_tasks.runs.reading import read_run
-    from finer_tasks.runs.summary import attribute_rows, closed_rows, consistencies, rows
+    from finer_tasks.runs.summary import attribute_rows, consistencies, rows
     from finer_tasks.writing import as_json
 
     run = read_run(arguments.run_folder, unscored=arguments.rescore)
@@ -53,6 +59,8 @@ def _results(arguments: argparse.Namespace) -> None:
         from finer_tasks.runs.rescore import rescore
 
         run = rescore(run)
+    if arguments.plots:
+        _plot(run, arguments.plots)
     judged = _judged(run, arguments) if arguments.judge else []
     if arguments.json:
         document: dict[str, Any] = {
@@ -62,6 +70,7 @@ def _results(arguments: argparse.Namespace) -> None:
             "rows": [dataclasses.asdict(row) for row in rows(run)],
             "attribute_rows": [dataclasses.asdict(row) for row in attribute_rows(run)],
             "closed_rows": [dataclasses.asdict(row) for row in closed_rows(run)],
+            "selective": [dataclasses.asdict(row) for row in selective_rows(run)],
             "consistency": [dataclasses.asdict(item) for item in consistencies(run)],
             "paths": [dataclasses.asdict(row) for row in path_rows(run)],
             "answers": [dataclasses.asdict(row) for row in answer_rows(run)],
@@ -81,6 +90,19 @@ def _results(arguments: argparse.Namespace) -> None:
 
         for task, value in bertscore(run, *arguments.bertscore).items():
             say(f"{task}: BERTScore F1 {value:.3f} ({':'.join(map(str, filter(None, arguments.bertscore)))})")
+
+
+def _plot(run: Run, folder: Path) -> None:
+    from finer_tasks.errors import ResultsError
+    from finer_tasks.runs.closed import risk_curves
+    from finer_tasks.runs.plots import plot_risk_coverage
+
+    curves = risk_curves(run)
+    if not curves:
+        raise ResultsError(f"--plots draws closed sets, and {run.path} has none: run tasks that end in _closed")
+    for name, some in curves.items():
+        for path in plot_risk_coverage(some, folder, name):
+            print(f"written {path}", file=sys.stderr)
 
 
 def _judged(run: Run, arguments: argparse.Namespace) -> list[JudgeRow]:

@@ -15,25 +15,29 @@ import torch
 from lmms_eval.api.instance import TokenCounts
 
 from finer_tasks.errors import ModelError
-from finer_tasks.models.conversation import Conversation, without_images
+from finer_tasks.models.conversation import ChatEncoder, Conversation, without_images
 from finer_tasks.models.generation import Generator
 from finer_tasks.models.jobs import Job
-from finer_tasks.models.likelihood import score_continuations
+from finer_tasks.models.likelihood import score_replies
 from finer_tasks.models.prefix import can_branch, fork
 from finer_tasks.models.trie import NameTrie, Piece
 from finer_tasks.scoring.candidates import CANDIDATES, LEAD, candidates_of
 from finer_tasks.scoring.closed import pack, rankings, right_concepts
-from finer_tasks.statistics.clusters import Floats
+from finer_tasks.statistics.clusters import Floats, Integers
 
 # Tokens of a trie in one pass, for each prompt of a batch: about as long as a prompt with an image.
 PIECE = 256
+# What stands in a trie for the end of a reply, whichever token that is.
+END = -2
+# Questions whose scores without the image are kept, the ones asked last.
+PRIORS = 256
 # Kinds of attention that take any mask.
 _MASKED = {"eager", "sdpa"}
 
 
 @dataclass(frozen=True)
 class Prompts:
-    """Prompts that went through the model: their mask, cache, and what it expects next, log p of shape (rows, vocabulary)."""
+    """Prompts that went through the model: mask, cache, and the logits of what follows, of shape (rows, 1, vocabulary)."""
 
     mask: torch.Tensor
     cache: Any
@@ -41,11 +45,11 @@ class Prompts:
 
 
 class NameList:
-    """The tokens of names, and their trie."""
+    """The tokens of names as replies, and their trie, in which a name has an end: else "Gull" would always beat "Gulls"."""
 
-    def __init__(self, tokenizer: Any, names: Sequence[str]) -> None:
-        self.ids: list[list[int]] = tokenizer(list(names), add_special_tokens=False)["input_ids"]
-        self.trie = NameTrie(self.ids)
+    def __init__(self, encoder: ChatEncoder, names: Sequence[str]) -> None:
+        self.ids = encoder.reply_ids([LEAD + name for name in names])
+        self.trie = NameTrie([[*ids, END] for ids in self.ids])
 
 
 class ClosedSets:
@@ -54,7 +58,7 @@ class ClosedSets:
     def __init__(self, generator: Generator) -> None:
         self.generator = generator
         self._names: dict[str, NameList] = {}
-        # Many documents share the question, and with it what the model says without the image.
+        # Many documents share the question, and with it what the model says without the image; the latest last.
         self._priors: dict[tuple[str, str], Floats] = {}
 
     def answer(self, jobs: Sequence[Job], conversations: Sequence[Conversation], inputs: Any) -> list[TokenCounts]:
@@ -63,7 +67,7 @@ class ClosedSets:
         dataset, level = wanted.split("/")
         candidates = candidates_of(dataset, level)
         if wanted not in self._names:
-            self._names[wanted] = NameList(self.generator.tokenizer, [LEAD + name for name in candidates.names])
+            self._names[wanted] = NameList(self.generator.encoder, candidates.names)
         names = self._names[wanted]
         totals = score_names(self.generator, conversations, inputs, names)
         priors = self._without_image(wanted, conversations, names)
@@ -80,13 +84,18 @@ class ClosedSets:
         if new:
             found = score_names(self.generator, list(new.values()), self.generator.encoder.encode(list(new.values())), names)
             self._priors |= zip(new, found.astype(np.float32), strict=True)
-        return [self._priors[key] for key in keys]
+        priors = [self._priors[key] for key in keys]
+        for key in keys:
+            self._priors[key] = self._priors.pop(key)
+        for key in list(self._priors)[:-PRIORS]:
+            del self._priors[key]
+        return priors
 
 
 def score_names(generator: Generator, conversations: Sequence[Conversation], inputs: Any, names: NameList) -> Floats:
-    """Sums of log p of each name's tokens behind each prompt, of shape (prompts, names). `inputs` are the encoded prompts.
+    """Sums of log p of each name's tokens and its end behind each prompt, of shape (prompts, names).
 
-    Raises ModelError where the model gives no numbers.
+    `inputs` are the encoded prompts. Raises ModelError where the model gives no numbers.
     """
     prompts = _run(generator, inputs) if _takes_trees(generator) else None
     scores = _by_trie(generator, prompts, names.trie) if prompts else _one_by_one(generator, conversations, names)
@@ -111,21 +120,27 @@ def _run(generator: Generator, inputs: Any) -> Prompts | None:
     )  # fmt: skip
     if not can_branch(step.cache) or step.cache.get_seq_length() != inputs["attention_mask"].shape[1]:
         return None
-    return Prompts(inputs["attention_mask"], step.cache, step.logits[0].float().log_softmax(-1))
+    return Prompts(inputs["attention_mask"], step.cache, step.logits[0][:, None])
 
 
 @torch.inference_mode()
 def _by_trie(generator: Generator, prompts: Prompts, trie: NameTrie) -> Floats:
-    edges = np.zeros((len(prompts.mask), len(trie)))
-    first = torch.from_numpy(trie.tokens[trie.first]).to(generator.device)
-    edges[:, trie.first] = prompts.following[:, first].double().cpu().numpy()
+    scores = np.zeros((len(prompts.mask), len(trie)))
+    scores[:, trie.first] = _edges(prompts.following, np.zeros_like(trie.first), trie.tokens[trie.first], generator.ends)
     for piece in trie.pieces(PIECE):
-        tokens = torch.from_numpy(trie.tokens[piece.children]).to(generator.device)
-        rows = torch.from_numpy(piece.rows).to(generator.device)
         logits = _logits(generator, prompts, piece)
-        wanted = logits[:, rows, tokens].float() - logits.float().logsumexp(-1)[:, rows]
-        edges[:, piece.children] = wanted.double().cpu().numpy()
-    return trie.sums(edges)
+        scores[:, piece.children] = _edges(logits, piece.rows, trie.tokens[piece.children], generator.ends)
+    return trie.sums(scores)
+
+
+def _edges(logits: torch.Tensor, rows: Integers, tokens: Integers, ends: Sequence[int]) -> Floats:
+    """log p of tokens, each at a row of logits of shape (prompts, rows, vocabulary)."""
+    at, ending = torch.from_numpy(rows).to(logits.device), torch.from_numpy(tokens == END).to(logits.device)
+    logits = logits.float()
+    found = logits[:, at, torch.from_numpy(np.maximum(tokens, 0)).to(logits.device)]
+    found[:, ending] = logits[:, at[ending][:, None], torch.tensor(ends, device=logits.device)].logsumexp(-1)
+    known: Floats = (found - logits.logsumexp(-1)[:, at]).double().cpu().numpy()
+    return known
 
 
 def _logits(generator: Generator, prompts: Prompts, piece: Piece) -> torch.Tensor:
@@ -153,6 +168,6 @@ def _one_by_one(generator: Generator, conversations: Sequence[Conversation], nam
         for start in range(0, len(names.ids), len(conversations)):
             some = names.ids[start : start + len(conversations)]
             inputs = generator.encoder.encode([conversation] * len(some))
-            means = [mean for mean, _ in score_continuations(generator, inputs, some)]
-            found[row, start : start + len(some)] = [-mean * len(ids) for mean, ids in zip(means, some, strict=True)]
+            means = [mean for mean, _ in score_replies(generator, inputs, some)]
+            found[row, start : start + len(some)] = [-mean * (len(ids) + 1) for mean, ids in zip(means, some, strict=True)]
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -87,9 +88,26 @@ class ChatEncoder:
         return (before + found, after) if found and placeholder not in after else None
 
     def tail_ids(self, text: str) -> list[int]:
-        """Ids of the part of a prompt that follows the image."""
+        """Ids of a part of a prompt, such as that which follows the image."""
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
+
+    def reply_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of replies as they stand behind a prompt, with what the template writes in front of one; without their end."""
+        prompt, lead, before = self._opening
+        tokenized = self.tokenizer([prompt + lead + text for text in texts], add_special_tokens=False)["input_ids"]
+        parted = [ids[len(before) :] if ids[: len(before)] == before else None for ids in tokenized]
+        # Where the tokens do not part at the end of the prompt, a reply is taken by itself.
+        return [self.tail_ids(lead + text) if ids is None else ids for text, ids in zip(texts, parted, strict=True)]
+
+    @cached_property
+    def _opening(self) -> tuple[str, str, list[int]]:
+        """A prompt, what the template writes between it and the reply, and the prompt's ids."""
+        question, mark = {"role": "user", "content": "What is it?"}, "REPLY"
+        prompt = self.render([question])
+        whole = self.render([question, {"role": "assistant", "content": mark}], add_generation_prompt=False)
+        lead = whole[len(prompt) :].partition(mark)[0] if self.has_template and whole.startswith(prompt) else ""
+        return prompt, lead, self.tail_ids(prompt)
 
     def next_turn(self, before: Conversation, reply: str, now: Conversation, ended: bool) -> list[int] | None:
         """Ids that follow a generated reply in the longer conversation `now`, None if it is no continuation.

@@ -22,7 +22,7 @@ from finer_tasks.models.batching import BatchRunner, batch_size_of, workers_of
 from finer_tasks.models.conversation import ChatEncoder
 from finer_tasks.models.generation import Generator
 from finer_tasks.models.jobs import Job, chat_job, continuation_job, grouped, simple_job
-from finer_tasks.models.likelihood import score_continuations
+from finer_tasks.models.likelihood import score_replies
 from finer_tasks.models.loading import LoadOptions, choose_device, load_model, load_processor
 from finer_tasks.replies import pack_rounds
 
@@ -135,10 +135,11 @@ class FinerHF(lmms):
             return results
 
     def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
-        """(mean negative log-likelihood of the continuation's tokens, whether greedy decoding gives it).
+        """(mean negative log-likelihood of the continuation as a whole reply, whether greedy decoding gives it).
 
-        lmms-eval takes the least loss as the model's choice, so the loss is returned as its own
-        wrappers do. Reached with `--force_simple`, for lmms-eval's chat tasks only generate.
+        The reply stands as the chat template writes it, and has its end. lmms-eval takes the least loss as the model's
+        choice, so the loss is returned as its own wrappers do. Reached with `--force_simple`, for lmms-eval's chat tasks
+        only generate.
         """
         with user_errors():
             results: list[tuple[float, bool]] = [(0.0, False)] * len(requests)
@@ -170,10 +171,10 @@ class FinerHF(lmms):
 
     def _prepare_continuations(self, jobs: list[Job]) -> tuple[Any, list[list[int]]]:
         inputs = self.encoder.encode([job.conversation for job in jobs])
-        return inputs, [self.tokenizer(job.replies[0], add_special_tokens=False)["input_ids"] for job in jobs]
+        return inputs, self.encoder.reply_ids([job.replies[0].strip() for job in jobs])  # templates write their own space
 
     def _score(self, jobs: list[Job], prepared: tuple[Any, list[list[int]]]) -> list[tuple[float, bool]]:
-        return score_continuations(self.generator, *prepared)
+        return score_replies(self.generator, *prepared)
 
 
 class FinerHFSimple(FinerHF):

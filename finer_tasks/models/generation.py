@@ -44,6 +44,13 @@ class Generator:
         added = self.tokenizer.added_tokens_decoder
         self._special = {number: is_tag(token.content) for number, token in added.items() if token.special}
 
+    @property
+    def ends(self) -> list[int]:
+        """The tokens that end a reply, of those that the model can give."""
+        stated, known = self.model.generation_config.eos_token_id, self.model.config.get_text_config().vocab_size
+        ends = {*(stated if isinstance(stated, list) else [stated]), self.tokenizer.eos_token_id} - {None}
+        return sorted(end for end in ends if end < known)
+
     def first(self, conversations: list[Conversation], inputs: Any, arguments: Mapping[str, Any], more: bool = False) -> Turn:
         """The first turn of encoded conversations; with `more`, its cache is kept for a next one where the model allows."""
         return self._generate(conversations, inputs, arguments, keep_cache=more and self.continues_cache)
@@ -126,9 +133,7 @@ class Generator:
 
     def _reply_lengths(self, generated: torch.Tensor) -> tuple[list[int], list[bool]]:
         """Tokens of each reply up to and including its end token, and whether it has one."""
-        ends = self.model.generation_config.eos_token_id
-        ends = set(ends if isinstance(ends, list) else [ends]) | {self.tokenizer.eos_token_id}
-        lengths, ended = [], []
+        lengths, ended, ends = [], [], self.ends
         for row in generated.tolist():
             position = next((i for i, token in enumerate(row) if token in ends), None)
             lengths.append(len(row) if position is None else position + 1)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
 from rich.table import Table
 
 from finer_tasks.console import PlainConsole
+from finer_tasks.runs.cells import number, with_error
+from finer_tasks.runs.display_closed import print_closed
 from finer_tasks.runs.display_paths import print_paths
 from finer_tasks.runs.reading import Run, TaskRun
 from finer_tasks.runs.summary import (
     Row,
     attribute_rows,
-    closed_rows,
     consistencies,
     disagreements,
     rows,
@@ -25,7 +24,6 @@ _LEGEND = (
     "± standard error, clustered by concept (em macro: over concepts). depth: deepest level named rightly, 0 to 3. "
     "lca: edges between named and true concept, where one is named. named: share of answers that name one concept."
 )
-_CONFUSIONS = 5
 _UNANSWERED = {
     "corrupt_images": "`finer doctor` lists them",
     "failed_requests": "The backend returned no answer; run lmms-eval again",
@@ -44,14 +42,14 @@ def print_summary(run: Run, console: PlainConsole, with_reasons: bool = False) -
     for row in shown:
         table.add_row(
             row.dataset, row.level, row.parent, row.variant, str(row.documents),
-            _with_error(row.em, row.em_error), _with_error(row.em_macro, row.em_macro_error), _number(row.f1),
-            _with_error(row.em_strict, row.em_strict_error), _number(row.depth, 2),
-            _number(row.lca_distance, 2), _number(row.named),
+            with_error(row.em, row.em_error), with_error(row.em_macro, row.em_macro_error), number(row.f1),
+            with_error(row.em_strict, row.em_strict_error), number(row.depth, 2),
+            number(row.lca_distance, 2), number(row.named),
         )  # fmt: skip
     if shown:
         console.print(table)
         console.say(_LEGEND, style="dim")
-    _print_closed(run, console)
+    print_closed(run, console)
     _print_attributes(run, console)
     print_paths(run, console)
     _print_notes(run, console)
@@ -75,7 +73,7 @@ def _print_notes(run: Run, console: PlainConsole) -> None:
     for item in consistencies(run):
         console.say(
             f"consistency, {item.dataset} {item.variant} parent={item.parent}: of the {item.fine_right} documents with a "
-            f"right fine answer, a share of {_number(item.em)} has a right coarse one (by em_strict {_number(item.em_strict)})"
+            f"right fine answer, a share of {number(item.em)} has a right coarse one (by em_strict {number(item.em_strict)})"
         )
 
 
@@ -99,33 +97,9 @@ def _print_reservations(row: Row, console: PlainConsole) -> None:
     name = f"{row.dataset} {row.level} {row.variant}"
     if row.echo:
         console.say(
-            f"{name}: in a share of {_number(row.echo)} the question tells a label that counts as right; without these "
-            f"documents em {_number(row.em_no_echo)}, em_strict {_number(row.em_strict_no_echo)}",
+            f"{name}: in a share of {number(row.echo)} the question tells a label that counts as right; without these "
+            f"documents em {number(row.em_no_echo)}, em_strict {number(row.em_strict_no_echo)}",
         )
-
-
-def _print_closed(run: Run, console: PlainConsole) -> None:
-    found = closed_rows(run)
-    if not found:
-        return
-    table = Table(title="closed sets", title_justify="left")
-    for name in ("dataset", "level", "parent", "score"):
-        table.add_column(name, no_wrap=True)
-    for name in ("n", "top-1", "top-5", "mean rank", "ECE"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in found:
-        table.add_row(
-            row.dataset, row.level, row.parent, row.kind, str(row.documents), _with_error(row.top1, row.top1_error),
-            _number(row.top5), _number(row.rank, 2), _number(row.ece),
-        )  # fmt: skip
-    console.print(table)
-    for row in found:
-        shown = "; ".join(f"{right} as {chosen} {count}" for right, chosen, count in row.confusions[:_CONFUSIONS])
-        if shown:
-            wrong = sum(count for _, _, count in row.confusions)
-            console.say(
-                harmless(f"{row.dataset} {row.level}, {row.kind}: {wrong} documents taken for another concept: {shown}")
-            )
 
 
 def _print_attributes(run: Run, console: PlainConsole) -> None:
@@ -138,7 +112,7 @@ def _print_attributes(run: Run, console: PlainConsole) -> None:
         table.add_column(f"{row.dataset} {row.variant}", justify="right")
     table.add_row("documents", *(str(row.documents) for row in found))
     for name in found[0].scores:
-        table.add_row(name, *(_number(row.scores[name]) for row in found))
+        table.add_row(name, *(number(row.scores[name]) for row in found))
     table.add_row("replies without a list", *(str(row.unparsed) for row in found))
     table.add_row("similarity", *(row.similarity for row in found))
     console.print(table)
@@ -172,11 +146,3 @@ def print_disagreements(run: Run, console: PlainConsole, most: int) -> None:
 def _one_line(text: str, width: int = 120) -> str:
     flat = " ".join(text.split())
     return flat if len(flat) <= width else flat[: width - 1] + "…"
-
-
-def _number(value: float, digits: int = 3) -> str:
-    return "-" if math.isnan(value) else f"{value:.{digits}f}"
-
-
-def _with_error(value: float, error: float) -> str:
-    return _number(value) if math.isnan(error) else f"{_number(value)} ±{error:.3f}"

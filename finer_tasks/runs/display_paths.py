@@ -11,6 +11,7 @@ from finer_tasks.datasets.record import LEVELS
 from finer_tasks.runs.paths import SCORERS, AnswerRow, PathRow, answer_rows, path_rows, tells_specificity
 from finer_tasks.runs.reading import Run
 from finer_tasks.runs.summary import naming_tasks
+from finer_tasks.scoring.closed import KINDS
 from finer_tasks.statistics.bootstrap import Estimate
 
 _Key = tuple[str, str, str, str]
@@ -33,28 +34,29 @@ _LEGEND = (
     "true path that is named, and both together. correct: nothing named is wrong. specific: levels named, 1 to 3. "
     "hp, correct, specific: over the answers that name something. Intervals: 95 %, bootstrap over concepts."
 )
+_CLOSED = [f"closed_top1_{kind}" for kind in KINDS]
 _TOLD = "parent=gold: the questions tell the true label above; parent=none shows the paths without that help."
 
 
 def print_paths(run: Run, console: PlainConsole) -> None:
-    """A table of paths, by em and by em_strict, and one of the answers they are made of; nothing where there is no path."""
+    """A table of paths, by each score, and one of the answers they are made of; nothing where there is no path."""
     found = path_rows(run)
     if not found:
         return
-    by_scorer = [[row for row in found if row.scorer == scorer] for scorer in SCORERS]
-    table = _table("paths: superordinate, coarse and fine answer of a document", [f"by {scorer}" for scorer in SCORERS])
-    for rows in zip(*by_scorer, strict=True):
-        table.add_row(*_key(rows[0]), "documents", *(str(row.documents) for row in rows))
-        for name, read in _PATH_FIGURES:
-            table.add_row("", "", "", name, *(shown(read(row)) for row in rows))
-        table.add_section()
-    console.print(table)
+    by_path: dict[tuple[str, str, str], list[PathRow]] = {}
+    for row in found:
+        by_path.setdefault(_key(row), []).append(row)
+    for title, scorers in (
+        ("paths: superordinate, coarse and fine answer of a document", list(SCORERS)),
+        ("paths: superordinate, coarse and fine choice of a document in closed sets", _CLOSED),
+    ):
+        _print_figures(title, [rows for rows in by_path.values() if rows[0].scorer in scorers], console)
     answers = {(*_key(row), row.level): row for row in answer_rows(run)}
-    _print_answers(answers, by_scorer[0], console)
+    _print_answers(answers, (rows[0] for rows in by_path.values()), console)
     console.say(_LEGEND, style="dim")
     if any(row.parent == "gold" for row in found):
         console.say(_TOLD, style="dim")
-    for row in by_scorer[0]:
+    for row, *_ in by_path.values():
         if row.left_out:
             console.say(
                 f"paths, {row.dataset} {row.variant} parent={row.parent}: {row.left_out} documents are left out, since not all "
@@ -63,6 +65,20 @@ def print_paths(run: Run, console: PlainConsole) -> None:
     for task in naming_tasks(run):
         if not tells_specificity(task):
             console.say(f"{task.name}: the log does not tell how specific answers are; --rescore adds hp, hr and hf1")
+
+
+def _print_figures(title: str, paths: Sequence[Sequence[PathRow]], console: PlainConsole) -> None:
+    if not paths:
+        return
+    scorers = [row.scorer for row in max(paths, key=len)]
+    table = _table(title, [f"by {scorer}" for scorer in scorers])
+    for rows in paths:
+        of = {row.scorer: row for row in rows}
+        table.add_row(*_key(rows[0]), "documents", *(str(of[s].documents) if s in of else "-" for s in scorers))
+        for name, read in _PATH_FIGURES:
+            table.add_row("", "", "", name, *(shown(read(of[s]) if s in of else None) for s in scorers))
+        table.add_section()
+    console.print(table)
 
 
 def _print_answers(answers: Mapping[_Key, AnswerRow], found: Iterable[PathRow], console: PlainConsole) -> None:

@@ -11,6 +11,7 @@ from finer_tasks.datasets.record import LEVELS
 from finer_tasks.runs.reading import Run, TaskRun
 from finer_tasks.runs.summary import naming_tasks
 from finer_tasks.scoring import paths
+from finer_tasks.scoring.closed import KINDS
 from finer_tasks.statistics.bootstrap import Bootstrap, Estimate
 from finer_tasks.statistics.clusters import Clusters
 
@@ -29,7 +30,7 @@ class PathRow:
     """A dataset asked for in one way at all three levels.
 
     Attributes:
-        scorer: which score decides whether an answer is right, em or em_strict.
+        scorer: which score decides whether an answer is right: em or em_strict, or closed_top1_… of closed sets.
         documents: those that all three tasks have; left_out: the others.
         hca, por, s_por, tor: means with intervals over concepts; None without common documents.
     """
@@ -70,17 +71,31 @@ class AnswerRow:
 
 
 def path_rows(run: Run) -> list[PathRow]:
-    """Two rows, by em and by em_strict, for each dataset, variant and parent that has all three levels.
+    """A row by each score for each dataset, variant and parent that has all three levels."""
+    return [row for tasks in triples([*naming_tasks(run), *_closed(run)]) for row in _path_rows(tasks)]
+
+
+def triples(tasks: Sequence[TaskRun]) -> list[tuple[TaskRun, TaskRun, TaskRun]]:
+    """The superordinate, coarse and fine task of each dataset, variant and parent that has all three.
 
     The superordinate question has no parent, so that one task stands at the head of every parent's path.
     """
-    tasks = {_key(task): task for task in naming_tasks(run)}
-    rows = []
-    for (dataset, variant, level, parent), fine in tasks.items():
-        above = tasks.get((dataset, variant, "superordinate", "none")), tasks.get((dataset, variant, "coarse", parent))
+    known, found = {_key(task): task for task in tasks}, []
+    for (dataset, variant, level, parent), fine in known.items():
+        above = known.get((dataset, variant, "superordinate", "none")), known.get((dataset, variant, "coarse", parent))
         if level == "fine" and above[0] and above[1]:
-            rows += _path_rows((above[0], above[1], fine))
-    return rows
+            found.append((above[0], above[1], fine))
+    return found
+
+
+def common_documents(tasks: Sequence[TaskRun]) -> list[str]:
+    """The ids of the documents that all tasks have, in the order of the last one."""
+    there = [{sample.record["id"] for sample in task.samples} for task in tasks]
+    return [sample.record["id"] for sample in tasks[-1].samples if all(sample.record["id"] in one for one in there)]
+
+
+def _closed(run: Run) -> list[TaskRun]:
+    return [task for task in run.tasks if task.scores_names]
 
 
 def _key(task: TaskRun) -> tuple[str, str, str, str]:
@@ -88,16 +103,23 @@ def _key(task: TaskRun) -> tuple[str, str, str, str]:
     return identity["dataset"], identity["variant"], identity["level"], identity["parent"]
 
 
+def _scorers(tasks: Sequence[TaskRun]) -> Sequence[str]:
+    """The scores that say whether answers, or choices of closed sets, are right."""
+    if tasks[0].names_concepts:
+        return SCORERS
+    return [f"closed_top1_{kind}" for kind in KINDS if all(kind in task.kinds for task in tasks)]
+
+
 def _path_rows(tasks: Sequence[TaskRun]) -> list[PathRow]:
     by_id = [{sample.record["id"]: sample for sample in task.samples} for task in tasks]
-    common = [number for number in by_id[-1] if all(number in samples for samples in by_id)]
+    common = common_documents(tasks)
     dataset, variant, _, parent = _key(tasks[-1])
     left_out = len(set().union(*by_id)) - len(common)
     resample = (
         Bootstrap(Clusters.of([str(by_id[-1][number].record["concept_id"]) for number in common]), SEED) if common else None
     )
     rows = []
-    for scorer in SCORERS:
+    for scorer in _scorers(tasks):
         figures = {}
         if resample:
             right = np.array([[samples[number].score(scorer) == 1.0 for samples in by_id] for number in common])

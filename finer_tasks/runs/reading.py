@@ -24,7 +24,7 @@ from finer_tasks.replies import ROUNDS, Unanswered
 from finer_tasks.runs.samples import Sample, read_samples
 from finer_tasks.scoring import CLOSED_SCORES, LIST_SCORES, NAMING_SCORES
 from finer_tasks.scoring.candidates import CANDIDATES
-from finer_tasks.scoring.closed import DETAIL
+from finer_tasks.scoring.closed import DETAIL, KINDS
 from finer_tasks.statistics.clusters import Clusters, Floats
 from finer_tasks.text import harmless
 
@@ -56,6 +56,11 @@ class TaskRun:
     def scores_names(self) -> bool:
         """Whether all names of the level were scored, and none generated."""
         return bool(self.samples) and DETAIL in self.samples[0].items
+
+    @property
+    def kinds(self) -> list[str]:
+        """The scores by which a closed set ranks the names of every document; none for other tasks."""
+        return [kind for kind in KINDS if all(f"closed_top1_{kind}" in sample.items for sample in self.samples)]
 
     @property
     def lists_attributes(self) -> bool:

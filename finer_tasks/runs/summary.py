@@ -11,7 +11,6 @@ from finer_tasks.replies import COUNTED_AS
 from finer_tasks.runs.reading import Run, TaskRun
 from finer_tasks.runs.samples import Sample
 from finer_tasks.scoring.aggregate import clustered_standard_error, macro_mean, macro_standard_error, mean, mean_of_known, total
-from finer_tasks.scoring.closed import FIGURES, KINDS, calibration_error, right_concepts
 from finer_tasks.scoring.echo import is_echo, told_parent
 
 
@@ -189,65 +188,6 @@ def attribute_rows(run: Run) -> list[AttributeRow]:
             )
         )
     return found
-
-
-@dataclass(frozen=True)
-class ClosedRow:
-    """The figures of one closed set by one score, and the concepts chosen instead of the right one, most frequent first."""
-
-    dataset: str
-    level: str
-    parent: str
-    documents: int
-    kind: str
-    top1: float
-    top1_error: float
-    top5: float
-    rank: float
-    ece: float
-    confusions: tuple[tuple[str, str, int], ...]
-    corrupt_images: int
-    failed_requests: int
-    unfinished_thoughts: int
-
-
-def closed_rows(run: Run) -> list[ClosedRow]:
-    """One row a closed set and score that its backend gave."""
-    return [
-        _closed_row(task, kind)
-        for task in run.tasks
-        if task.scores_names
-        for kind in KINDS
-        if all(f"closed_top1_{kind}" in sample.items for sample in task.samples)
-    ]
-
-
-def _closed_row(task: TaskRun, kind: str) -> ClosedRow:
-    names = {figure: f"closed_{figure}_{kind}" for figure in FIGURES}
-    items = {figure: [sample.items[name] for sample in task.samples] for figure, name in names.items()}
-    wrong = Counter(
-        (_right_name(sample, task.identity["level"]), sample.items[f"closed_top1_{kind}"]["top"][0][0])
-        for sample in task.samples
-        if not sample.score(f"closed_top1_{kind}") and "top" in sample.items[f"closed_top1_{kind}"]
-    )
-    return ClosedRow(
-        dataset=task.identity["dataset"],
-        level=task.identity["level"],
-        parent=task.identity["parent"],
-        documents=len(task.samples),
-        kind=kind,
-        top1=mean(items["top1"]),
-        top1_error=clustered_standard_error(items["top1"]),
-        top5=mean(items["top5"]),
-        rank=mean_of_known(items["rank"]),
-        ece=calibration_error(items["ece"]),
-        confusions=tuple((right, chosen, count) for (right, chosen), count in wrong.most_common()),
-        **unanswered_counts(task),
-    )
-
-
-def _right_name(sample: Sample, level: str) -> str:
-    return str(right_concepts(sample.record, level)[0])
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from finer_tasks.models import closed_set
 from finer_tasks.models.closed_set import NameList, score_names
 from finer_tasks.models.finer_hf import FinerHF
 from finer_tasks.models.trie import NameTrie
-from finer_tasks.scoring.candidates import LEAD, candidates_of
+from finer_tasks.scoring.candidates import candidates_of
 from tests.training import tiny_models
 
 
@@ -43,8 +43,7 @@ def test_a_trie_of_names_scores_as_each_name_by_itself(
 ) -> None:
     tiny_models.save(name, tmp_path)
     model = FinerHF(pretrained=str(tmp_path))
-    continuations = [LEAD + text for text in ("Finch", "Finch B", "Fin", "Crow", "Crowned Lapwing", "a", "Great Auk")]
-    names = NameList(model.tokenizer, continuations)
+    names = NameList(model.encoder, ("Finch", "Finch B", "Fin", "Crow", "Crowned Lapwing", "a", "Great Auk"))
     monkeypatch.setattr(closed_set, "PIECE", 7)
     ran: list[Any] = []
     own = closed_set._by_trie
@@ -59,18 +58,36 @@ def test_a_trie_of_names_scores_as_each_name_by_itself(
 def scores_apart(model: FinerHF, conversation: Any, ids: list[int]) -> float:
     """The sum of log p by one plain pass over prompt and name."""
     inputs = model.encoder.encode([conversation])
-    ((mean, _),) = closed_set.score_continuations(model.generator, inputs, [ids])
-    return -mean * len(ids)
+    ((mean, _),) = closed_set.score_replies(model.generator, inputs, [ids])
+    return -mean * (len(ids) + 1)
 
 
 @pytest.mark.parametrize("options", [{"attn_implementation": "eager"}, {"dtype": "bfloat16"}])
 def test_finer_mini_over_all_its_names(options: dict[str, str]) -> None:
     model = FinerHF(pretrained="finer-mini", **options)
-    names = NameList(model.tokenizer, [LEAD + name for name in candidates_of("mini", "fine").names])
+    names = NameList(model.encoder, candidates_of("mini", "fine").names)
     asked = conversations(2)
     tolerance = 0.3 if "dtype" in options else 1e-4  # bfloat16 has 8 bits
     alone = closed_set._one_by_one(model.generator, asked, names)
     np.testing.assert_allclose(scores(model, asked, names), alone, rtol=1e-2 if "dtype" in options else 1e-4, atol=tolerance)
+
+
+def test_any_token_that_ends_a_reply_ends_a_name() -> None:
+    model, asked = FinerHF(pretrained="finer-mini"), conversations(2)
+    names = NameList(model.encoder, ["Finch", "Finch B"])
+    one = scores(model, asked, names)
+    model.model.generation_config.eos_token_id = [model.tokenizer.eos_token_id, *range(10, 60)]
+    several = scores(model, asked, names)
+    assert (several > one).all()
+    np.testing.assert_allclose(several, closed_set._one_by_one(model.generator, asked, names), rtol=1e-4)
+
+
+def test_a_name_is_scored_as_the_reply_that_the_chat_template_writes() -> None:
+    encoder = FinerHF(pretrained="finer-mini").encoder
+    (ids,) = encoder.reply_ids(["Answer: Finch"])
+    assert encoder.tokenizer.decode(ids) == " Answer: Finch"  # its template has a space behind "ASSISTANT:"
+    encoder._opening = ("What is it? ASSIS", "", encoder.tail_ids("What is it? ASSIS"))
+    assert encoder.tokenizer.decode(*encoder.reply_ids(["TANT: Finch"])) == "TANT: Finch"  # no tokens part there
 
 
 def test_numbers_that_are_none_are_refused() -> None:
@@ -79,7 +96,7 @@ def test_numbers_that_are_none_are_refused() -> None:
         model.model.lm_head.weight.fill_(float("nan"))
     asked = conversations(1)
     with pytest.raises(closed_set.ModelError, match="no numbers"):
-        scores(model, asked, NameList(model.tokenizer, ["a", "b"]))
+        scores(model, asked, NameList(model.encoder, ["a", "b"]))
 
 
 def test_a_trie_computes_each_beginning_once_and_sums_along_the_way() -> None:

@@ -185,7 +185,7 @@ def test_loglikelihood_prefers_the_true_label_and_is_the_same_in_batches(docs: A
             i,
             (
                 questions.with_parent(docs[i], "superordinate", None),
-                f" Answer: {label}</s>",
+                f"Answer: {label}",
                 hooks.doc_to_visual,
                 i,
                 "t",

@@ -6,11 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from lmms_eval.api.instance import Instance
+from lmms_eval.api.model import lmms
 from lmms_eval.evaluator import simple_evaluate
 from lmms_eval.tasks import TaskManager
+from transformers import AutoModelForImageTextToText, AutoProcessor
 
+from finer_tasks.models import closed_set
 from finer_tasks.models.finer_hf import FinerHF, FinerHFSimple
-from finer_tasks.scoring.closed import judge_closed
+from finer_tasks.models.loading import BUILT_IN
+from finer_tasks.scoring.closed import KINDS, judge_closed
 from finer_tasks.tasks import plugin
 from finer_tasks.tasks.binding import TaskError
 from tests.tasks.backends import Backend
@@ -24,17 +30,79 @@ def run(model: Any, limit: int = 3) -> Any:
     return simple_evaluate(model=model, tasks=TASKS, limit=limit, log_samples=True, task_manager=manager)
 
 
-def test_both_ways_give_the_same_figures(mini_data: Path) -> None:
-    together, each = (run(kind(pretrained="finer-mini", batch_size=6)) for kind in (FinerHF, FinerHFSimple))
+class Plain(lmms):
+    """A backend as lmms-eval's own are written: one request at a time, the loss of the reply in the chat template."""
+
+    is_simple = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.processor = AutoProcessor.from_pretrained(BUILT_IN["finer-mini"])
+        self.own = AutoModelForImageTextToText.from_pretrained(BUILT_IN["finer-mini"], dtype=torch.float32)
+
+    def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
+        return [(self.loss(*request.args), False) for request in requests]
+
+    @torch.inference_mode()
+    def loss(self, context: str, target: str, visuals: Any, doc_id: int, task: str, split: str) -> float:
+        images = visuals(self.task_dict[task][split][doc_id])
+        prompt = f"USER: <image>\n{context} ASSISTANT:"
+        asked, whole = (
+            self.processor(text=text, images=images, return_tensors="pt") for text in (prompt, f"{prompt} {target}</s>")
+        )
+        labels = whole["input_ids"].clone()
+        labels[:, : asked["input_ids"].shape[1]] = -100
+        return float(self.own(**whole, labels=labels).loss)
+
+    def generate_until(self, requests: list[Instance]) -> list[str]:
+        raise NotImplementedError
+
+    generate_until_multi_round = generate_until
+
+
+def alike(found: Any, other: Any, metric: str = "norm") -> None:
+    """Both have the same ranks and choices, and about the same confidence."""
     for task in TASKS:
-        for one, other in zip(together["samples"][task], each["samples"][task], strict=True):
-            for name in ("closed_top1_norm", "closed_top5_norm", "closed_rank_norm"):
-                assert one[name]["score"] == other[name]["score"]
-            assert one["closed_ece_norm"]["confidence"] == pytest.approx(other["closed_ece_norm"]["confidence"], rel=1e-4)
-            assert [key for key, _ in one["closed_top1_norm"]["top"]] == [key for key, _ in other["closed_top1_norm"]["top"]]
-            assert "closed_rank_pmi" in one
-            assert "closed_rank_pmi" not in other
-        assert together["results"][task]["closed_top1_sum,none"] > 0.5
+        for one, two in zip(found["samples"][task], other["samples"][task], strict=True):
+            for name in ("top1", "top5", "rank"):
+                assert one[f"closed_{name}_{metric}"]["score"] == two[f"closed_{name}_{metric}"]["score"]
+            confidences = [sample[f"closed_ece_{metric}"]["confidence"] for sample in (one, two)]
+            assert confidences[0] == pytest.approx(confidences[1], rel=1e-4)
+            tops = [[key for key, _ in sample[f"closed_top1_{metric}"]["top"]] for sample in (one, two)]
+            assert tops[0] == tops[1]
+
+
+def test_one_request_of_all_names_gives_the_figures_of_a_request_for_each(mini_data: Path) -> None:
+    together, each, plain = (run(made) for made in (finer_mini(), finer_mini(FinerHFSimple), Plain()))
+    alike(together, each)
+    alike(together, plain)
+    for found in (each, plain):
+        assert "closed_rank_pmi" not in found["samples"][TASKS[0]][0]
+    assert together["results"][TASKS[0]]["closed_top1_sum,none"] > 0.5
+
+
+def finer_mini(kind: type[FinerHF] = FinerHF) -> FinerHF:
+    return kind(pretrained="finer-mini", batch_size=6)
+
+
+def test_a_trie_that_does_not_fit_backs_off_and_figures_stay(mini_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, model, own = run(finer_mini()), finer_mini(), closed_set._logits
+    sizes: list[int] = []
+
+    def narrow(generator: Any, prompts: Any, piece: Any) -> Any:
+        sizes.append(len(prompts.mask))
+        if sizes[-1] > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return own(generator, prompts, piece)
+
+    monkeypatch.setattr(closed_set, "_logits", narrow)
+    monkeypatch.setattr(closed_set, "PRIORS", 1)
+    backed_off = run(model)
+    for kind in KINDS:
+        alike(whole, backed_off, kind)
+    assert max(sizes) > 2 >= sizes[-1]
+    assert model.runner.batch_size == 3
+    assert len(model.answering.closed_sets._priors) == 1  # many questions do not fill the memory
 
 
 def test_a_chat_model_that_only_generates_is_refused(mini_data: Path) -> None:
