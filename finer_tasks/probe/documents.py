@@ -69,6 +69,10 @@ def choose_documents(prepared: Prepared, per_concept: int | None, limit: int | N
 
     Raises NotPreparedError where a split is not there, and ProbeError where a concept has too few images.
     """
+    if per_concept is not None and per_concept < FEWEST:
+        raise ProbeError(
+            f"--per-concept {per_concept}: give {FEWEST} at least, one image to fit and one to choose the weight decay"
+        )
     for split in SPLITS:
         prepared.check(split)
     tables = prepared.tables()

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from finer_tasks.probe.results import Figure, Level, Point, Summary
+from finer_tasks.probe.results import Kind, Level, Point, Summary
+from finer_tasks.statistics.bootstrap import Estimate
 from finer_tasks.writing import write_bytes
 
 _COLORS = {"mean": "#5b8def", "cls": "#d2553b", "attention": "#3a9d6e", "last": "#8a5bd2"}
-_LINES = {"linear": "-", "mlp": "--", "neighbour": ":"}
+_CHANCE = "#999999"
 
 
 def plot_levels(summary: Summary, folder: Path) -> list[Path]:
-    """Write probe-<level>.png and .svg for each level; returns the files."""
+    """Write probe-<level>.png and .svg for each level, with a panel for each kind of probe; returns the files."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -22,48 +23,47 @@ def plot_levels(summary: Summary, folder: Path) -> list[Path]:
 
     written = []
     for level, about in summary.levels.items():
-        figure, axis = plt.subplots(figsize=(7, 4.2), layout="constrained")
-        places = _places(summary)
-        for pooling, color in _COLORS.items():
-            points = [point for point in summary.points if point.pooling == pooling]
-            for probe, line in _LINES.items():
-                _draw(axis, summary, level, points, probe, places, color=color, linestyle=line, label=f"{pooling}, {probe}")
-        axis.axhline(about.chance, color="#999999", linewidth=1, label="most frequent label")
-        axis.set_xticks(range(len(places)), list(places), rotation=20)
-        axis.set_ylim(0, 1.02)
-        axis.set_ylabel("top-1, 95 % interval over concepts")
-        axis.set_title(f"{summary.dataset}, {level}, {about.test} documents, {about.labels} labels")
-        axis.legend(fontsize="x-small", ncols=2)
-        for kind in ("png", "svg"):
-            path, picture = folder / f"probe-{level}.{kind}", io.BytesIO()
-            figure.savefig(picture, format=kind, dpi=120)
+        kinds = [kind for kind in get_args(Kind) if _figures(summary, level, kind, "")]
+        size = (1.6 + 4 * len(kinds), 4.2)
+        figure, axes = plt.subplots(1, len(kinds), figsize=size, sharey=True, squeeze=False, layout="constrained")
+        for axis, kind in zip(axes[0], kinds, strict=True):
+            _panel(axis, summary, level, kind)
+        axes[0][0].set_ylabel("top-1, 95 % interval over concepts")
+        axes[0][0].legend(fontsize="small")
+        figure.suptitle(f"{summary.dataset}, {level}, {about.test} documents, {about.labels} labels")
+        for form in ("png", "svg"):
+            path, picture = folder / f"probe-{level}.{form}", io.BytesIO()
+            figure.savefig(picture, format=form, dpi=120)
             write_bytes(path, picture.getvalue())
             written.append(path)
         plt.close(figure)
     return written
 
 
-def _places(summary: Summary) -> dict[str, int]:
-    """Where on the axis each place of the path stands, whatever its pooling."""
-    names = dict.fromkeys(_place(point) for point in summary.points)
-    return {name: number for number, name in enumerate(names)}
+def _panel(axis: Any, summary: Summary, level: Level, kind: Kind) -> None:
+    places = list(dict.fromkeys(_place(point) for point in summary.points))
+    own, shuffled = (_figures(summary, level, kind, control) for control in ("", "shuffled"))
+    for pooling, color in _COLORS.items():
+        points = [point for point in summary.points if point.pooling == pooling and point.name in own]
+        if points:
+            across, found = [places.index(_place(point)) for point in points], [own[point.name] for point in points]
+            below = [max(0.0, one.value - one.low) for one in found]
+            above = [max(0.0, one.high - one.value) for one in found]
+            values = [one.value for one in found]
+            axis.errorbar(across, values, yerr=[below, above], capsize=3, marker="o", markersize=4, color=color, label=pooling)
+            chance = [shuffled[point.name].value for point in points]
+            axis.plot(across, chance, linestyle=":", marker=".", color=_CHANCE)
+    axis.plot([], [], linestyle=":", marker=".", color=_CHANCE, label="shuffled labels")
+    axis.set_xticks(range(len(places)), places, rotation=25, ha="right")
+    axis.set_ylim(0, 1.02)
+    axis.set_title(kind)
 
 
 def _place(point: Point) -> str:
     return point.name.removesuffix(f".{point.pooling}")
 
 
-def _draw(
-    axis: Any, summary: Summary, level: Level, points: list[Point], probe: str, places: dict[str, int], **style: Any
-) -> None:
-    by_point: dict[str, Figure] = {
-        figure.point: figure for figure in summary.figures if (figure.level, figure.probe, figure.control) == (level, probe, "")
-    }
-    found = [(places[_place(point)], by_point[point.name].top1) for point in points if point.name in by_point]
-    if found:
-        values = [top1.value for _, top1 in found]
-        errors = [
-            [max(0.0, top1.value - top1.low) for _, top1 in found],
-            [max(0.0, top1.high - top1.value) for _, top1 in found],
-        ]
-        axis.errorbar([place for place, _ in found], values, yerr=errors, capsize=3, marker="o", markersize=4, **style)
+def _figures(summary: Summary, level: Level, kind: Kind, control: str) -> dict[str, Estimate]:
+    """Top-1 of a kind of probe, by point."""
+    wanted = (level, kind, control)
+    return {one.point: one.top1 for one in summary.figures if (one.level, one.probe, one.control) == wanted}

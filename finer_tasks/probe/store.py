@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from finer_tasks.probe.results import ProbeError
+from finer_tasks.probe.results import PREDICTIONS, SUMMARY, ProbeError
 from finer_tasks.writing import as_json, write_text, writing
 
 Values = npt.NDArray[np.float32]
@@ -96,8 +96,9 @@ def claim(folder: Path, made: Mapping[str, Any]) -> None:
     """Make the folder one for features of this origin; raises ProbeError where it holds those of another."""
     path = folder / _MADE
     if not path.exists():
-        if folder.exists() and any(folder.iterdir()):
-            raise ProbeError(f"{folder} holds files that are not of a probe. Give another --output")
+        others = [path for path in (folder, *(folder.with_name(name) for name in (SUMMARY, PREDICTIONS))) if path.exists()]
+        if others:
+            raise ProbeError(f"{others[0]} is there, and not of a probe whose features are here. Give another --output")
         write_text(path, as_json(dict(made)) + "\n")
         return
     try:

@@ -56,6 +56,8 @@ def test_the_same_twice_gives_the_same(mini_data: Path, tmp_path: Path, capsys: 
     ("options", "told"),
     [
         (("--per-concept", "999"), "fewer than 999 images in train"),
+        (("--per-concept", "1"), "--per-concept 1: give 2 at least"),
+        (("--dataset", "birds"), "'birds'"),
         (("--levels", "species"), "--levels species: no level"),
         (("--points", "projector", "--probes", "tree"), "--probes tree: no probe"),
         (("--points", "language.99"), "has 4 layers"),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 
 from finer_tasks.datasets.images import image_of
 from finer_tasks.datasets.prepared import load_prepared
@@ -23,6 +24,7 @@ from finer_tasks.tasks.questions import ask
 from tests.training.tiny_models import save
 
 TESTED = 6
+POINTS = ("projector.mean", "language.1.last")
 
 
 @pytest.fixture
@@ -128,6 +130,21 @@ def test_attention_keeps_all_positions(extract: Extract, documents: Documents) -
         positions = found.read("test", f"{name}.attention", rows)
         assert positions.ndim == 3
         assert np.allclose(positions.mean(1), found.read("test", f"{name}.mean", rows), atol=5e-3)
+
+
+def test_an_adapter_is_probed_with_its_model(documents: Documents, tmp_path: Path) -> None:
+    model = load_model(LoadOptions("finer-mini"), torch.device("cpu"))
+    lora = LoraConfig(target_modules=r".*language_model.*q_proj", init_lora_weights=False)
+    get_peft_model(model, lora).save_pretrained(tmp_path / "adapter")
+    found = [
+        Extractor(LoadOptions("finer-mini", peft=peft), 4, load_prepared("mini"), documents).extract(
+            ["projector", "language.1"], ["mean", "last"], tmp_path / str(bool(peft))
+        )
+        for peft in (None, str(tmp_path / "adapter"))
+    ]
+    plain, adapted = ([one.read("test", name, documents.test.rows) for name in POINTS] for one in found if one)
+    assert np.array_equal(plain[0], adapted[0])
+    assert not np.allclose(plain[1], adapted[1], atol=0.05)
 
 
 def test_features_that_are_no_numbers_are_refused(extract: Extract, tmp_path: Path) -> None:

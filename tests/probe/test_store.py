@@ -37,7 +37,10 @@ def test_a_folder_belongs_to_one_origin(tmp_path: Path) -> None:
     (folder / "made.json").write_text("{")
     with pytest.raises(ProbeError, match=r"made\.json cannot be read"):
         claim(folder, {"weights": "a"})
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "thesis.txt").write_text("x")
-    with pytest.raises(ProbeError, match="not of a probe"):
-        claim(tmp_path / "full", {"weights": "a"})
+    for mine in ("features/thesis.txt", "probe.json"):
+        path = tmp_path / mine.replace("/", "-") / mine
+        path.parent.mkdir(parents=True)
+        path.write_text("x")
+        with pytest.raises(ProbeError, match="not of a probe whose features are here"):
+            claim(tmp_path / mine.replace("/", "-") / "features", {"weights": "a"})
+        assert path.read_text() == "x"
