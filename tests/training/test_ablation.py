@@ -24,7 +24,7 @@ from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.recipe import read_recipe
 from tests.training import tiny_models
 
-PLAN = read_recipe(AblationPlan, Path("ablate-mini-fast"), ["per_concept=1"])
+PLAN = read_recipe(AblationPlan, Path("ablate-mini-fast"))
 ARMS: tuple[Arm, ...] = ("mlp2", "resampler", "mlp2_pool2x2", "mlp2_layers")
 
 
@@ -65,8 +65,18 @@ def test_encoder_and_language_model_may_come_from_folders(mini_data: Path, tmp_p
         assert torch.allclose(loaded(**inputs).logits, model(**inputs).logits, atol=1e-4)
     with pytest.raises(TrainingError, match=r"image_size=33: the encoder .* has patches of 8 pixels"):
         load_parts(replace(plan, folders=replace(sources, image_size=33)))
+    (tmp_path / "encoder/preprocessor_config.json").unlink()
+    with pytest.raises(TrainingError, match="with an image processor, or image_mean and image_std"):
+        load_parts(plan)
+    scaled = load_parts(replace(plan, folders=replace(sources, image_mean=(0.5, 0.5, 0.5), image_std=(0.2, 0.2, 0.2))))
+    assert list(scaled.image_processor.image_std) == [0.2, 0.2, 0.2]
     with pytest.raises(TrainingError, match=r"folders.language_model=.*gone cannot be loaded"):
-        load_parts(replace(plan, folders=replace(sources, language_model=str(tmp_path / "gone"))))
+        load_parts(
+            replace(
+                plan,
+                folders=replace(sources, language_model=str(tmp_path / "gone"), image_mean=(0.5,) * 3, image_std=(0.2,) * 3),
+            )
+        )
 
 
 def _model(options: LoadOptions) -> Any:
@@ -118,6 +128,9 @@ def test_the_fast_recipe_goes_through_and_goes_on_where_it_stopped(mini_data: Pa
     assert all(set(arm["figures"]) == {"probe, encoder", "probe, projector", "finer_mini_fine"} for arm in record["arms"])
     reference, other = record["arms"]
     assert reference["figures"]["finer_mini_fine"]["difference"] is None
+    assert other["figures"]["probe, encoder"] == reference["figures"]["probe, encoder"] | {
+        "difference": {"value": 0.0, "low": 0.0, "high": 0.0}
+    }
     assert len(other["figures"]["probe, projector"]["by_seed"]) == 2
     assert (output / "projectors.png").stat().st_size > 5000
     kept = {path: path.stat().st_mtime_ns for path in output.rglob("*") if path.is_file() and path.parent != output}

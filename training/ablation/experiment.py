@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file, save_file
 
 from finer_tasks.datasets.perturb import require_as_published
@@ -27,7 +28,7 @@ from finer_tasks.training.ablation.features import Features, load_features
 from finer_tasks.training.ablation.parts import Parts, assemble, load_parts
 from finer_tasks.training.ablation.plan import AblationPlan, Arm
 from finer_tasks.training.ablation.probing import probe
-from finer_tasks.training.ablation.report import write_report
+from finer_tasks.training.ablation.report import encoder_probe, projector_probe, write_report
 from finer_tasks.training.ablation.teaching import Task, task_of, teach
 from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.reproduce.experiment import Limits, claim, evaluate
@@ -83,14 +84,21 @@ def _run_arm(bench: Bench, arm: Arm) -> None:
         folder = output / "models" / f"{arm}-{seed}"
         if not folder.exists():
             _write_model(bench, arm, seed, rate, made, folder)
-        probe_path = output / "probes" / f"{arm}-{seed}.json"
-        if not probe_path.exists():
-            model, _ = _assembled(bench, arm, seed, rate)
-            write_text(
-                probe_path, json.dumps(probe(model.model.multi_modal_projector, bench.train, bench.test, plan.layers_of(arm)))
-            )
+        _probe(bench, arm, seed, rate)
         limits = Limits(plan.documents, plan.max_new_tokens)
         evaluate(output / "evaluations" / f"{arm}-{seed}", f"pretrained={folder}", plan.tasks, limits)
+
+
+def _probe(bench: Bench, arm: Arm, seed: int, rate: float) -> None:
+    """Before and after the projector; before it, once for all arms and seeds that take the same layers."""
+    layers = bench.plan.layers_of(arm)
+    before, after = encoder_probe(bench.output, layers), projector_probe(bench.output, arm, seed)
+    if not before.exists():
+        write_text(before, json.dumps(probe(torch.nn.Identity(), bench.train, bench.test, layers, bench.plan.seed)))
+    if not after.exists():
+        model, _ = _assembled(bench, arm, seed, rate)
+        projector = model.model.multi_modal_projector
+        write_text(after, json.dumps(probe(projector, bench.train, bench.test, layers, bench.plan.seed)))
 
 
 def _trained(bench: Bench, arm: Arm, seed: int, rate: float) -> Mapping[str, Any]:

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import AutoImageProcessor, AutoModel, AutoModelForCausalLM, AutoTokenizer, LlavaProcessor
+from transformers import (
+    AutoImageProcessor,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    CLIPImageProcessor,
+    LlavaProcessor,
+)
 
 from finer_tasks.errors import in_one_line
 from finer_tasks.models.loading import LoadOptions, load_model, load_processor, resolve
@@ -124,9 +131,7 @@ def _from_folders(folders: Folders | None) -> Parts:
         raise TrainingError(
             f"folders.image_size={size}: the encoder {folders.encoder} has patches of {patch} pixels, which do not divide it"
         )
-    image_processor = _loaded("folders.encoder", folders.encoder, AutoImageProcessor)
-    image_processor.size, image_processor.crop_size = {"shortest_edge": size}, {"height": size, "width": size}
-    image_processor.do_center_crop = True
+    image_processor = _image_processor(folders)
     with torch.no_grad():
         count = encoder(torch.zeros(1, 3, size, size)).last_hidden_state.shape[1] - (size // patch) ** 2
     if count not in (0, 1):
@@ -143,9 +148,24 @@ def _from_folders(folders: Folders | None) -> Parts:
     return Parts(encoder, causal.model, head, tokenizer, image_processor, size, bool(count), CHAT_TEMPLATE)
 
 
-def _loaded(key: str, name: str, automatic: Any) -> Any:
+def _image_processor(folders: Folders) -> Any:
+    """The encoder's own, or one of the mean and spread given, for square images of the size asked for."""
+    if folders.image_mean and folders.image_std:
+        found: Any = CLIPImageProcessor(image_mean=list(folders.image_mean), image_std=list(folders.image_std))
+    else:
+        found = _loaded(
+            "folders.encoder", folders.encoder, AutoImageProcessor, " with an image processor, or image_mean and image_std"
+        )
+    size = folders.image_size
+    found.size, found.crop_size, found.do_center_crop = {"shortest_edge": size}, {"height": size, "width": size}, True
+    return found
+
+
+def _loaded(key: str, name: str, automatic: Any, needing: str = "") -> Any:
     try:
         loading = {} if automatic in (AutoTokenizer, AutoImageProcessor) else {"dtype": torch.float32}
         return automatic.from_pretrained(resolve(name), **loading)
     except Exception as error:  # whatever the files of a model can be wrong in
-        raise TrainingError(f"{key}={name} cannot be loaded: {in_one_line(error)}. Give a folder of transformers") from error
+        raise TrainingError(
+            f"{key}={name} cannot be loaded: {in_one_line(error)}. Give a folder of transformers{needing}"
+        ) from error

@@ -17,11 +17,23 @@ REFERENCE: Arm = "mlp2"
 
 @dataclass(frozen=True, config=STRICT)
 class Folders:
-    """Encoder and language model as folders or hub names of transformers; images are square, `image_size` wide."""
+    """Encoder and language model as folders or hub names of transformers; images are square, `image_size` wide.
+
+    image_mean, image_std: by which the encoder wants its pixels scaled, where its folder has no image processor that says so.
+    """
 
     encoder: str
     language_model: str
     image_size: int = Field(default=224, ge=8)
+    image_mean: tuple[float, float, float] | None = None
+    image_std: tuple[float, float, float] | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Folders:
+        """Raise ValueError where only one of mean and std is given."""
+        if (self.image_mean is None) != (self.image_std is None):
+            raise ValueError("give image_mean and image_std together")
+        return self
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -50,7 +62,7 @@ class AblationPlan:
     teaches: tuple[Level, ...] = Field(default=("superordinate", "coarse", "fine"), min_length=1)
     seeds: tuple[Seed, ...] = Field(default=(0, 1, 2), min_length=1)
     seed: Seed = 0
-    per_concept: int | None = Field(default=None, ge=1)
+    per_concept: int | None = Field(default=None, ge=2)
     validation: float = Field(default=0.1, gt=0, lt=0.5)
     documents: int | None = Field(default=None, ge=1)
     max_new_tokens: int | None = Field(default=None, ge=1)

@@ -1,4 +1,4 @@
-"""What a linear probe reads from the image tokens before and after a projector."""
+"""What a linear probe reads from the image tokens before and after a projector, by the protocol of `finer probe`."""
 
 from __future__ import annotations
 
@@ -7,32 +7,37 @@ from typing import Any
 
 import torch
 
+from finer_tasks.probe.controls import held_out
+from finer_tasks.probe.fitting import Fold, linear_scores
 from finer_tasks.training.ablation.features import Features
-from finer_tasks.training.reproduce.stages import ridge
 
-PLACES = ("encoder", "projector")
 _BATCH = 64
 
 
-@torch.inference_mode()
-def probe(projector: Any, train: Features, test: Features, layers: Sequence[int]) -> dict[str, Any]:
-    """Whether the concept of each test image is named from the mean of its image tokens, by place; and their ids and concepts.
+def probe(module: Any, train: Features, test: Features, layers: Sequence[int], seed: int) -> dict[str, Any]:
+    """Whether the concept of each test image is named from the mean of what a module makes of its patches.
 
     Test images of concepts without a train image are left out.
     """
-    names = sorted({document["concept_id"] for document in train.documents})
-    number = {name: index for index, name in enumerate(names)}
+    concepts = [str(document["concept_id"]) for document in train.documents]
+    number = {name: index for index, name in enumerate(sorted(set(concepts)))}
     rows = [row for row, document in enumerate(test.documents) if document["concept_id"] in number]
-    labels = torch.tensor([number[document["concept_id"]] for document in train.documents])
     shown = [test.documents[row] for row in rows]
+    fitted, asked = _pooled(module, train, layers, range(len(concepts))), _pooled(module, test, layers, rows)
+    mean, spread = fitted.mean(0), fitted.std(0).clamp_min(1e-6)
+    labels = torch.tensor([number[name] for name in concepts])
+    held = torch.from_numpy(held_out(concepts, seed))
+    scores, decay = linear_scores(Fold((fitted - mean) / spread, labels, held, (asked - mean) / spread, len(number)))
     truth = torch.tensor([number[document["concept_id"]] for document in shown])
-    found: dict[str, Any] = {"ids": [d["id"] for d in shown], "concepts": [d["concept_id"] for d in shown]}
-    for place, module in zip(PLACES, (torch.nn.Identity(), projector), strict=True):
-        fitted = _pooled(module, train, layers, range(len(labels)))
-        found[place] = (ridge(fitted, labels, _pooled(module, test, layers, rows)) == truth).tolist()
-    return found
+    return {
+        "ids": [document["id"] for document in shown],
+        "concepts": [document["concept_id"] for document in shown],
+        "right": (scores.argmax(1) == truth).tolist(),
+        "weight_decay": decay,
+    }
 
 
+@torch.no_grad()
 def _pooled(module: Any, features: Features, layers: Sequence[int], rows: Sequence[int]) -> torch.Tensor:
     """Mean over the image tokens, shape (rows, width)."""
     batches = (rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH))

@@ -18,7 +18,6 @@ from finer_tasks.statistics.clusters import Clusters, Floats
 from finer_tasks.statistics.crossed import by_concept, crossed_mean
 from finer_tasks.training.ablation.parts import Parts
 from finer_tasks.training.ablation.plan import REFERENCE, AblationPlan, Arm
-from finer_tasks.training.ablation.probing import PLACES
 from finer_tasks.training.reproduce.report import machine, shown
 from finer_tasks.writing import as_json, write_bytes, write_text
 
@@ -51,6 +50,16 @@ class ArmFigures:
     learning_rate: float
     loss: tuple[float, ...]
     figures: Mapping[str, Figure]
+
+
+def encoder_probe(output: Path, layers: Sequence[int]) -> Path:
+    """Where the probe of some layers of the encoder is kept."""
+    return output / "probes" / f"encoder{','.join(map(str, layers))}.json"
+
+
+def projector_probe(output: Path, arm: Arm, seed: int) -> Path:
+    """Where the probe after a trained projector is kept."""
+    return output / "probes" / f"{arm}-{seed}.json"
 
 
 def write_report(plan: AblationPlan, output: Path, parts: Parts, versions: Mapping[str, str]) -> Path:
@@ -116,9 +125,10 @@ def _measured(plan: AblationPlan, arm: Arm, output: Path) -> dict[str, tuple[lis
         rows.setdefault(measure, (ids, concepts, []))[2].append(values)
 
     for seed in plan.seeds:
-        probed = json.loads((output / f"probes/{arm}-{seed}.json").read_text(encoding="utf-8"))
-        for place in PLACES:
-            add(f"probe, {place}", probed["ids"], probed["concepts"], [float(right) for right in probed[place]])
+        paths = {"encoder": encoder_probe(output, plan.layers_of(arm)), "projector": projector_probe(output, arm, seed)}
+        for place, path in paths.items():
+            probed = json.loads(path.read_text(encoding="utf-8"))
+            add(f"probe, {place}", probed["ids"], probed["concepts"], [float(right) for right in probed["right"]])
         for task in read_run(output / "evaluations" / f"{arm}-{seed}").tasks:
             ids = [str(sample.record["id"]) for sample in task.samples]
             concepts = [str(sample.record["concept_id"]) for sample in task.samples]

@@ -110,14 +110,9 @@ def probe(model: Any, train: Split, test: Split) -> dict[str, list[Any]]:
     fitted, shown = features(model, train.pixels), features(model, test.pixels)
     found: dict[str, list[Any]] = {"concepts": [record.concept_id for record in test.records]}
     for place in fitted:
-        found[place] = (ridge(fitted[place], labels[0], shown[place]) == labels[1]).tolist()
+        mean, spread = fitted[place].mean(0), fitted[place].std(0).clamp_min(1e-6)
+        x, y = ((values - mean) / spread for values in (fitted[place], shown[place]))
+        ones = functional.one_hot(labels[0], len(names)).float()
+        weights = torch.linalg.solve(x.T @ x + _PROBE_RIDGE * torch.eye(x.shape[1]), x.T @ (ones - ones.mean(0)))
+        found[place] = ((y @ weights + ones.mean(0)).argmax(1) == labels[1]).tolist()
     return found
-
-
-def ridge(fitted: torch.Tensor, labels: torch.Tensor, shown: torch.Tensor) -> torch.Tensor:
-    """The labels that ridge regression onto one-hot labels of standardised features gives to `shown`, shape (images,)."""
-    mean, spread = fitted.mean(0), fitted.std(0).clamp_min(1e-6)
-    x, y = ((values - mean) / spread for values in (fitted, shown))
-    ones = functional.one_hot(labels).float()
-    weights: torch.Tensor = torch.linalg.solve(x.T @ x + _PROBE_RIDGE * torch.eye(x.shape[1]), x.T @ (ones - ones.mean(0)))
-    return (y @ weights + ones.mean(0)).argmax(1)
