@@ -47,6 +47,16 @@ def test_windows_count_each_token_once_with_half_a_window_before_it() -> None:
     assert found.nats == pytest.approx(nats, rel=1e-4)
 
 
+@pytest.mark.parametrize("name", ["llava-next", "qwen2.5-vl", "idefics3", "internvl"])
+def test_other_architectures_take_texts_in_batches_as_one_by_one(name: str, tmp_path: Path) -> None:
+    tiny_models.save(name, tmp_path)
+    options = LoadOptions(str(tmp_path))
+    model, tokenizer = load_model(options, CPU), load_processor(options).tokenizer
+    together, apart = (text_losses(model, tokenizer, TEXTS, 64, size) for size in (3, 1))
+    assert [loss.nats for loss in together] == pytest.approx([loss.nats for loss in apart], rel=1e-4)
+    assert all(loss.nats > 0 for loss in together[:2])
+
+
 def test_a_model_that_takes_no_text_without_an_image_is_told(tmp_path: Path) -> None:
     tiny_models.save("instructblip", tmp_path)
     options = LoadOptions(str(tmp_path))
