@@ -23,19 +23,19 @@ def print_robustness(found: Sequence[Robustness], console: PlainConsole) -> None
         console.say(
             f"{one.dataset}, {one.level}, {one.perturbation}{places}: {one.documents} documents of {one.concepts} concepts"
         )
-        table = Table("asked", "severity")
-        for name in ("em", "lost", "kept", "em_strict", "lost"):
+        table = Table()
+        table.add_column("asked", no_wrap=True)
+        for name in ("severity", "em", "em lost", "em kept", "em_strict"):
             table.add_column(name, justify="right", no_wrap=True)
         by_way = {(curve.way, curve.metric): curve for curve in one.curves}
         for way in dict.fromkeys(curve.way for curve in one.curves):
             em, strict = by_way[way, "em"], by_way[way, "em_strict"]
             for point, other in zip(em.points, strict.points, strict=True):
-                lost = [shown(each.lost) if point.severity else "" for each in (point, other)]
+                lost = shown(point.lost) if point.severity else ""
                 kept = shown(point.kept) if point.severity and point.kept else ""
-                table.add_row(way, str(point.severity), shown(point.score), lost[0], kept, shown(other.score), lost[1])
-            table.add_row(
-                way, "slope", shown(em.slope, sign=True), "", "", shown(strict.slope, sign=True), "", end_section=True
-            )
+                table.add_row(way, str(point.severity), shown(point.score), lost, kept, shown(other.score))
+            slopes = [shown(curve.slope, sign=True) for curve in (em, strict)]
+            table.add_row(way, "slope", slopes[0], "", "", slopes[1], end_section=True)
         console.print(table)
         for contrast in one.contrasts:
             console.say(f"  {told(contrast)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +13,11 @@ import numpy as np
 import pytest
 
 from finer_tasks.cli.main import main
+from finer_tasks.console import PlainConsole
 from finer_tasks.datasets.perturb import PerturbationError
 from finer_tasks.errors import ResultsError
 from finer_tasks.robust.curves import Contrast, Robustness, robustness
+from finer_tasks.robust.display import print_robustness
 from finer_tasks.robust.evaluate import Request, evaluate_severities, perturbations_of
 from finer_tasks.robust.plots import plot_robustness
 from finer_tasks.runs.reading import Run, TaskRun
@@ -137,6 +140,15 @@ def test_each_seed_and_perturbation_is_a_figure_of_its_own(tmp_path: Path) -> No
     assert [(one.seed, len(one.curves[0].points)) for one in found] == [(0, 3), (7, 3)]
     names = [path.name for path in plot_robustness(found, tmp_path)]
     assert names[::2] == ["robust-mini-fine-occlusion.png", "robust-mini-fine-occlusion-7.png"]
+
+
+def test_the_table_tells_scores_and_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    print_robustness(robustness([*DIRECT, *SEEK]), PlainConsole(width=130))
+    printed = capsys.readouterr().out
+    assert "…" not in printed
+    assert re.search(r"attrseek +│ +4 │ +0\.600 \[.*│ +0\.200 \[.*│ +0\.750 \[", printed)
+    assert "attrseek, em: degrades more slowly than direct (slopes differ by +0.100" in printed
+    assert "severity 4: 4 of 5" in printed
 
 
 @pytest.mark.slow
