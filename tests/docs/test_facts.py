@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import finer_tasks
+from finer_tasks.datasets.perturb import KINDS
 from finer_tasks.datasets.registry import READERS
 from finer_tasks.tasks.table import DIRECT, VARIANTS
 from tests.docs.pages import ROOT
@@ -43,6 +44,14 @@ def test_the_table_of_datasets_is_right(page: str) -> None:
         classes, train, test = (int(number.replace(",", "")) for number in row.groups()[1:])
         assert classes == reader.classes
         assert {"train": train, "test": test} == dict(reader.official)
+
+
+def test_the_severities_of_perturbations_are_right() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \|[^|]*\| ([\d., %]+) \|$", text("docs/robust.md"), re.M))
+    assert list(rows) == list(KINDS)
+    for name, kind in KINDS.items():
+        told = [float(part.rstrip(" %")) / (100 if "%" in part else 1) for part in rows[name].split(", ")]
+        assert told == pytest.approx(list(kind.amounts)), name
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/tasks.md"])
