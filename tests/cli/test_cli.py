@@ -41,7 +41,7 @@ def test_the_list_of_tasks_is_one_to_read(capsys: pytest.CaptureFixture[str]) ->
     printed = capsys.readouterr().out
     assert len(printed.splitlines()) < 80
     assert "\\n" not in printed
-    assert all(name in printed for name in ("parent_predicted", "finer_attrseek", "finer_inat", "161 tasks"))
+    assert all(name in printed for name in ("parent_predicted", "finer_attrseek", "finer_inat", "182 tasks"))
     assert main(["tasks", "--level", "finest"]) == 2
     assert "unknown level 'finest'; known are superordinate, coarse, fine" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
