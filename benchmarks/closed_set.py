@@ -4,8 +4,8 @@
 
 A LLaVA with 576 image tokens and random weights, asked about one image. The names are those of a dataset, or so many made-up
 ones of two words, as iNaturalist's. Each name apart is a request of its own, in batches, with its image, as lmms-eval asks
-other backends; `--apart` takes the first names only, and then no ratio is stated. The same names without the image, for `pmi`,
-are timed by themselves, since all documents with one question share them.
+other backends; `--apart` takes the first names only. The ratio is of seconds a name, for each name apart takes as long as the
+next. The same names without the image, for `pmi`, are timed by themselves, since all documents with one question share them.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ def main() -> None:
     some = listed.ids[: len(names) if arguments.apart is None else arguments.apart]
     each, seconds_apart = timed(lambda: apart(model, asked, some, arguments.batch_size))
     seconds, found = min(run[1] for run in runs), runs[0][0]
+    whole_apart = seconds_apart * len(names) / len(some) if some else None
     save(
         f"closed_set-{arguments.architecture}-{arguments.names}",
         {
@@ -76,8 +77,8 @@ def main() -> None:
             "peak_megabytes_together": round(after),
             "names_apart": len(some),
             "seconds_apart": round(seconds_apart, 2),
-            "ratio": round(seconds_apart / seconds, 1) if len(some) == len(names) else None,
-            "ratio_with_pmi": round(seconds_apart / (seconds + min(blind)), 1) if len(some) == len(names) else None,
+            "ratio_per_name": whole_apart and round(whole_apart / seconds, 1),
+            "ratio_per_name_with_pmi": whole_apart and round(whole_apart / (seconds + min(blind)), 1),
             "largest_difference": float(np.abs(found[: len(some)] - each).max()) if some else None,
         },
     )
