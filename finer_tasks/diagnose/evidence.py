@@ -49,9 +49,9 @@ class Evidence:
         stages: those of STAGES that were measured.
         equal_width: hits of the probes whose features have the same width at every place.
         shuffled: the probes fitted to shuffled labels.
-        known: how each concept is named from its attributes in words; empty where that was not asked.
-        attributes: mean attr_f1 of the attributes that the model lists, by concept; nan where that was not asked.
-        guessed: the label that the questions tell, so that a name may be guessed from it; empty where they tell none.
+        text: naming from the attributes in words, without image; None where that was not asked.
+        attributes: mean attr_f1 of the attributes that the model lists, by concept; None where that was not asked.
+        told: the level whose label the questions tell, so that a name may be guessed from it; empty where they tell none.
     """
 
     dataset: str
