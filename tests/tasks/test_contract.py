@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from importlib import metadata
 from typing import Any
 
+import lmms_eval.models  # noqa: F401  it removes every sink of loguru when it is first loaded
 import pytest
 from lmms_eval.caching.response_cache import ResponseCache
 from lmms_eval.tasks import TaskManager
