@@ -16,7 +16,7 @@ _GRID = (2.0, 0.0, -2.0, -4.0, -6.0)
 _STEPS = (1.0, 0.5, 0.25, 0.125)
 FITS = len(_GRID) + 2 * len(_STEPS) + 1
 _ITERATIONS, _HISTORY = 1000, 20
-# Largest entry of the gradient where a fit ends, while choosing and at last.
+# Largest entry of the gradient where a fit ends, while choosing and at last; or a hundredth of it as change of the loss.
 _LOOSE, _TIGHT = 1e-4, 1e-5
 MLP_EPOCHS, MLP_WIDTH, _MLP_BATCH, _MLP_RATE = 10, 512, 64, 1e-3
 _BLOCK = 1024
@@ -56,7 +56,7 @@ def fit_linear(
     bias = (zero[-1] if start is None else start.bias).clone().requires_grad_()
     descent = torch.optim.LBFGS(
         [weights, bias], max_iter=_ITERATIONS, history_size=_HISTORY, line_search_fn="strong_wolfe",
-        tolerance_grad=tolerance, tolerance_change=0,
+        tolerance_grad=tolerance, tolerance_change=tolerance / 100,
     )  # fmt: skip
 
     def loss() -> Tensor:
