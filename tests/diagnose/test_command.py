@@ -19,31 +19,31 @@ def times(folder: Path) -> dict[Path, int]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("mini_data")
-def test_it_runs_what_is_missing_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_runs_what_is_missing_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Sixteen documents at fine level; then the same again, another level, other documents, and the runs by themselves."""
     output = tmp_path / "out"
     words = [*OWN, "--output", str(output), "--per-concept", "2", "--batch-size", "16"]
     assert main([*words, "--limit", "16", "--levels", "fine"]) == 0
-    assert "what becomes of it" in capsys.readouterr().out
+    assert "what becomes of it" in capfd.readouterr().out
     before = times(output / "runs") | times(output / "probe")
     assert main([*words, "--limit", "16", "--levels", "fine", "--json"]) == 0
     assert times(output / "runs") | times(output / "probe") == before
-    first = json.loads(capsys.readouterr().out)
+    first = json.loads(capfd.readouterr().out)
     assert [level["level"] for level in first["levels"]] == ["fine"]
     assert main([*words, "--limit", "16", "--levels", "superordinate,fine", "--json"]) == 0
-    both = json.loads(capsys.readouterr().out)
+    both = json.loads(capfd.readouterr().out)
     assert [level["level"] for level in both["levels"]] == ["fine", "superordinate"]
     assert both["levels"][0]["verdicts"] == first["levels"][0]["verdicts"]
     assert before.items() >= times(output / "runs" / "00").items()
     assert main([*words, "--limit", "17", "--levels", "fine"]) == 2
-    assert "holds another diagnosis: limit differ" in capsys.readouterr().err
+    assert "holds another diagnosis: limit differ" in capfd.readouterr().err
     joined = ["diagnose", str(output / "runs" / "00"), "--probe", str(output / "probe"), "--output", str(tmp_path / "joined")]
     assert main([*joined, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["levels"] == first["levels"]
+    assert json.loads(capfd.readouterr().out)["levels"] == first["levels"]
 
 
 @pytest.mark.usefixtures("mini_data")
-def test_what_cannot_be_diagnosed_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_diagnosed_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "out"
     output.mkdir()
     (output / "thesis.txt").write_text("mine")
@@ -58,7 +58,7 @@ def test_what_cannot_be_diagnosed_is_refused(tmp_path: Path, capsys: pytest.Capt
     }
     for told, words in calls.items():
         assert main(words) == 2
-        assert told in capsys.readouterr().err
+        assert told in capfd.readouterr().err
     assert (output / "thesis.txt").read_text() == "mine"
     assert len(list(output.iterdir())) == 1
 

@@ -56,7 +56,6 @@ def test_the_verdict_finds_the_planted_fault(plant: Plant, concepts: Sequence[st
     fates = {one.concept: one.fate for one in found.verdicts}
     planted = [fates[concept] for concept in concepts]
     assert planted.count(fate) >= 0.75 * len(planted)
-    assert NAMED not in planted
     untouched = [fates[concept] for concept in CONCEPTS if concept not in concepts]
     assert untouched.count(NAMED) >= 0.8 * len(untouched)
     assert fate not in untouched
