@@ -17,6 +17,7 @@ from finer_tasks.statistics.clusters import Clusters, Floats, Integers
 # In the order in which the image passes them. The first three are probes.
 PROBED = ("encoder", "projector", "language")
 STAGES = (*PROBED, "closed", "open")
+NO_CHOICES: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +28,7 @@ class Stage:
         hits: whether it is right, by document, shape (documents,).
         alarms: how many of the `others` it gives each concept, shape (concepts,).
         others: how many documents show another concept that it could be mistaken for, shape (concepts,).
-        choices: how many concepts there are to choose from, itself among them, shape (concepts,).
+        choices: how many concepts there are to choose from, itself among them, in the documents or not, shape (concepts,).
         source: what was measured, in words.
     """
 
@@ -68,8 +69,13 @@ class Evidence:
     notes: tuple[str, ...] = ()
 
 
-def stage_of(concepts: Clusters, said: Sequence[str], told: Sequence[str], source: str) -> Stage:
-    """The stage that gives each document one concept; mistakes are those among the documents that are told the same."""
+def stage_of(
+    concepts: Clusters, said: Sequence[str], told: Sequence[str], source: str, choices: Mapping[str, int] = NO_CHOICES
+) -> Stage:
+    """The stage that gives each document one concept; mistakes are those among the documents that are told the same.
+
+    choices: how many concepts fit what is told, where there are more than the documents show.
+    """
     names = np.array(concepts.names)[concepts.index]
     given: dict[tuple[str, str], int] = defaultdict(int)
     for parent, concept in zip(told, said, strict=True):
@@ -78,7 +84,7 @@ def stage_of(concepts: Clusters, said: Sequence[str], told: Sequence[str], sourc
     right = concepts.sums(hits).astype(int)
     parents = parents_of(concepts, told)
     totals = np.array([given[parent, name] for parent, name in zip(parents, concepts.names, strict=True)])
-    return Stage(hits, totals - right, *_field_of(concepts, parents), source)
+    return Stage(hits, totals - right, *_field_of(concepts, parents, choices), source)
 
 
 def answered(
@@ -88,6 +94,7 @@ def answered(
     told: Sequence[str],
     names: Callable[[str, int], bool],
     source: str,
+    choices: Mapping[str, int] = NO_CHOICES,
 ) -> Stage:
     """The stage that answers in words; `names` says whether an answer would be right for a concept, given by its number."""
     counted: dict[tuple[str, str], dict[int, int]] = defaultdict(lambda: defaultdict(int))
@@ -103,7 +110,7 @@ def answered(
         for number in members[parent]:
             if names(answer, number):
                 alarms[number] += documents - by_concept.get(number, 0)
-    return Stage(hits, alarms, *_field_of(concepts, parents), source)
+    return Stage(hits, alarms, *_field_of(concepts, parents, choices), source)
 
 
 def parents_of(concepts: Clusters, told: Sequence[str]) -> list[str]:
@@ -112,9 +119,10 @@ def parents_of(concepts: Clusters, told: Sequence[str]) -> list[str]:
     return [told[place] for place in first]
 
 
-def _field_of(concepts: Clusters, parents: Sequence[str]) -> tuple[Integers, Integers]:
-    """How many documents of other concepts are told the same, and how many concepts are."""
+def _field_of(concepts: Clusters, parents: Sequence[str], choices: Mapping[str, int]) -> tuple[Integers, Integers]:
+    """How many documents of other concepts are told the same, and among how many concepts there is to choose."""
     groups = Clusters.of(parents)
     documents = np.rint(groups.sums(concepts.sizes.astype(float))).astype(int)
     others: Integers = documents[groups.index] - concepts.sizes
-    return others, groups.sizes[groups.index]
+    known = np.array([choices.get(parent, 0) for parent in groups.names])
+    return others, np.maximum(groups.sizes, known)[groups.index]

@@ -9,7 +9,8 @@
   width, the first stage with half of the documents.
 
 A stage holds a concept that is above chance and keeps at least half. What a stage holds, all before it hold, whatever their
-own probes say: what has been lost does not come back.
+own probes say: what has been lost does not come back. So a later stage speaks for an earlier one where it has right itself as
+much as is asked of that.
 """
 
 from __future__ import annotations
@@ -76,15 +77,17 @@ def holdings(evidence: Evidence) -> dict[str, Holding]:
     tested = {name: _tested(stage, evidence.shuffled.get(name), concepts) for name, stage in stages.items()}
     shares = {name: concepts.means(stage.hits) for name, stage in stages.items()}
     found: dict[str, Holding] = {}
-    behind: Flags = np.zeros(len(concepts), dtype=bool)
+    behind: Floats = np.zeros(len(concepts))
     for name in reversed(stages):
         p, able, threshold = tested[name]
         above = p <= (-1.0 if threshold.p is None else threshold.p)
         kept, lost = _kept_and_lost(evidence, stages, shares, name)
-        holds = (above & kept) | behind
+        before = [shares[one] for one in stages if STAGES.index(one) < STAGES.index(name)]
+        vouched = (behind > 0) & (behind >= KEPT * (np.max(before, axis=0) if before else 1.0))
+        holds = (above & kept) | vouched
         status = np.where(holds, HOLDS, np.where(lost, LOST, UNCLEAR))
         found[name] = Holding(p, above, able, tuple(map(str, status)), threshold)
-        behind = holds
+        behind = np.maximum(behind, np.where(holds, shares[name], 0.0))
     return {name: found[name] for name in stages}
 
 

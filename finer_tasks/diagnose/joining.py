@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from finer_tasks.datasets.concepts import concepts_of
 from finer_tasks.datasets.record import LEVELS, accepted_labels, labels_at
-from finer_tasks.diagnose.evidence import Evidence, Stage, answered, stage_of
+from finer_tasks.diagnose.evidence import NO_CHOICES, Evidence, Stage, answered, stage_of
 from finer_tasks.diagnose.probed import probed, require_same_origin
-from finer_tasks.errors import ResultsError
+from finer_tasks.errors import NotPreparedError, ResultsError
 from finer_tasks.probe.results import Level, Summary, read_probe
 from finer_tasks.runs.allowing import FAILED, check_allowed, require_answered
 from finer_tasks.runs.comparing import Conditions, Side, of_identity, require_alike_but, require_same_documents
@@ -69,16 +70,16 @@ def _evidence(
     documents = list(first[1].samples)
     ids = tuple(str(sample.record["id"]) for sample in documents)
     concepts = Clusters.of([concept_at(sample.record, level) for sample in documents])
-    told = [_told(sample.record, level) for sample in documents]
+    told, choices = [_told(sample.record, level) for sample in documents], _choices(dataset, level)
     stages: dict[str, Stage] = {}
     equal_width: dict[str, Floats] = {}
     shuffled: dict[str, Stage] = {}
     if probe and summary and has_probe:
         stages, equal_width, shuffled = probed(probe, summary, level, ids, concepts)
     if "closed" in arms:
-        stages["closed"] = _closed([samples["closed"][i] for i in ids], concepts, told)
+        stages["closed"] = _closed([samples["closed"][i] for i in ids], concepts, told, choices)
     naming = {
-        name: _named([samples[name][i] for i in ids], documents, level, concepts, told, name)
+        name: _named([samples[name][i] for i in ids], documents, level, concepts, told, choices, name)
         for name in ("open", "text")
         if name in arms
     }
@@ -130,16 +131,32 @@ def _names(documents: Sequence[Sample], level: str, concepts: Clusters) -> tuple
     return tuple(labels_at(documents[place].record, level)[0] for place in _firsts(concepts))
 
 
-def _closed(samples: Sequence[Sample], concepts: Clusters, told: Sequence[str]) -> Stage:
+def _choices(dataset: str, level: str) -> Mapping[str, int]:
+    """How many concepts of the dataset fit each label that questions tell; nothing where only the prepared data say it."""
+    try:
+        everything = concepts_of(dataset)
+    except NotPreparedError:
+        return NO_CHOICES
+    fitting: dict[str, set[str]] = {}
+    for concept in everything:
+        record = vars(concept)
+        fitting.setdefault(_told(record, level), set()).add(concept_at(record, level))
+    return {label: len(found) for label, found in fitting.items()}
+
+
+def _closed(samples: Sequence[Sample], concepts: Clusters, told: Sequence[str], choices: Mapping[str, int]) -> Stage:
     """The choice by the likelihood of whole names; by that of their mean token where the backend gives no other."""
     kind = "sum" if all("closed_top1_sum" in sample.items for sample in samples) else "norm"
     chosen = [sample.items[f"closed_top1_{kind}"].get("top") or [[""]] for sample in samples]
-    return stage_of(concepts, [str(top[0][0]) for top in chosen], told, f"first of all names by {kind} of log-likelihoods")
+    return stage_of(
+        concepts, [str(top[0][0]) for top in chosen], told, f"first of all names by {kind} of log-likelihoods", choices
+    )
 
 
 def _named(
-    samples: Sequence[Sample], documents: Sequence[Sample], level: str, concepts: Clusters, told: Sequence[str], arm: str
-) -> Stage:
+    samples: Sequence[Sample], documents: Sequence[Sample], level: str, concepts: Clusters, told: Sequence[str],
+    choices: Mapping[str, int], arm: str,
+) -> Stage:  # fmt: skip
     labels: list[dict[str, None]] = [{} for _ in concepts.names]
     for sample, concept in zip(documents, concepts.index.tolist(), strict=True):
         labels[concept] |= dict.fromkeys(accepted_labels(sample.record, level))
@@ -151,4 +168,5 @@ def _named(
         told,
         lambda answer, concept: exact_match(answer, accepted[concept]) == 1.0,
         "em of the answer to the question" + (" that tells the attributes and shows no image" if arm == "text" else ""),
+        choices,
     )

@@ -75,8 +75,11 @@ def probed(
             said.setdefault((one.control, one.place), {})[one.id] = one.predicted
             labels[one.id] = one.label
     _require_same_labels(folder, ids, concepts, labels)
+    labelled = {"": summary.levels[level].labels}
     found = {
-        (control, place): stage_of(concepts, [by_id[i] for i in ids], [""] * len(ids), f"{kind} probe at {chosen[place]}")
+        (control, place): stage_of(
+            concepts, [by_id[i] for i in ids], [""] * len(ids), f"{kind} probe at {chosen[place]}", labelled
+        )
         for (control, place), by_id in said.items()
     }
 

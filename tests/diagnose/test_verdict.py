@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from finer_tasks.diagnose.diagnosis import diagnose
-from finer_tasks.diagnose.evidence import STAGES, Evidence
-from finer_tasks.diagnose.holding import losing
+from finer_tasks.diagnose.evidence import STAGES, Evidence, stage_of
+from finer_tasks.diagnose.holding import losing, p_above_chance
 from finer_tasks.diagnose.verdict import LANGUAGE, NAMED, NOT_SEEN, PROJECTOR, UNDECIDED, UNKNOWN, UNNAMED
+from finer_tasks.statistics.clusters import Clusters
 from tests.diagnose.made import evidence
 
 CONCEPTS = 64
@@ -147,3 +148,22 @@ def test_losses_told_where_nothing_is_lost_are_few() -> None:
         one = evidence({"encoder": [0.6] * CONCEPTS, "projector": [0.6] * CONCEPTS}, 10, seed=seed)
         told += sum(verdict.fate == PROJECTOR for verdict in diagnose(one).verdicts)
     assert told <= 0.01 * 10 * CONCEPTS
+
+
+def test_what_holds_little_does_not_speak_for_an_encoder_that_holds_little() -> None:
+    """A third of the documents, from the encoder to the language model: above chance everywhere, and not seen for most."""
+    found = diagnose(without(evidence({name: [0.3] * CONCEPTS for name in STAGES}, 30, KNOWN), "closed", "open"))
+    fates = Counter(one.fate for one in found.verdicts)
+    assert fates[NOT_SEEN] > 0.6 * CONCEPTS
+    assert set(fates) == {NOT_SEEN, UNDECIDED}
+    assert found.stages[0].threshold.above == CONCEPTS
+    assert found.overall.shares[NOT_SEEN].value == pytest.approx(0.7, abs=0.1)
+
+
+def test_lots_are_drawn_among_all_concepts_of_the_dataset() -> None:
+    """Two concepts of a hundred that are right in three of ten documents are far above chance."""
+    concepts = Clusters.of(["a"] * 30 + ["b"] * 30)
+    said = (["a"] * 9 + ["c"] * 21) + (["b"] * 9 + ["c"] * 21)
+    few, many = (stage_of(concepts, said, [""] * 60, "probe", choices) for choices in ({}, {"": 100}))
+    assert (p_above_chance(few, concepts) > 0.5).all()
+    assert (p_above_chance(many, concepts) < 0.001).all()
