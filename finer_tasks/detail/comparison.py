@@ -135,6 +135,8 @@ def _table(labels: Sequence[str], sides: Sequence[Side], allow: Collection[str],
     )
 
 
+# What a first turn of AttrSeek may be instead of attributes, by the item that counts it.
+_ASTRAY = {"seek_empty": "said nothing", "seek_endless": "did not come to an end", "seek_named": "named the concept"}
 # The same document at every detail.
 _Row = tuple[Sample, ...]
 
@@ -176,6 +178,9 @@ def _notes(tasks: Sequence[TaskRun], labels: Sequence[str], differing: Sequence[
     for label, task in zip(labels, tasks, strict=True):
         if failed := task.unanswered.get(FAILED, 0):
             notes.append(f"{label}: {failed} requests were not answered and count as wrong")
+        for item, what in _ASTRAY.items():
+            if count := sum(float(sample.items.get(item, {}).get("value", 0)) for sample in task.samples):
+                notes.append(f"{label}: asked for attributes, the model {what} in {count:.0f} of {len(task.samples)} documents")
     if part := next((task.part for task in tasks if task.part), ""):
         notes.append(f"on {part} only")
     return notes

@@ -125,3 +125,12 @@ def test_of_many_categories_those_that_change_most_are_drawn(tmp_path: Path) -> 
     (table,) = compare_details([BASIC, HYPER])
     many = replace(table, categories=(table.categories[0], *(replace(table.categories[3], name=f"x{n}") for n in range(60))))
     assert all(path.stat().st_size > 5000 for path in plot_details([many], tmp_path))
+
+
+def test_first_turns_that_are_no_attributes_are_told() -> None:
+    other = run("h", range(8))
+    task = other.tasks[0]
+    samples = [replace(one, items=one.items | {"seek_named": {"value": float(n < 9)}}) for n, one in enumerate(task.samples)]
+    astray = replace(other, tasks=(replace(task, samples=tuple(samples)),))
+    (table,) = compare_details([BASIC, Labelled("hyper", astray)])
+    assert "hyper: asked for attributes, the model named the concept in 9 of 24 documents" in table.notes

@@ -63,6 +63,20 @@ def test_the_verdict_finds_the_planted_fault(plant: Plant, concepts: Sequence[st
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("mini_data")
+@pytest.mark.parametrize(
+    ("plant", "fate"),
+    [(partial(faults.flat_projector, rank=1), PROJECTOR), (faults.scrambled_language, LANGUAGE)],
+    ids=["projector of rank 1", "scrambled language model"],
+)
+def test_the_largest_loss_is_where_a_fault_spoils_a_part_of_it(plant: Plant, fate: str, tmp_path: Path) -> None:
+    found = diagnosed(str(plant(tmp_path / "model")), tmp_path)
+    shares = found.overall.shares
+    assert max(shares, key=lambda one: shares[one].value) == fate
+    assert found.overall.concepts[fate] >= len(CONCEPTS) / 2
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("mini_data")
 @pytest.mark.parametrize("architecture", ["llava-next", "qwen2.5-vl", "internvl"])
 def test_a_random_model_of_any_architecture_names_nothing(architecture: str, tmp_path: Path) -> None:
     """Random features still tell pictures apart, so that the encoder may hold concepts; what stands behind it cannot."""
