@@ -19,21 +19,16 @@ _LEGEND = (
 def print_details(found: Sequence[DetailTable], console: PlainConsole) -> None:
     """For each task, em at every detail by category, and the difference to the first detail."""
     for one in found:
-        first, *others = one.details
         console.say(f"{one.task}: {', '.join(one.differing)} differ")
-        table = Table("category", title_justify="left")
-        table.add_column("n", justify="right")
-        for name in one.details:
-            table.add_column(f"em {name}", justify="right", no_wrap=True)
-        for name in others:
-            table.add_column(f"{name} minus {first}", justify="right", no_wrap=True)
-        kinds = [category.kind for category in one.categories]
-        for category, following in zip(one.categories, [*kinds[1:], ""], strict=True):
-            cells = category.cells["em"]
-            differences = [_shown(cell.difference) for cell in cells if cell.difference]
-            scores = [f"{cell.score.value:.3f}" for cell in cells]
-            last = following != category.kind
-            table.add_row(category.name, str(category.documents), *scores, *differences, end_section=last)
+        table = Table("category")
+        for name in ("n", "detail", "em", f"minus {one.details[0]}"):
+            table.add_column(name, justify="left" if name == "detail" else "right", no_wrap=name != "detail")
+        for category in one.categories:
+            for cell in category.cells["em"]:
+                about = ("", "") if cell.difference else (category.name, str(category.documents))
+                difference = _shown(cell.difference) if cell.difference else ""
+                table.add_row(*about, cell.detail, f"{cell.score.value:.3f}", difference)
+            table.add_section()
         console.print(table)
         for category in one.categories[:1]:
             strict = [f"{cell.detail} {cell.score.value:.3f}" for cell in category.cells["em_strict"]]

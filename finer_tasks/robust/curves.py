@@ -21,8 +21,12 @@ from finer_tasks.runs.comparing import Conditions, Side, decoding, of_identity, 
 from finer_tasks.runs.reading import Run, TaskRun
 from finer_tasks.statistics.bootstrap import Bootstrap, Estimate, estimate
 from finer_tasks.statistics.clusters import Floats
+from finer_tasks.statistics.paired import sign_flip
 
 METRICS = ("em", "em_strict")
+ALPHA = 0.05
+# With fewer, no signs of their differences are as rare as that.
+_FEWEST = 6
 DIRECT = "direct"
 Verdict = Literal["more slowly", "faster", "cannot tell"]
 # What must agree for all severities and ways of asking, by the name under which it may be allowed to differ.
@@ -70,7 +74,8 @@ class Contrast:
 
     more_kept: by severity, what the direct question lost minus what this way lost. slope: this way's slope minus the direct
     one's. Above zero, this way degrades more slowly. share_kept: the same for the mean share kept, which takes account of
-    a different start; None where a start may be zero. verdict: by the interval of the slope.
+    a different start; None where a start may be zero. verdict: by the interval of the slope, which of few concepts is too
+    narrow, and so by a sign-flip test as well.
     """
 
     way: str
@@ -155,7 +160,7 @@ def _robustness(sides: _Sides, published: Mapping[str, Side], allow: Collection[
         curves += [_curve(way, metric, found, resample) for way, found in scores.items()]
         if DIRECT in scores:
             others = [way for way in scores if way != DIRECT and set(scores[way]) == set(scores[DIRECT])]
-            contrasts += [_contrast(way, metric, scores[way], scores[DIRECT], resample) for way in others]
+            contrasts += [_contrast(way, metric, scores[way], scores[DIRECT], resample, seed) for way in others]
     return Robustness(
         dataset=task.identity["dataset"],
         level=task.identity["level"],
@@ -166,7 +171,7 @@ def _robustness(sides: _Sides, published: Mapping[str, Side], allow: Collection[
         concepts=len(resample.clusters),
         curves=tuple(curves),
         contrasts=tuple(contrasts),
-        notes=tuple(_notes(sides, differing)),
+        notes=tuple(_notes(sides, differing, len(resample.clusters))),
     )
 
 
@@ -230,7 +235,7 @@ def _kept(scores: Sequence[Floats], start: Floats, resample: Bootstrap) -> Estim
 
 
 def _contrast(
-    way: str, metric: str, scores: Mapping[int, Floats], direct: Mapping[int, Floats], resample: Bootstrap
+    way: str, metric: str, scores: Mapping[int, Floats], direct: Mapping[int, Floats], resample: Bootstrap, seed: int
 ) -> Contrast:
     def lost(one: Mapping[int, Floats], severity: int) -> Floats:
         return one[0] - one[severity]
@@ -238,19 +243,22 @@ def _contrast(
     severities = [severity for severity in scores if severity]
     shares = [_share([one[severity] for severity in severities], one[0], resample) for one in (scores, direct)]
     both = [share for share in shares if share]
-    slope = resample.mean(_slopes(scores) - _slopes(direct))
+    slopes = _slopes(scores) - _slopes(direct)
+    slope, p = resample.mean(slopes), sign_flip(resample.clusters.sums(slopes), seed, "two-sided")
     return Contrast(
         way,
         metric,
         {s: resample.mean(lost(direct, s) - lost(scores, s)) for s in severities},
         slope,
         estimate(both[0][0] - both[1][0], both[0][1] - both[1][1]) if len(both) == 2 else None,
-        "more slowly" if slope.low > 0 else "faster" if slope.high < 0 else "cannot tell",
+        "cannot tell" if p > ALPHA else "more slowly" if slope.low > 0 else "faster" if slope.high < 0 else "cannot tell",
     )
 
 
-def _notes(sides: _Sides, differing: Sequence[str]) -> list[str]:
+def _notes(sides: _Sides, differing: Sequence[str], concepts: int) -> list[str]:
     notes = [f"compared although {', '.join(differing)} differ between the runs"] if differing else []
+    if concepts < _FEWEST:
+        notes.append(f"fewer than {_FEWEST} concepts: intervals are too narrow, and no way of asking can be told from another")
     told = next(side[1].identity["perturbation"] for found in sides.values() for severity, side in found.items() if severity)
     if without := told.get("images_without_a_box"):
         known = told.get("images_with_a_box")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from finer_tasks.console import PlainConsole
-from finer_tasks.robust.curves import Contrast, Robustness
+from finer_tasks.robust.curves import METRICS, Contrast, Curve, Robustness
 from finer_tasks.statistics.bootstrap import Estimate
 
 _LEGEND = (
@@ -23,20 +23,8 @@ def print_robustness(found: Sequence[Robustness], console: PlainConsole) -> None
         console.say(
             f"{one.dataset}, {one.level}, {one.perturbation}{places}: {one.documents} documents of {one.concepts} concepts"
         )
-        table = Table()
-        table.add_column("asked", no_wrap=True)
-        for name in ("severity", "em", "em lost", "em kept", "em_strict"):
-            table.add_column(name, justify="right", no_wrap=True)
-        by_way = {(curve.way, curve.metric): curve for curve in one.curves}
-        for way in dict.fromkeys(curve.way for curve in one.curves):
-            em, strict = by_way[way, "em"], by_way[way, "em_strict"]
-            for point, other in zip(em.points, strict.points, strict=True):
-                lost = shown(point.lost) if point.severity else ""
-                kept = shown(point.kept) if point.severity and point.kept else ""
-                table.add_row(way, str(point.severity), shown(point.score), lost, kept, shown(other.score))
-            slopes = [shown(curve.slope, sign=True) for curve in (em, strict)]
-            table.add_row(way, "slope", slopes[0], "", "", slopes[1], end_section=True)
-        console.print(table)
+        for curve in one.curves:
+            _print_curve(curve, console)
         for contrast in one.contrasts:
             console.say(f"  {told(contrast)}")
         for severity, what in one.amounts.items():
@@ -44,6 +32,24 @@ def print_robustness(found: Sequence[Robustness], console: PlainConsole) -> None
         for note in one.notes:
             console.say(f"  note: {note}")
     console.say(_LEGEND)
+
+
+def _print_curve(curve: Curve, console: PlainConsole) -> None:
+    """The whole of em; of em_strict, what fits a line."""
+    if curve.metric != METRICS[0]:
+        scores = ", ".join(f"{point.score.value:.3f}" for point in curve.points)
+        console.say(f"  {curve.way}, {curve.metric}: {scores}; slope {shown(curve.slope, sign=True)}")
+        return
+    table = Table(pad_edge=False)
+    for name in ("severity", curve.metric, "lost", "kept"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for point in curve.points:
+        lost = shown(point.lost) if point.severity else ""
+        kept = shown(point.kept) if point.severity and point.kept else ""
+        table.add_row(str(point.severity), shown(point.score), lost, kept)
+    console.say(f"asked: {curve.way}")
+    console.print(table)
+    console.say(f"  {curve.way}, {curve.metric}: slope {shown(curve.slope, sign=True)}")
 
 
 def told(contrast: Contrast) -> str:

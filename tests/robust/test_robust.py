@@ -92,6 +92,31 @@ def test_the_verdict_follows_the_interval() -> None:
     assert contrast(robustness([*DIRECT, *noise])).verdict == "cannot tell"
 
 
+def test_few_concepts_tell_no_way_of_asking_from_another() -> None:
+    few = [
+        replace(
+            one,
+            tasks=(
+                replace(
+                    one.tasks[0],
+                    samples=tuple(
+                        replace(
+                            sample,
+                            items={name: item | {"concept_id": "c"} for name, item in sample.items.items()},
+                            record=sample.record | {"concept_id": "c"},
+                        )
+                        for sample in one.tasks[0].samples
+                    ),
+                ),
+            ),
+        )
+        for one in (*DIRECT, *SEEK)
+    ]
+    (found,) = robustness(few)
+    assert (found.concepts, contrast([found]).verdict) == (1, "cannot tell")
+    assert "fewer than 6 concepts" in found.notes[0]
+
+
 def test_no_share_is_kept_of_nothing() -> None:
     (found,) = robustness([run("direct", 0, 0), run("direct", 1, 0), run("attrseek", 0, 8), run("attrseek", 1, 8)])
     assert found.curves[0].points[1].kept is None
@@ -143,10 +168,10 @@ def test_each_seed_and_perturbation_is_a_figure_of_its_own(tmp_path: Path) -> No
 
 
 def test_the_table_tells_scores_and_verdict(capsys: pytest.CaptureFixture[str]) -> None:
-    print_robustness(robustness([*DIRECT, *SEEK]), PlainConsole(width=130))
+    print_robustness(robustness([*DIRECT, *SEEK]), PlainConsole(width=80))
     printed = capsys.readouterr().out
     assert "…" not in printed
-    assert re.search(r"attrseek +│ +4 │ +0\.600 \[.*│ +0\.200 \[.*│ +0\.750 \[", printed)
+    assert re.search(r"asked: attrseek\n(.*\n)+?│ +4 │ +0\.600 \[.*│ +0\.200 \[.*│ +0\.750 \[", printed)
     assert "attrseek, em: degrades more slowly than direct (slopes differ by +0.100" in printed
     assert "severity 4: 4 of 5" in printed
 
