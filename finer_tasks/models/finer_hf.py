@@ -55,14 +55,7 @@ class FinerHF(lmms):
             self._load(pretrained, batch_size, workers, options)
 
     def _load(self, pretrained: str, batch_size: int | str, workers: int | str, options: dict[str, Any]) -> None:
-        options.pop("max_batch_size", None)
-        if not pretrained:
-            raise ModelError("finer_hf needs --model_args pretrained=<folder, hub name or finer-mini>")
-        unknown = set(options) - set(LoadOptions.__dataclass_fields__)
-        if unknown:
-            known = ", ".join(("batch_size", "workers", *LoadOptions.__dataclass_fields__))
-            raise ModelError(f"unknown model argument {sorted(unknown)[0]!r}; known are {known}")
-        self.options = LoadOptions(pretrained, **options)
+        self.options = LoadOptions.of({"pretrained": pretrained} | options)
         self.accelerator = Accelerator()
         parallel = self.accelerator.num_processes > 1
         device = self.accelerator.device if parallel else choose_device(self.options.device)

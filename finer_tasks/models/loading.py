@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,10 @@ from finer_tasks.models.tokens import add_tokens_of
 _PRECISIONS = (torch.float32, torch.bfloat16, torch.float16)
 # Buffers that old checkpoints lack: a model computes them anew.
 _COMPUTED = ("position_ids", "inv_freq", "num_batches_tracked")
+
+
+# Arguments of a model of lmms-eval that do not say what is loaded.
+_OF_BATCHES = ("batch_size", "workers", "max_batch_size")
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,16 @@ class LoadOptions:
             value, wanted = getattr(self, field.name), "True or False" if field.type == "bool" else "a text"
             if not isinstance(value, bool if field.type == "bool" else (str, type(None))):
                 raise ModelError(f"{field.name}={value}: give {wanted}")
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> LoadOptions:
+        """From the model arguments of finer_hf; raises ModelError where one is unknown, or none names a model."""
+        known = [field.name for field in fields(cls)]
+        if not arguments.get("pretrained"):
+            raise ModelError("finer_hf needs the model argument pretrained=<folder, hub name or finer-mini>")
+        if unknown := sorted(set(arguments) - {*known, *_OF_BATCHES}):
+            raise ModelError(f"unknown model argument {unknown[0]!r}; known are {', '.join((*_OF_BATCHES[:2], *known))}")
+        return cls(**{name: value for name, value in arguments.items() if name in known})
 
 
 def resolve(pretrained: str) -> str:

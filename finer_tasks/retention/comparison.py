@@ -13,7 +13,7 @@ from finer_tasks.models.perplexity import TextLoss
 from finer_tasks.retention.scores import Scores
 from finer_tasks.retention.states import BEFORE, State
 from finer_tasks.statistics.clusters import Clusters, Floats
-from finer_tasks.statistics.paired import Demand, compare, holm, interval, sign_flip
+from finer_tasks.statistics.paired import Demand, compare, holm, sign_flip, unbounded_interval
 
 ALPHA, POWER = 0.05, 0.8
 Outcome = Literal["lost", "gained", "kept", "not clear"]
@@ -26,7 +26,8 @@ class Change:
     """A state against the one before, below zero being worse whatever the metric.
 
     low, high: bounds of the difference, each one-sided at 5 %. p: one-sided, of a loss; p_holm: over all measures of the
-    state. detectable: the smallest true loss that these documents would show; None for texts, or where there is none.
+    state. detectable: the smallest true loss that these documents would show; None for texts and for scores that are no
+    shares from 0 to 1, or where there is none. Bounds are infinite where such a measure has one cluster.
     """
 
     difference: float
@@ -81,6 +82,11 @@ def of_task(by_state: Mapping[str, Scores], role: Role) -> Measure:
     """A task over all states; raises ResultsError where they were not asked the same."""
     before = by_state[BEFORE]
     for state, scores in by_state.items():
+        if scores.metric != before.metric:
+            raise ResultsError(
+                f"{before.task}: documents have a number for {scores.metric} in {state}, and for {before.metric} in {BEFORE}. "
+                f"Name one that both have by --metric {before.task}=METRIC"
+            )
         if scores.identity != before.identity:
             raise ResultsError(
                 f"{before.task}: its data, prompts or version were others for {state} than for {BEFORE}. "
@@ -130,9 +136,9 @@ def curves(measures: Sequence[Measure], states: Sequence[State], margin: float, 
 def _change(measure: Measure, state: str, tests: int, seed: int) -> Change:
     before, after = measure.values[BEFORE], measure.values[state]
     worse, better = int((after < before).sum()), int((after > before).sum())
-    if measure.role == "text":
+    if max(np.abs(before).max(), np.abs(after).max()) > 1 or measure.role == "text":
         clusters = Clusters.of(measure.clusters)
-        low, high = interval(after - before, clusters, ALPHA, seed)
+        low, high = unbounded_interval(after - before, clusters, ALPHA, seed)
         p = sign_flip(clusters.sums(after - before), seed)
         return Change(float((after - before).mean()), low, high, p, worse, better, None, p, "not clear")
     found = compare(before, after, measure.clusters, Demand(ALPHA, POWER, tests), seed)

@@ -19,16 +19,22 @@ def print_curves(found: Sequence[Curve], margin: float, console: PlainConsole) -
         title = (
             f"{curve.measure}: {curve.metric}, {_ROLES[curve.role]}; {curve.documents} documents in {curve.clusters} clusters"
         )
-        table = Table("state", title=title, title_justify="left")
-        shown = [name for name in _COLUMNS if name != "perplexity" or curve.role == "text"]
-        for name in shown:
+        console.say(title)
+        table = Table("state")
+        for name in ("value", "change [90 %]", "-/+", "p", "outcome"):
             table.add_column(name, justify="right", no_wrap=True)
         for point in curve.points:
-            cells = dict(zip(_COLUMNS, _cells(point), strict=True))
-            table.add_row(point.state, *(cells[name] for name in shown))
+            value, _, change, worse, better, p, outcome = _cells(point)
+            table.add_row(point.state, value, change, f"{worse}/{better}" if worse else "", p, outcome)
         console.print(table)
-    console.say("Changes are against the state before; below zero is worse, whatever the metric.")
-    console.say(f"lost: worse, p below 0.05 after Holm. kept: a loss of {margin:g} or more is ruled out. Else not clear.")
+        if perplexities := [f"{point.state} {_perplexity(point)}" for point in curve.points if point.perplexity is not None]:
+            console.say(f"  perplexity: {', '.join(perplexities)}")
+    console.say(
+        "Changes are against the state before; below zero is worse, whatever the metric. -/+: documents worse and better."
+    )
+    console.say(
+        f"lost: worse, p below 0.05 after Holm's correction. kept: a loss of {margin:g} or more is ruled out. Else not clear."
+    )
 
 
 def as_markdown(found: Sequence[Curve]) -> str:
@@ -42,8 +48,11 @@ def as_markdown(found: Sequence[Curve]) -> str:
 
 
 def _cells(point: Point) -> list[str]:
-    perplexity = "" if point.perplexity is None else f"{point.perplexity:.2f}"
-    return [f"{point.value:.3f}", perplexity, *_change(point.change)]
+    return [f"{point.value:.3f}", _perplexity(point), *_change(point.change)]
+
+
+def _perplexity(point: Point) -> str:
+    return "" if point.perplexity is None else f"{point.perplexity:.2f}"
 
 
 def _change(change: Change | None) -> list[str]:

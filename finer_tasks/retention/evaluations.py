@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
@@ -26,6 +26,9 @@ from finer_tasks.retention.states import State
 from finer_tasks.retention.texts import TextSet
 from finer_tasks.runs.evaluate import run_lmms_eval
 from finer_tasks.writing import as_json, replacing, write_text
+
+if TYPE_CHECKING:
+    from finer_tasks.models.loading import LoadOptions
 
 _CODE = (".yaml", ".yml", ".py")
 
@@ -88,15 +91,21 @@ def measure_texts(state: State, sets: Sequence[TextSet], settings: Settings, fol
     return {name: [TextLoss(**loss) for loss in content["losses"]] for name, content in found.items()}
 
 
-def _text_losses(state: State, sets: Sequence[TextSet], settings: Settings) -> dict[str, list[TextLoss]]:
-    from finer_tasks.models.batching import batch_size_of
-    from finer_tasks.models.loading import LoadOptions, choose_device, load_model, load_processor
-    from finer_tasks.models.perplexity import text_losses
+def text_options(state: State, settings: Settings) -> LoadOptions:
+    """How a state is loaded to measure texts; raises ResultsError or ModelError where it cannot be."""
+    from finer_tasks.models.loading import LoadOptions
 
     if settings.model != "finer_hf":
         raise ResultsError(f"--texts: perplexity is measured through finer_hf, not {settings.model}. Leave out --texts")
-    given = {key: value for key, value in state.arguments.items() if key in LoadOptions.__dataclass_fields__}
-    options = LoadOptions(**given)
+    return LoadOptions.of(state.arguments)
+
+
+def _text_losses(state: State, sets: Sequence[TextSet], settings: Settings) -> dict[str, list[TextLoss]]:
+    from finer_tasks.models.batching import batch_size_of
+    from finer_tasks.models.loading import choose_device, load_model, load_processor
+    from finer_tasks.models.perplexity import text_losses
+
+    options = text_options(state, settings)
     device = choose_device(options.device)
     processor, model = load_processor(options), load_model(options, device)
     logger.info(f"{state.name}: texts {', '.join(one.name for one in sets)}")

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from finer_tasks.retention.comparison import Curve
+import numpy as np
+
+from finer_tasks.retention.comparison import Change, Curve
 from finer_tasks.writing import write_bytes
 
 _TITLES = {"gain": "meant to gain", "retained": "to be retained", "text": "texts to be retained"}
@@ -45,15 +47,20 @@ def _has_steps(curve: Curve) -> bool:
     return all(point.step is not None for point in curve.points)
 
 
+def _bar(change: Change | None) -> tuple[float, float, float]:
+    """A change and how far its interval reaches below and above; an endless one is not drawn."""
+    if change is None or not np.isfinite([change.low, change.high]).all():
+        return change.difference if change else 0.0, 0.0, 0.0
+    return change.difference, change.difference - change.low, change.high - change.difference
+
+
 def _line(axis: Any, curve: Curve, number: int, of: int) -> None:
     """One curve, moved a little to the side so that intervals do not hide each other."""
     steps = (
         [float(point.step or 0) for point in curve.points] if _has_steps(curve) else list(map(float, range(len(curve.points))))
     )
     shift = (number - (of - 1) / 2) * 0.012 * (max(steps) - min(steps))
-    values = [point.change.difference if point.change else 0.0 for point in curve.points]
-    below = [point.change.difference - point.change.low if point.change else 0.0 for point in curve.points]
-    above = [point.change.high - point.change.difference if point.change else 0.0 for point in curve.points]
+    values, below, above = zip(*(_bar(point.change) for point in curve.points), strict=True)
     at = [step + shift for step in steps]
     name = curve.measure.removeprefix("texts: ")
     axis.errorbar(at, values, yerr=[below, above], marker="o", capsize=3, label=f"{name}, {curve.metric}")

@@ -10,7 +10,7 @@ from typing import Any
 
 from finer_tasks.errors import ResultsError
 from finer_tasks.retention.comparison import Curve, Role, curves, of_task, of_texts
-from finer_tasks.retention.evaluations import Settings, evaluate, measure_texts, request
+from finer_tasks.retention.evaluations import Settings, evaluate, measure_texts, request, text_options
 from finer_tasks.retention.scores import Scores, read_scores
 from finer_tasks.retention.states import BEFORE, State
 from finer_tasks.retention.texts import TextSet
@@ -43,6 +43,8 @@ class Request:
 def retain(states: Sequence[State], wanted: Request, settings: Settings, folder: Path) -> list[Curve]:
     """Measure what is not measured yet and compare; writes retention.json and flips.jsonl. Raises ResultsError."""
     wanted.check()
+    for state in states if wanted.texts else ():
+        text_options(state, settings)  # before any evaluation takes its time
     with locked(folder):
         tasks = list(dict.fromkeys((*wanted.gain, *wanted.retained)))
         by_state, roles = _scores(states, tasks, wanted, settings, folder)

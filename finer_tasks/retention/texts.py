@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 from finer_tasks.errors import ResultsError, at_line
+from finer_tasks.text import well_formed
 
 BUILT_IN = "built-in"
 _PARTED = re.compile(r"\n[ \t]*\n")
@@ -38,7 +39,7 @@ def read_texts(source: str) -> TextSet:
         return TextSet(BUILT_IN, _paragraphs(content))
     path = Path(source)
     try:
-        content = path.read_text(encoding="utf-8")
+        content = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
         raise ResultsError(at_line(path, line, "not UTF-8 text", "Save the file as UTF-8")) from error
@@ -65,5 +66,7 @@ def _of_lines(path: Path, content: str) -> tuple[str, ...]:
             raise ResultsError(at_line(path, number, 'no JSON object with a "text"')) from error
         if not isinstance(text, str) or not text.strip():
             raise ResultsError(at_line(path, number, 'its "text" is empty or no text'))
+        if well_formed(text) != text:
+            raise ResultsError(at_line(path, number, 'its "text" has half of a surrogate pair', "Save the file as UTF-8"))
         found.append(text)
     return tuple(found)

@@ -127,11 +127,15 @@ def standard_error(differences: Floats, clusters: Clusters) -> float:
     The one by document counts one more document that changed, so that it is not zero where nothing changed, as
     Agresti & Min (2005) add to each cell of a paired table.
     """
-    n, k, mean = len(differences), len(clusters), float(differences.mean())
-    residuals = (clusters.sums(differences) - mean * clusters.sizes) / (1 - clusters.sizes / n)
-    clustered = math.sqrt((k - 1) / k * float((residuals**2).sum())) / n
+    n, mean = len(differences), float(differences.mean())
     adjusted = math.sqrt(float((differences**2).sum()) + 1 - n * mean**2) / n
-    return max(clustered, adjusted)
+    return max(_clustered_error(differences, clusters), adjusted)
+
+
+def _clustered_error(differences: Floats, clusters: Clusters) -> float:
+    n, k = len(differences), len(clusters)
+    residuals = (clusters.sums(differences) - differences.mean() * clusters.sizes) / (1 - clusters.sizes / n)
+    return math.sqrt((k - 1) / k * float((residuals**2).sum())) / n
 
 
 def interval(differences: Floats, clusters: Clusters, alpha: float, seed: int) -> tuple[float, float]:
@@ -144,10 +148,25 @@ def interval(differences: Floats, clusters: Clusters, alpha: float, seed: int) -
     if len(clusters) < 2:
         return -most, most
     low, high = Bootstrap(clusters, seed).interval(differences, alpha)
-    sizes = clusters.sizes
-    freedom = float(sizes.sum() ** 2 / (sizes.astype(float) ** 2).sum()) - 1
-    half = min(float(stats.t.ppf(1 - alpha, freedom)) * standard_error(differences, clusters), 2 * most)
+    half = min(_t_quantile(clusters, alpha) * standard_error(differences, clusters), 2 * most)
     return max(-most, min(low, mean - half)), min(most, max(high, mean + half))
+
+
+def unbounded_interval(differences: Floats, clusters: Clusters, alpha: float, seed: int) -> tuple[float, float]:
+    """The same for measures whose differences have no bounds and are of no known unit, such as bits per byte.
+
+    Infinite with one cluster, which tells nothing of others.
+    """
+    if len(clusters) < 2:
+        return -math.inf, math.inf
+    low, high = Bootstrap(clusters, seed).interval(differences, alpha)
+    mean, half = float(differences.mean()), _t_quantile(clusters, alpha) * _clustered_error(differences, clusters)
+    return min(low, mean - half), max(high, mean + half)
+
+
+def _t_quantile(clusters: Clusters, alpha: float) -> float:
+    sizes = clusters.sizes.astype(float)
+    return float(stats.t.ppf(1 - alpha, float(sizes.sum() ** 2 / (sizes**2).sum()) - 1))
 
 
 def holm(values: Sequence[float], alpha: float) -> list[float]:

@@ -283,7 +283,7 @@ def test_an_adapter_changes_the_answers_and_a_wrong_one_is_explained(docs: Any, 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "needs --model_args pretrained="),
+        ({}, "needs the model argument pretrained="),
         ({"pretrained": "/nonexistent/model"}, "pretrained=/nonexistent/model cannot be loaded"),
         ({"pretrained": "finer-mini", "dtyp": "float32"}, "unknown model argument 'dtyp'; known are batch_size"),
         ({"pretrained": "finer-mini", "dtype": "float33"}, "dtype=float33 is no precision of models. Use auto, float32"),

@@ -55,6 +55,28 @@ def test_few_documents_that_stay_as_they_were_are_not_called_kept() -> None:
     assert curve.points[1].change.outcome == "not clear"
 
 
+def test_intervals_of_measures_beyond_shares_have_no_bounds() -> None:
+    """Where all texts change alike by two bits, the interval is as narrow as that, and no change is kept."""
+    before = [TextLoss(10.0 * size, size, size) for size in range(20, 40)]
+    after = [replace(loss, nats=loss.nats + 2 * math.log(2) * loss.bytes) for loss in before]
+    (same, worse) = (curves([of_texts("t", {BEFORE: before, AFTER: now})], STATES, 0.02)[0] for now in (before, after))
+    assert same.points[1].change is not None
+    assert worse.points[1].change is not None
+    assert same.points[1].change.outcome == "kept"
+    change = worse.points[1].change
+    assert change.low < change.difference < change.high < -1
+    assert change.difference == pytest.approx(-2)
+    one = [replace(scores(100 * HALF), clusters=("a",) * 200) for _ in range(2)]
+    (curve,) = curves([of_task({BEFORE: one[0], AFTER: one[1]}, "retained")], STATES, 0.02)
+    assert curve.points[1].change is not None
+    assert (curve.points[1].change.low, curve.points[1].change.outcome) == (-math.inf, "not clear")
+
+
+def test_states_with_numbers_for_other_metrics_are_not_compared() -> None:
+    with pytest.raises(ResultsError, match="a number for f1 in after, and for exact_match in before"):
+        of_task({BEFORE: scores(HALF), AFTER: scores(HALF, "f1")}, "retained")
+
+
 def test_texts_are_weighted_by_tokens_and_bytes() -> None:
     before = [TextLoss(10.0, 5, 40), TextLoss(90.0, 45, 120)]
     after = [TextLoss(12.0, 5, 40), TextLoss(98.0, 45, 120)]

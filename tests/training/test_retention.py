@@ -79,6 +79,11 @@ def test_tasks_of_the_user_and_ours_are_followed_and_each_is_evaluated_once(
         (["--before", "a=b", "--after", "a=b", "--metric", "em"], "--metric em: give TASK=METRIC"),
         (["--before", "a=b", "--after", "a=b", "--texts", "absent.txt"], "absent.txt cannot be read: No such file"),
         (["--before", "a=b", "--after", "a=b", "--texts", "built-in", "--model", "qwen_vl"], "through finer_hf, not qwen_vl"),
+        (["--before", "peft=b", "--after", "a=b", "--texts", "built-in"], "needs the model argument pretrained="),
+        (
+            ["--before", "pretrained=b", "--after", "pretrained=b,petf=c", "--texts", "built-in"],
+            "unknown model argument 'petf'",
+        ),
     ],
 )
 def test_mistakes_are_told_before_a_model_is_loaded(
@@ -93,10 +98,13 @@ def test_broken_texts_are_refused_with_their_line(tmp_path: Path) -> None:
     for line, message in (
         ('{"no": 1}', 't.jsonl:2: no JSON object with a "text"'),
         ('{"text": " "}', 't.jsonl:2: its "text" is empty'),
+        ('{"text": "\\ud800"}', 't.jsonl:2: its "text" has half of a surrogate pair'),
     ):
         path.write_text(f'{{"text": "a"}}\n{line}\n')
         with pytest.raises(ResultsError, match=message):
             read_texts(str(path))
+    path.write_text('{"text": "a"}', encoding="utf-8-sig")
+    assert read_texts(str(path)).texts == ("a",)
     path.write_text("\n")
     with pytest.raises(ResultsError, match="holds no text"):
         read_texts(str(path))
