@@ -15,7 +15,7 @@ from finer_tasks.cli.main import main
 from finer_tasks.datasets.images import image_of
 from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.models.loading import LoadOptions, load_model, load_processor
-from finer_tasks.training.ablation.experiment import ablate
+from finer_tasks.training.ablation.experiment import ablate, best_rate
 from finer_tasks.training.ablation.features import load_features
 from finer_tasks.training.ablation.parts import assemble, load_parts
 from finer_tasks.training.ablation.plan import AblationPlan, Arm, Folders
@@ -102,6 +102,10 @@ def folders(root: Path) -> Folders:
         (["arms=[mlp3]"], "Input should be 'linear', 'mlp2'"),
         (["tasks=[finer_cub_fine]"], "'finer_cub_fine' is no single task of mini"),
         (["tasks=[finer_mini]"], "'finer_mini' is no single task of mini"),
+        (["queries=15"], "projector resampler makes 15 image tokens of 8 x 8 patches"),
+        (["layer=-99"], "layer -99 of mlp2: the encoder has 4 layers; give -5 to 4"),
+        (["seeds=[1,1]"], "seeds names one twice"),
+        (["learning_rates=[0]"], "learning_rates"),
     ],
 )
 def test_mistakes_are_told(
@@ -116,6 +120,12 @@ def test_a_model_that_is_no_llava_has_no_parts_to_take(mini_data: Path, tmp_path
     tiny_models.save("llava-next", tmp_path)
     with pytest.raises(TrainingError, match="is a llava_next; give a LLaVA"):
         load_parts(replace(PLAN, llava=str(tmp_path)))
+
+
+def test_a_rate_that_leads_astray_is_not_chosen() -> None:
+    assert best_rate("mlp2", {1.0: float("nan"), 0.1: 3.0, 0.01: 2.0}) == 0.01
+    with pytest.raises(TrainingError, match="mlp2: the loss is no number with any of learning_rates"):
+        best_rate("mlp2", {1.0: float("nan")})
 
 
 @pytest.mark.slow

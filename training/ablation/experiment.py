@@ -12,6 +12,7 @@ OUTPUT/report.json, table.md, projectors.png, projectors.svg
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.models.fingerprint import weights_fingerprint
 from finer_tasks.tasks.table import list_tasks
 from finer_tasks.training.ablation.features import Features, load_features
-from finer_tasks.training.ablation.parts import Parts, assemble, load_parts
+from finer_tasks.training.ablation.parts import Parts, assemble, load_parts, require_fitting
 from finer_tasks.training.ablation.plan import AblationPlan, Arm
 from finer_tasks.training.ablation.probing import probe
 from finer_tasks.training.ablation.report import encoder_probe, projector_probe, write_report
@@ -56,10 +57,11 @@ def ablate(plan: AblationPlan, output: Path) -> Path:
     prepared = ensure_prepared(plan.dataset)
     for split in ("train", "test"):
         prepared.check(split)
+    parts = load_parts(plan)
+    require_fitting(parts, plan)
     with locked(output):
         sources = asdict(plan.folders) if plan.folders else {"pretrained": plan.llava}
         claim(asdict(plan) | {"data": dict(prepared.manifest.contents), "models": weights_fingerprint(sources)}, output)
-        parts = load_parts(plan)
         train, test = (load_features(parts, prepared, split, plan, output / "features" / split) for split in ("train", "test"))
         bench = Bench(plan, parts, train, test, task_of(plan, train), output)
         for arm in plan.arms:
@@ -78,7 +80,7 @@ def _run_arm(bench: Bench, arm: Arm) -> None:
     plan, output = bench.plan, bench.output
     first = plan.seeds[0]
     losses = {rate: float(_trained(bench, arm, first, rate)["loss"]) for rate in plan.learning_rates}
-    rate = min(losses, key=lambda key: losses[key])
+    rate = best_rate(arm, losses)
     for seed in plan.seeds:
         made = _trained(bench, arm, seed, rate)
         folder = output / "models" / f"{arm}-{seed}"
@@ -87,6 +89,15 @@ def _run_arm(bench: Bench, arm: Arm) -> None:
         _probe(bench, arm, seed, rate)
         limits = Limits(plan.documents, plan.max_new_tokens)
         evaluate(output / "evaluations" / f"{arm}-{seed}", f"pretrained={folder}", plan.tasks, limits)
+
+
+def best_rate(arm: Arm, losses: Mapping[float, float]) -> float:
+    """The learning rate with the least loss; raises TrainingError where training went astray with all of them."""
+    known = {rate: loss for rate, loss in losses.items() if math.isfinite(loss)}
+    if not known:
+        rates = ", ".join(f"{rate:g}" for rate in losses)
+        raise TrainingError(f"{arm}: the loss is no number with any of learning_rates ({rates}). Give smaller ones")
+    return min(known, key=lambda rate: known[rate])
 
 
 def _probe(bench: Bench, arm: Arm, seed: int, rate: float) -> None:

@@ -69,24 +69,7 @@ def load_parts(plan: AblationPlan) -> Parts:
 
 def assemble(parts: Parts, plan: AblationPlan, arm: Arm, seed: int) -> tuple[Any, Any]:
     """A LLaVA of the frozen parts with a new projector, and its processor."""
-    layers, text_config = plan.layers_of(arm), copy.deepcopy(parts.language.config)
-    text_config.tie_word_embeddings = False
-    settings: dict[str, Any] = {
-        "pad_token_id": parts.tokenizer.pad_token_id,
-        "eos_token_id": parts.tokenizer.eos_token_id,
-        "tie_word_embeddings": False,
-    }
-    config = FinerLlavaConfig(
-        vision_config=copy.deepcopy(parts.encoder.config),
-        text_config=text_config,
-        projector="mlp2" if arm == "mlp2_layers" else arm,
-        projector_queries=plan.queries,
-        vision_feature_layer=list(layers) if len(layers) > 1 else layers[0],
-        vision_feature_select_strategy="default" if parts.has_class_token else "full",
-        image_token_index=parts.tokenizer.convert_tokens_to_ids(IMAGE),
-        **settings,
-    )
-    config.image_seq_length = image_tokens(config, parts.patches)
+    config = _config(parts, plan, arm)
     torch.manual_seed(seed)
     model: Any = FinerLlavaForConditionalGeneration(config)
     model.requires_grad_(False)
@@ -105,6 +88,46 @@ def assemble(parts: Parts, plan: AblationPlan, arm: Arm, seed: int) -> tuple[Any
     return model.eval(), processor
 
 
+def require_fitting(parts: Parts, plan: AblationPlan) -> None:
+    """Raise TrainingError or ModelError where an arm of the plan cannot be made of these parts."""
+    size = parts.image_size
+    with torch.no_grad():
+        states = parts.encoder(pixel_values=torch.zeros(1, 3, size, size), output_hidden_states=True).hidden_states
+    if states[-1].shape[1] != parts.patches + int(parts.has_class_token):
+        raise TrainingError(
+            f"the encoder makes {states[-1].shape[1]} tokens of an image, and not one of each of its {parts.patches} patches"
+            f"{' and one of the whole' if parts.has_class_token else ''}. Give encoder and language model as folders"
+        )
+    least, most = -len(states), len(states) - 1
+    for arm in plan.arms:
+        for layer in plan.layers_of(arm):
+            if not least <= layer <= most:
+                raise TrainingError(f"layer {layer} of {arm}: the encoder has {most} layers; give {least} to {most}")
+        token_patch_size(_config(parts, plan, arm), size, parts.patch_size)
+
+
+def _config(parts: Parts, plan: AblationPlan, arm: Arm) -> FinerLlavaConfig:
+    layers, text_config = plan.layers_of(arm), copy.deepcopy(parts.language.config)
+    text_config.tie_word_embeddings = False
+    settings: dict[str, Any] = {
+        "pad_token_id": parts.tokenizer.pad_token_id,
+        "eos_token_id": parts.tokenizer.eos_token_id,
+        "tie_word_embeddings": False,
+    }
+    config = FinerLlavaConfig(
+        vision_config=copy.deepcopy(parts.encoder.config),
+        text_config=text_config,
+        projector="mlp2" if arm == "mlp2_layers" else arm,
+        projector_queries=plan.queries,
+        vision_feature_layer=list(layers) if len(layers) > 1 else layers[0],
+        vision_feature_select_strategy="default" if parts.has_class_token else "full",
+        image_token_index=parts.tokenizer.convert_tokens_to_ids(IMAGE),
+        **settings,
+    )
+    config.image_seq_length = image_tokens(config, parts.patches)
+    return config
+
+
 def _of_llava(name: str) -> Parts:
     options = LoadOptions(name)
     model, processor = load_model(options, torch.device("cpu")), load_processor(options)
@@ -113,12 +136,20 @@ def _of_llava(name: str) -> Parts:
             f"llava={name} is a {model.config.model_type}; give a LLaVA, or its encoder and language model as folders"
         )
     inner, image_processor = model.model, processor.image_processor
-    crop = image_processor.crop_size
     has_class_token = model.config.vision_feature_select_strategy == "default"
     return Parts(
-        inner.vision_tower, inner.language_model, model.lm_head, processor.tokenizer, image_processor, crop["height"],
+        inner.vision_tower, inner.language_model, model.lm_head, processor.tokenizer, image_processor,
+        _side_of(image_processor, name),
         has_class_token, processor.chat_template,
     )  # fmt: skip
+
+
+def _side_of(image_processor: Any, name: str) -> int:
+    """Pixels along the square images that a processor makes."""
+    for found in (getattr(image_processor, "crop_size", None), image_processor.size):
+        if found and "height" in found and found["height"] and found["height"] == found["width"]:
+            return int(found["height"])
+    raise TrainingError(f"llava={name}: its image processor makes no square images. Give encoder and language model as folders")
 
 
 def _from_folders(folders: Folders | None) -> Parts:

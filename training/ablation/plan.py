@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
@@ -50,7 +50,7 @@ class AblationPlan:
 
     projector_steps: int = Field(ge=1)
     batch_size: int = Field(ge=1)
-    learning_rates: tuple[float, ...] = Field(min_length=1)
+    learning_rates: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = Field(min_length=1)
     tasks: tuple[str, ...] = Field(min_length=1)
     llava: str | None = None
     folders: Folders | None = None
@@ -69,11 +69,15 @@ class AblationPlan:
 
     @model_validator(mode="after")
     def _check(self) -> AblationPlan:
-        """Raise ValueError where encoder and language model are not named once, or an arm has nothing to be compared with."""
+        """Raise ValueError where the parts are not named once, an arm has nothing to be compared with, or a list repeats."""
         if (self.llava is None) == (self.folders is None):
             raise ValueError("give either llava or folders, so that encoder and language model are known")
         if REFERENCE not in self.arms:
             raise ValueError(f"arms lacks {REFERENCE}, with which the others are compared")
+        for name in ("arms", "seeds", "learning_rates", "tasks", "layers"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name} names one twice")
         return self
 
     def layers_of(self, arm: Arm) -> tuple[int, ...]:
