@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from finer_tasks.text import harmless
+
+_WIDEST = 10_000
 
 
 class PlainConsole(Console):
@@ -22,6 +25,21 @@ class PlainConsole(Console):
 
     def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str(harmless(text, keep="\n"), **options)
+
+    def print_figures(self, table: Table) -> None:
+        """A table of figures, none of which may be cut short: without lines, and beyond the edge, where it is too wide."""
+        for column in table.columns:
+            column.no_wrap = True
+        if self._natural(table) > self.width:
+            table.box, table.padding = None, (0, 2, 0, 0)
+        before, self._width = self._width, max(self.width, self._natural(table))
+        try:
+            self.print(table)
+        finally:
+            self._width = before
+
+    def _natural(self, table: Table) -> int:
+        return self.measure(table, options=self.options.update(width=_WIDEST)).maximum
 
     def say(self, text: str, style: str = "") -> None:
         """One line as it is, without wrapping."""

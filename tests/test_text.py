@@ -50,6 +50,19 @@ def test_the_console_shows_text_as_it_is_also_in_tables(capsys: pytest.CaptureFi
     assert "\x1b" not in lines
 
 
+@pytest.mark.parametrize("width", [80, 45, 20])
+def test_figures_are_never_cut_short_however_narrow_the_terminal(width: int) -> None:
+    file = io.StringIO()
+    table = Table("dataset", "level", "top-1")
+    table.add_row("mini", "superordinate", "0.979 [0.940, 1.000]")
+    console = PlainConsole(file=file, width=width)
+    console.print_figures(table)
+    assert "superordinate" in file.getvalue()
+    assert "0.979 [0.940, 1.000]" in file.getvalue()
+    assert ("│" in file.getvalue()) == (width == 80)
+    assert console.width == width
+
+
 def test_messages_of_errors_keep_their_lines_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code_of(ResultsError("a\nb \x1b[31m")) == 2
     assert capsys.readouterr().err == "finer: a\nb \\x1b[31m\n"

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from finer_tasks.cli.options import Commands, add_filter, add_names, add_output, add_runs, positive
+from finer_tasks.cli.options import Commands, add_filter, add_names, add_output, add_runs, natural, positive
 from finer_tasks.cli.output import out
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def add_diagnose(commands: Commands) -> None:
     diagnose.add_argument("--per-concept", type=positive, metavar="N", help="probes are fitted on so many images of each")
     diagnose.add_argument("--limit", type=positive, help="only so many documents of each task")
     diagnose.add_argument("--batch-size", default="auto")
-    diagnose.add_argument("--seed", type=int, default=0)
+    diagnose.add_argument("--seed", type=natural, default=0)
     add_names(diagnose, "--allow", "what may differ between runs")
     diagnose.add_argument("--json", action="store_true")
     diagnose.set_defaults(run=_diagnose)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from finer_tasks.cli.options import Commands, add_filter, add_output, positive
+from finer_tasks.cli.options import Commands, add_filter, add_output, natural, positive
 from finer_tasks.cli.output import out
 
 
@@ -27,7 +27,7 @@ def add_probe(commands: Commands) -> None:
     probe.add_argument("--per-concept", type=positive, metavar="N", help="fit on so many images of each concept (default: all)")
     probe.add_argument("--limit", type=positive, help="test on only so many documents")
     probe.add_argument("--batch-size", default="auto")
-    probe.add_argument("--seed", type=int, default=0)
+    probe.add_argument("--seed", type=natural, default=0)
     probe.add_argument("--json", action="store_true")
     probe.set_defaults(run=_probe)
 

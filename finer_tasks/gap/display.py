@@ -28,7 +28,7 @@ def print_gaps(found: Sequence[Gap], console: PlainConsole, widest: int = 5) -> 
         for arm in gap.arms:
             difference = _shown(gap.differences[arm.name], sign=True) if arm.name in gap.differences else ""
             table.add_row(arm.name, _shown(arm.em), _shown(arm.em_strict), _shown(arm.f1), difference)
-        console.print(table)
+        console.print_figures(table)
         for name, estimate in gap.knows_sees.items():
             console.say(f"  {_CELLS[name]}: {_shown(estimate)}")
         if gap.by_coarse:

@@ -109,13 +109,13 @@ def load_model(options: LoadOptions, device: torch.device) -> Any:
 
     Raises ModelError if it cannot be loaded, or is not whole: weights that are missing would be random.
     """
-    options = base_and_adapter(options)
+    options, dtype = base_and_adapter(options), _dtype(options.dtype, device)
     register()
     try:
         loaded: Any = AutoModelForImageTextToText.from_pretrained(
             resolve(options.pretrained),
             revision=options.revision,
-            dtype=_dtype(options.dtype, device),
+            dtype=dtype,
             trust_remote_code=options.trust_remote_code,
             output_loading_info=True,
             **_placement(options, device),

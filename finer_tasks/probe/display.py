@@ -24,7 +24,7 @@ def print_probe(summary: Summary, console: PlainConsole) -> None:
         for point in summary.points:
             for probe in ("linear", "mlp", "neighbour"):
                 add_row(table, summary, level, point, probe)
-        console.print(table)
+        console.print_figures(table)
         console.say(f"  naming the most frequent label: {about.chance:.3f}")
     for note in summary.notes:
         console.say(f"  note: {note}")

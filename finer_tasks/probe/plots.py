@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,16 +12,23 @@ from finer_tasks.statistics.bootstrap import Estimate
 from finer_tasks.writing import write_bytes
 
 _COLORS = {"mean": "#5b8def", "cls": "#d2553b", "attention": "#3a9d6e", "last": "#8a5bd2"}
+_FORMS = ("png", "svg")
 _CHANCE = "#999999"
 
 
 def plot_levels(summary: Summary, folder: Path) -> list[Path]:
-    """Write probe-<level>.png and .svg for each level, with a panel for each kind of probe; returns the files."""
+    """Write probe-<level>.png and .svg for each level, with a panel for each kind of probe; returns the files.
+
+    Plots of levels that the summary does not tell of are removed, as the results that they show were.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
+    for level, form in itertools.product(get_args(Level), _FORMS):
+        if level not in summary.levels:  # plotted by a call for other levels
+            folder.joinpath(f"probe-{level}.{form}").unlink(missing_ok=True)
     written = []
     for level, about in summary.levels.items():
         kinds = [kind for kind in get_args(Kind) if _figures(summary, level, kind, "")]
@@ -31,7 +39,7 @@ def plot_levels(summary: Summary, folder: Path) -> list[Path]:
         axes[0][0].set_ylabel("top-1, 95 % interval over concepts")
         axes[0][0].legend(fontsize="small")
         figure.suptitle(f"{summary.dataset}, {level}, {about.test} documents, {about.labels} labels")
-        for form in ("png", "svg"):
+        for form in _FORMS:
             path, picture = folder / f"probe-{level}.{form}", io.BytesIO()
             figure.savefig(picture, format=form, dpi=120)
             write_bytes(path, picture.getvalue())

@@ -69,15 +69,17 @@ def run_probe(options: LoadOptions, wanted: Wanted, output: Path) -> Summary | N
             points=extracted.points,
             levels=level_summaries(bench),
             figures=tuple(figures_of(bench, outcomes)),
-            notes=_notes(levels, labels, prepared.manifest.partial),
+            notes=_notes(levels, labels, prepared.manifest.partial, len(set(documents.test.concepts))),
         )
         write_probe(output, summary, predictions_of(bench, outcomes))
         plot_levels(summary, output)
         return summary
 
 
-def _notes(levels: Collection[Level], told: Collection[Level], partial: bool) -> tuple[str, ...]:
+def _notes(levels: Collection[Level], told: Collection[Level], partial: bool, concepts: int) -> tuple[str, ...]:
     notes = [f"{level} has one label in these documents and was not probed" for level in levels if level not in told]
+    if concepts == 1:
+        notes.append("the documents to test on show one concept: intervals over concepts tell nothing. Give a larger --limit")
     if partial:
         notes.append("from a partial copy of the dataset")
     if (perturbation := active_perturbation()) is not None:

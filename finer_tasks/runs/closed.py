@@ -62,11 +62,7 @@ def closed_rows(run: Run) -> list[ClosedRow]:
 def _closed_row(task: TaskRun, kind: str) -> ClosedRow:
     names = {figure: f"closed_{figure}_{kind}" for figure in FIGURES}
     items = {figure: [sample.items[name] for sample in task.samples] for figure, name in names.items()}
-    wrong = Counter(
-        (_right_name(sample, task.identity["level"]), sample.items[f"closed_top1_{kind}"]["top"][0][0])
-        for sample in task.samples
-        if not sample.score(f"closed_top1_{kind}") and "top" in sample.items[f"closed_top1_{kind}"]
-    )
+    wrong = Counter(pair for sample in task.samples if (pair := _confused(sample, task.identity["level"], kind)))
     return ClosedRow(
         dataset=task.identity["dataset"],
         level=task.identity["level"],
@@ -83,8 +79,12 @@ def _closed_row(task: TaskRun, kind: str) -> ClosedRow:
     )
 
 
-def _right_name(sample: Sample, level: str) -> str:
-    return str(right_concepts(sample.record, level)[0])
+def _confused(sample: Sample, level: str, kind: str) -> tuple[str, str] | None:
+    """The right concept and the one taken for it; the other of a tie may stand behind the right one."""
+    choice, right = sample.items[f"closed_top1_{kind}"], right_concepts(sample.record, level)
+    if choice["score"] or "top" not in choice:
+        return None
+    return next(((right[0], concept) for concept, *_ in choice["top"] if concept not in right), None)
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def print_summary(run: Run, console: PlainConsole, with_reasons: bool = False) -
             number(row.lca_distance, 2), number(row.named),
         )  # fmt: skip
     if shown:
-        console.print(table)
+        console.print_figures(table)
         console.say(_LEGEND, style="dim")
     print_closed(run, console)
     _print_attributes(run, console)
@@ -115,7 +115,7 @@ def _print_attributes(run: Run, console: PlainConsole) -> None:
         table.add_row(name, *(number(row.scores[name]) for row in found))
     table.add_row("replies without a list", *(str(row.unparsed) for row in found))
     table.add_row("similarity", *(row.similarity for row in found))
-    console.print(table)
+    console.print_figures(table)
 
 
 def _print_reasons(run: Run, console: PlainConsole) -> None:
@@ -126,7 +126,7 @@ def _print_reasons(run: Run, console: PlainConsole) -> None:
         table.add_column(name, justify="left" if name in ("dataset", "parent", "level") else "right", no_wrap=True)
     for row in shown:
         table.add_row(row.dataset, row.parent, row.level, *(str(row.reasons.get(reason, 0)) for reason in reasons))
-    console.print(table)
+    console.print_figures(table)
 
 
 def print_disagreements(run: Run, console: PlainConsole, most: int) -> None:

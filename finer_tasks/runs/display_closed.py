@@ -31,7 +31,7 @@ def print_closed(run: Run, console: PlainConsole) -> None:
             row.dataset, row.level, row.parent, row.kind, str(row.documents), with_error(row.top1, row.top1_error),
             number(row.top5), number(row.rank, 2), number(row.ece),
         )  # fmt: skip
-    console.print(table)
+    console.print_figures(table)
     for row in found:
         _print_confusions(row, console)
     _print_selective(selective_rows(run), console)
@@ -42,7 +42,8 @@ def _print_confusions(row: ClosedRow, console: PlainConsole) -> None:
         return
     shown = "; ".join(f"{right} as {chosen} {count}" for right, chosen, count in row.confusions[:_CONFUSIONS])
     wrong = sum(count for _, _, count in row.confusions)
-    console.say(harmless(f"{row.dataset} {row.level}, {row.kind}: {wrong} documents taken for another concept: {shown}"))
+    told = f"{row.dataset} {row.level}, {row.kind}: of {row.documents} documents {wrong} taken for another concept: {shown}"
+    console.say(harmless(told))
 
 
 def _print_selective(rows: Sequence[SelectiveRow], console: PlainConsole) -> None:
@@ -55,7 +56,7 @@ def _print_selective(rows: Sequence[SelectiveRow], console: PlainConsole) -> Non
             row.dataset, row.kind, row.level, str(row.documents), number(row.area), number(row.excess),
             number(row.coverage), answered,
         )  # fmt: skip
-    console.print(table)
+    console.print_figures(table)
     console.say(_SELECTIVE, style="dim")
 
 

@@ -26,5 +26,5 @@ def print_judged(rows: Sequence[JudgeRow], judge: str, console: PlainConsole) ->
         figures = map(shown, (row.right, row.agrees_em, row.agrees_em_strict))
         counts = map(str, (row.only_judge, row.only_strict, row.unclear))
         table.add_row(row.task, str(row.documents), *figures, *counts)
-    console.print(table)
+    console.print_figures(table)
     console.say(_LEGEND, style="dim")

@@ -78,7 +78,7 @@ def _print_figures(title: str, paths: Sequence[Sequence[PathRow]], console: Plai
         for name, read in _PATH_FIGURES:
             table.add_row("", "", "", name, *(shown(read(of[s]) if s in of else None) for s in scorers))
         table.add_section()
-    console.print(table)
+    console.print_figures(table)
 
 
 def _print_answers(answers: Mapping[_Key, AnswerRow], found: Iterable[PathRow], console: PlainConsole) -> None:
@@ -94,7 +94,7 @@ def _print_answers(answers: Mapping[_Key, AnswerRow], found: Iterable[PathRow], 
             table.add_row("", "", "", name, *(shown(read(row)) for row in rows))
         table.add_section()
     if table.rows:
-        console.print(table)
+        console.print_figures(table)
 
 
 def _table(title: str, figures: Sequence[str]) -> Table:

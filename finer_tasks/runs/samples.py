@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from finer_tasks.datasets.record import LEVELS, dataset_of
 from finer_tasks.errors import ResultsError, at_line
 from finer_tasks.replies import COUNTED_AS, Unanswered, no_answer, read_reply, rounds_of
-from finer_tasks.scoring.closed import DETAIL, RANKS
+from finer_tasks.scoring.closed import DETAIL, FIGURES, KINDS, RANKS
 from finer_tasks.text import well_formed
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 RECORD_FIELDS = ("id", "superordinate", "coarse", "fine", "concept_id", "class_id")
 _NAMING = {"em", "em_macro", "f1", "em_strict", "depth", "lca_distance", "named", "corrupt_images"}
 _LISTS = {"attr_f1", "attr_precision", "attr_recall", "attr_unparsed", "corrupt_images"}
-_CLOSED = {DETAIL, "closed_top5_norm", "corrupt_images"}
+_CLOSED = {*(f"closed_{figure}_norm" for figure in FIGURES), "corrupt_images"}
 # What each kind of task has for every document; the figure that names it holds the record.
 _KINDS = {"em_strict": _NAMING, "attr_f1": _LISTS, DETAIL: _CLOSED}
 # Figures that need not exist for a document, and those that are no shares.
@@ -157,6 +157,7 @@ def _sample(raw: Mapping[str, Any], line: bytes) -> tuple[Sample, str | None]:
     for key in _TEXTS[kind]:
         _texts(key, detail[key], some=False)
     if kind == DETAIL:
+        _check_closed(items)
         return Sample(record, _chosen(detail), items, (), str(raw.get("input") or "")), detail.get("level")
     outputs = tuple(_texts("rounds", detail["rounds"])) if "rounds" in detail else _outputs(raw["filtered_resps"])
     asked = raw.get("input")
@@ -173,10 +174,27 @@ def _kind(raw: Mapping[str, Any]) -> str:
 
 def _chosen(detail: Mapping[str, Any]) -> str:
     """The concept that a closed set chose; empty where there is no answer."""
-    top = detail.get("top", [])
-    if not (isinstance(top, list) and all(isinstance(one, list) and one and isinstance(one[0], str) for one in top)):
-        raise TypeError("top is no list of concepts with their scores")
-    return str(top[0][0]) if top else ""
+    return str(detail["top"][0][0]) if "top" in detail else ""
+
+
+def _check_closed(items: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises what cannot be true of a document in a closed set, by any of its scores."""
+    for kind in KINDS:
+        names = {figure: f"closed_{figure}_{kind}" for figure in FIGURES}
+        if not items.keys() & names.values():
+            continue
+        if missing := sorted(names.values() - items.keys()):
+            raise KeyError(missing[0])
+        top, confidence = items[names["top1"]].get("top"), items[names["ece"]].get("confidence")
+        if (top is None) != (confidence is None) or (top is None) != ("score" not in items[names["rank"]]):
+            raise ValueError(f"the first concepts, rank and confidence by {kind} are not all there")
+        if top is None:
+            continue
+        named = [one[0] if isinstance(one, list) and one else None for one in top] if isinstance(top, list) else []
+        if not named or not all(isinstance(concept, str) for concept in named):
+            raise TypeError(f"{names['top1']}: top is no list of concepts with their scores")
+        if isinstance(confidence, bool) or not isinstance(confidence, (int, float)) or not is_possible("", confidence):
+            raise ValueError(f"{names['ece']}: the confidence is {str(confidence)[:40]}")
 
 
 def _record(raw: Mapping[str, Any]) -> dict[str, Any]:

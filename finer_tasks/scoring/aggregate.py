@@ -40,7 +40,7 @@ def mean_of_known(items: Sequence[Item]) -> float:
 
 
 def clustered_standard_error(items: Sequence[Item]) -> float:
-    """Standard error of the mean with documents of a concept as one cluster; nan for one document or none."""
+    """Standard error of the mean with documents of a concept as one cluster; nan for one concept or none."""
     return _clusters(items).standard_error(_values(items)) if items else math.nan
 
 

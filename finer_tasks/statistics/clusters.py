@@ -46,11 +46,11 @@ class Clusters:
         return self.sums(values) / self.sizes
 
     def standard_error(self, values: Floats) -> float:
-        """Of the mean over documents: sqrt(sum over clusters of (sum of the residuals in it)^2) / n; nan for one document.
+        """Of the mean over documents: sqrt(sum over clusters of (sum of the residuals in it)^2) / n; nan for one cluster.
 
         The usual cluster-robust form, without the small-sample factor (Miller 2024, arXiv 2411.00640, equation 4).
         """
-        if len(values) < 2:
+        if len(self) < 2:
             return math.nan
         return float(np.sqrt((self.sums(values - values.mean()) ** 2).sum()) / len(values))
 

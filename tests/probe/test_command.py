@@ -62,7 +62,7 @@ def test_the_same_twice_gives_the_same(mini_data: Path, tmp_path: Path, capsys: 
         (("--points", "projector", "--probes", "tree"), "--probes tree: no probe"),
         (("--points", "language.99"), "has 4 layers"),
         (("--pooling", "max"), "--pooling max: no way of pooling"),
-        (("--dtype", "int8"), "dtype=int8 is no precision"),
+        (("--dtype", "int8"), "finer: dtype=int8 is no precision"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_written(
@@ -71,6 +71,15 @@ def test_mistakes_are_told_before_anything_is_written(
     assert probe(tmp_path / "out", *options) == 2
     assert told in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_results_of_another_level_take_their_plots_with_them(mini_data: Path, tmp_path: Path) -> None:
+    options = ("--per-concept", "2", "--limit", "4", "--points", "projector", "--probes", "neighbour", "--levels")
+    for level in ("coarse", "fine"):
+        assert probe(tmp_path / "out", *options, level) == 0
+    assert sorted(path.name for path in (tmp_path / "out").glob("probe-*")) == ["probe-fine.png", "probe-fine.svg"]
+    (note,) = read_probe(tmp_path / "out").notes
+    assert "show one concept" in note
 
 
 def test_another_probes_folder_is_left_alone(mini_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,3 +80,42 @@ def test_a_run_without_closed_sets_has_no_curves(mini_data: Path, tmp_path: Path
     assert main(["results", str(run), "--plots", str(tmp_path / "plots")]) == 2
     assert "--plots draws closed sets, and" in capsys.readouterr().err
     assert not (tmp_path / "plots").exists()
+
+
+def test_of_a_tie_the_other_concept_is_the_one_taken_for_the_right_one(tmp_path: Path) -> None:
+    tied = 1 / 64
+    run = write_closed_run(tmp_path / "run", CONCEPTS[:2], {"fine": [("alder_finch", tied), ("arlen_heron", tied)]}, ["norm"])
+    (row,) = closed_rows(read_run(run))
+    assert row.top1 == 0
+    assert {right for right, _, _ in row.confusions} == {"alder_finch", "arlen_heron"}
+    assert all(right != chosen for right, chosen, _ in row.confusions)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "told"),
+    [
+        ("closed_ece_sum", None, "'closed_ece_sum' is missing"),
+        ("closed_rank_norm", None, "'closed_rank_norm' is missing"),
+        ("closed_ece_sum", {"confidence": float("nan")}, "closed_ece_sum: the confidence is nan"),
+        ("closed_ece_pmi", {"confidence": "high"}, "closed_ece_pmi: the confidence is high"),
+        ("closed_ece_pmi", {"confidence": 7}, "closed_ece_pmi: the confidence is 7"),
+        ("closed_ece_pmi", {"confidence": None}, "the first concepts, rank and confidence by pmi are not all there"),
+        ("closed_top1_pmi", {"top": []}, "closed_top1_pmi: top is no list of concepts"),
+        ("closed_top1_norm", {"top": "alder_finch"}, "closed_top1_norm: top is no list of concepts"),
+        ("closed_top1_sum", {"top": None}, "the first concepts, rank and confidence by sum are not all there"),
+    ],
+)
+def test_a_damaged_figure_is_told_with_its_line(
+    name: str, change: dict[str, Any] | None, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_closed_run(tmp_path / "run", CONCEPTS, {"fine": CHOICES["fine"]})
+    path = run / "r_samples_finer_mini_fine_closed.jsonl"
+    first, *others = path.read_text().splitlines()
+    sample = json.loads(first)
+    if change is None:
+        del sample[name]
+    else:
+        sample[name] |= change
+    path.write_text("\n".join([json.dumps(sample), *others]) + "\n")
+    assert main(["results", str(run)]) == 2
+    assert f"{path}:1: not a sample of a FINER task ({told}" in capsys.readouterr().err

@@ -53,6 +53,11 @@ def test_without_documents_to_compare_there_is_no_standard_error() -> None:
         assert math.isnan(error(ITEMS[:1]))
 
 
+def test_documents_of_one_concept_do_not_tell_how_concepts_differ() -> None:
+    items = [{"score": score, "concept_id": "a"} for score in (0.0, 1.0, 1.0)]
+    assert math.isnan(clustered_standard_error(items))
+
+
 def test_the_bootstrap_draws_whole_concepts() -> None:
     drawn = np.random.default_rng(3).multinomial(K, [1 / K] * K, size=RESAMPLES)
     means = []
