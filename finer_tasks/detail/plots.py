@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 from finer_tasks.detail.comparison import Category, DetailTable
-from finer_tasks.writing import write_bytes
+from finer_tasks.plotting import pyplot, save_figure
 
 _MOST = 40
 
@@ -17,10 +16,7 @@ def plot_details(found: Sequence[DetailTable], folder: Path) -> list[Path]:
 
     Of more than 40 categories, those that change most are shown, after all documents.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    plt = pyplot()
 
     written = []
     for one in found:
@@ -37,18 +33,11 @@ def plot_details(found: Sequence[DetailTable], folder: Path) -> list[Path]:
             values = [cell.value for cell in cells if cell is not None]
             axis.plot(values, places, "o", color=f"C{number}", markersize=4, label=f"{detail} minus {first}")
         axis.set_yticks(range(len(shown)), [f"{category.name} ({category.documents})" for category in shown], fontsize=8)
-        for label in axis.get_yticklabels():
-            label.set_parse_math(False)  # a "$" in a name is a dollar
         axis.invert_yaxis()
         axis.set_xlabel("difference in exact match, 95 % interval over concepts")
         axis.set_title(one.task)
         axis.legend(fontsize=8)
-        for kind in ("png", "svg"):
-            path, picture = folder / f"detail-{one.task}.{kind}", io.BytesIO()
-            figure.savefig(picture, format=kind, dpi=120)
-            write_bytes(path, picture.getvalue())
-            written.append(path)
-        plt.close(figure)
+        written += save_figure(figure, folder, f"detail-{one.task}")
     return written
 
 

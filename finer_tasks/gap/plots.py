@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from finer_tasks.gap.comparison import Gap
-from finer_tasks.writing import write_bytes
+from finer_tasks.plotting import pyplot, save_figure
 
 
 def plot_gaps(found: Sequence[Gap], folder: Path) -> list[Path]:
     """Write bars with intervals, and text against image by concept, for each gap; returns the files."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    plt = pyplot()
 
     written = []
     for gap in found:
@@ -25,12 +21,7 @@ def plot_gaps(found: Sequence[Gap], folder: Path) -> list[Path]:
         _bars(axes[0][0], gap)
         if gap.by_concept:
             _scatter(axes[0][1], gap)
-        for kind in ("png", "svg"):
-            path, picture = folder / f"gap-{gap.dataset}-{gap.level}.{kind}", io.BytesIO()
-            figure.savefig(picture, format=kind, dpi=120)
-            write_bytes(path, picture.getvalue())
-            written.append(path)
-        plt.close(figure)
+        written += save_figure(figure, folder, f"gap-{gap.dataset}-{gap.level}")
     return written
 
 

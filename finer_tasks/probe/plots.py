@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 from pathlib import Path
 from typing import Any, get_args
 
+from finer_tasks.plotting import FORMS, pyplot, save_figure
 from finer_tasks.probe.results import Kind, Level, Point, Summary
 from finer_tasks.statistics.bootstrap import Estimate
-from finer_tasks.writing import write_bytes
 
 _COLORS = {"mean": "#5b8def", "cls": "#d2553b", "attention": "#3a9d6e", "last": "#8a5bd2"}
-_FORMS = ("png", "svg")
 _CHANCE = "#999999"
 
 
@@ -21,12 +19,9 @@ def plot_levels(summary: Summary, folder: Path) -> list[Path]:
 
     Plots of levels that the summary does not tell of are removed, as the results that they show were.
     """
-    import matplotlib
+    plt = pyplot()
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    for level, form in itertools.product(get_args(Level), _FORMS):
+    for level, form in itertools.product(get_args(Level), FORMS):
         if level not in summary.levels:  # plotted by a call for other levels
             folder.joinpath(f"probe-{level}.{form}").unlink(missing_ok=True)
     written = []
@@ -39,12 +34,7 @@ def plot_levels(summary: Summary, folder: Path) -> list[Path]:
         axes[0][0].set_ylabel("top-1, 95 % interval over concepts")
         axes[0][0].legend(fontsize="small")
         figure.suptitle(f"{summary.dataset}, {level}, {about.test} documents, {about.labels} labels")
-        for form in _FORMS:
-            path, picture = folder / f"probe-{level}.{form}", io.BytesIO()
-            figure.savefig(picture, format=form, dpi=120)
-            write_bytes(path, picture.getvalue())
-            written.append(path)
-        plt.close(figure)
+        written += save_figure(figure, folder, f"probe-{level}")
     return written
 
 

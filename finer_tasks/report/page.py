@@ -16,6 +16,7 @@ from typing import Any
 import finer_tasks
 from finer_tasks.errors import FinerError
 from finer_tasks.gap.comparison import Gap, gaps
+from finer_tasks.plotting import pyplot
 from finer_tasks.report.figures import Confusion, DatasetReport, dataset_reports
 from finer_tasks.runs.pages import page_environment
 from finer_tasks.runs.reading import Run, TaskRun, require_alike
@@ -145,10 +146,7 @@ def packed(report: RunReport) -> str:
 
 def heat_map(confusion: Confusion) -> str:
     """The clustered counts as a PNG in base64."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    plt = pyplot()
 
     size = max(4.5, 0.19 * len(confusion.names) + 2.5)
     figure, axis = plt.subplots(figsize=(size, size * 0.92), layout="constrained")

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from finer_tasks.plotting import pyplot, save_figure
 from finer_tasks.retention.comparison import Change, Curve
-from finer_tasks.writing import write_bytes
 
 _TITLES = {"gain": "meant to gain", "retained": "to be retained", "text": "texts to be retained"}
 
 
 def plot_curves(found: Sequence[Curve], folder: Path) -> list[Path]:
     """Write a panel for each role, changes over the states with their intervals; returns the files."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    plt = pyplot()
 
     roles = [role for role in _TITLES if any(curve.role == role for curve in found)]
     figure, axes = plt.subplots(1, len(roles), figsize=(4.8 * len(roles), 4.2), squeeze=False, layout="constrained")
@@ -33,14 +29,7 @@ def plot_curves(found: Sequence[Curve], folder: Path) -> list[Path]:
         axis.set_ylabel("bits per byte saved since before" if role == "text" else "score minus score before")
         axis.set_xlabel("step" if _has_steps(found[0]) else "state")
         axis.legend(frameon=False, fontsize=8)
-    written = []
-    for kind in ("png", "svg"):
-        path, picture = folder / f"retention.{kind}", io.BytesIO()
-        figure.savefig(picture, format=kind, dpi=120)
-        write_bytes(path, picture.getvalue())
-        written.append(path)
-    plt.close(figure)
-    return written
+    return save_figure(figure, folder, "retention")
 
 
 def _has_steps(curve: Curve) -> bool:

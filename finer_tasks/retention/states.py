@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from finer_tasks.errors import ModelError, in_one_line
+from finer_tasks.models.arguments import model_arguments
 from finer_tasks.models.checkpoints import checkpoints, step_of
 from finer_tasks.models.fingerprint import weights_fingerprint
 
@@ -26,12 +27,7 @@ class State:
     @property
     def arguments(self) -> dict[str, Any]:
         """The model arguments one by one."""
-        from lmms_eval.utils import simple_parse_args_string
-
-        try:
-            return dict(simple_parse_args_string(self.model_args))
-        except ValueError as error:
-            raise ModelError(f"{self.model_args!r} are no model arguments; give key=value,key=value") from error
+        return model_arguments(self.model_args)
 
     @property
     def weights(self) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 from finer_tasks.datasets.perturb import SEVERITIES, VARIABLE, Perturbation, parse, require_as_published
 from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.errors import ResultsError
+from finer_tasks.models.arguments import model_arguments
 from finer_tasks.models.fingerprint import weights_fingerprint
 from finer_tasks.parsing import parse_json
 from finer_tasks.runs.evaluate import run_lmms_eval
@@ -80,14 +81,12 @@ def _all_tasks(direct: Sequence[str]) -> list[str]:
 
 def _plan(request: Request, names: Sequence[str]) -> dict[str, Any]:
     """What makes the answers, in words of JSON; severities may be added."""
-    from lmms_eval.utils import simple_parse_args_string
-
     known: Mapping[str, TaskInfo] = {task.name: task for task in list_tasks()}
     datasets = sorted({known[name].dataset for name in names})
     return {
         "model": request.model,
         "model_args": request.model_args,
-        "weights": weights_fingerprint(simple_parse_args_string(request.model_args or "")),
+        "weights": weights_fingerprint(model_arguments(request.model_args)),
         "tasks": list(names),
         "limit": request.limit,
         "prompts": active_prompt_set().hash,

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
+from finer_tasks.plotting import pyplot, save_figure
 from finer_tasks.robust.curves import METRICS, Robustness
-from finer_tasks.writing import write_bytes
 
 
 def plot_robustness(found: Sequence[Robustness], folder: Path) -> list[Path]:
     """Write a figure for each level and perturbation, with a panel for each score; returns the files."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    plt = pyplot()
 
     written = []
     for one in found:
@@ -35,10 +31,5 @@ def plot_robustness(found: Sequence[Robustness], folder: Path) -> list[Path]:
         axes[0].legend()
         figure.suptitle(f"{one.dataset}, {one.level}, {one.documents} documents")
         seed = f"-{one.seed}" if one.seed else ""
-        for kind in ("png", "svg"):
-            path, picture = folder / f"robust-{one.dataset}-{one.level}-{one.perturbation}{seed}.{kind}", io.BytesIO()
-            figure.savefig(picture, format=kind, dpi=120)
-            write_bytes(path, picture.getvalue())
-            written.append(path)
-        plt.close(figure)
+        written += save_figure(figure, folder, f"robust-{one.dataset}-{one.level}-{one.perturbation}{seed}")
     return written

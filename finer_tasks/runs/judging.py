@@ -82,9 +82,11 @@ class JudgeRow:
 def judge_named(name: str, model: str | None, key: str, cache: Path) -> Judge:
     """A judge by name: the address of an OpenAI-compatible API with the model there, nli:<model> or embedding:<model>.
 
-    Raises ResultsError for an address without a model, KnowledgeError for a name of no kind or a model that does not load.
+    Raises ResultsError for an address without a model or a name of no kind, KnowledgeError for a model that does not load.
     """
     if not name.startswith(("http://", "https://")):
+        if not name.startswith(("nli:", "embedding:")):
+            raise ResultsError(f"--judge {name}: give an API's address that ends in /v1, nli:MODEL or embedding:MODEL")
         return similar(similarity_named(name))
     if not model:
         raise ResultsError(f"--judge {name} needs --judge-model: which model shall it ask there?")

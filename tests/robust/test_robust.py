@@ -203,6 +203,7 @@ def test_what_cannot_be_evaluated_is_refused(tmp_path: Path, capsys: pytest.Capt
         (["--model", "finer_hf"], "--model needs --runs"),
         (["--model", "m", "--runs", "o", "--perturb", "fog"], "'fog:1:0' is no perturbation"),
         (["--model", "m", "--runs", "o", "--severities", "9"], "severities are 1 to 5"),
+        (["--model", "m", "--runs", "o", "--model-args", "petf"], "are no model arguments"),
         (["--model", "m", "--runs", "o", "--tasks", "finer_mini_fine_text"], "is no direct task"),
     ):
         assert main(["robust", *words]) == 2

@@ -59,7 +59,7 @@ def test_a_judge_without_a_model_or_of_no_known_kind_is_refused(
     assert main(["results", folder, "--judge", "http://127.0.0.1:9/v1"]) == 2
     assert "needs --judge-model" in capsys.readouterr().err
     assert main(["results", folder, "--judge", "oracle"]) == 2
-    assert "'oracle'" in capsys.readouterr().err
+    assert "--judge oracle: give an API's address" in capsys.readouterr().err
 
 
 class Length:

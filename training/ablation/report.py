@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from finer_tasks.errors import ResultsError
+from finer_tasks.plotting import pyplot, save_figure
 from finer_tasks.runs.reading import read_run
 from finer_tasks.statistics.bootstrap import Bootstrap, Estimate
 from finer_tasks.statistics.clusters import Clusters, Floats
@@ -19,7 +19,7 @@ from finer_tasks.statistics.crossed import by_concept, crossed_mean
 from finer_tasks.training.ablation.parts import Parts
 from finer_tasks.training.ablation.plan import REFERENCE, AblationPlan, Arm
 from finer_tasks.training.reproduce.report import machine, shown
-from finer_tasks.writing import as_json, write_bytes, write_text
+from finer_tasks.writing import as_json, write_text
 
 NAMES: Mapping[Arm, str] = {
     "linear": "linear",
@@ -158,10 +158,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _plot(found: Sequence[ArmFigures], folder: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    plt = pyplot()
 
     measures = list(found[0].figures)
     figure, axes = plt.subplots(1, len(measures), figsize=(2.9 * len(measures) + 1.6, 3.4), sharey=True, layout="constrained")
@@ -172,11 +169,7 @@ def _plot(found: Sequence[ArmFigures], folder: Path) -> None:
         axis.set_yticks(places, [NAMES[arm.arm] for arm in found])
     np.atleast_1d(axes)[0].invert_yaxis()
     figure.supxlabel("share right; bars: 95 % over concepts and seeds, small dots: each seed", fontsize=9)
-    for kind in ("png", "svg"):
-        picture = io.BytesIO()
-        figure.savefig(picture, format=kind, dpi=120)
-        write_bytes(folder / f"projectors.{kind}", picture.getvalue())
-    plt.close(figure)
+    save_figure(figure, folder, "projectors")
 
 
 def _dots(axis: Any, figures: Sequence[Figure]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from finer_tasks.plotting import pyplot
 from finer_tasks.runs.pages import page_environment
 from finer_tasks.statistics.bootstrap import Estimate
 from finer_tasks.training.reproduce.findings import (
@@ -79,10 +80,7 @@ def shown(estimate: Estimate, signed: bool = False) -> str:
 
 
 def _plot(found: Sequence[Figure], path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    plt = pyplot()
 
     panes, axes = plt.subplots(1, 2, figsize=(11, 4.2), sharey=True, layout="constrained")
     for axis, part in zip(axes, (HELD_IN, HELD_OUT), strict=True):
