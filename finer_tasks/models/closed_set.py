@@ -76,8 +76,10 @@ class ClosedSets:
             job.replies = [pack(rankings(candidates, right, total / names.trie.lengths, total, prior))]
         return [TokenCounts(input_tokens=int(mask.sum()), output_tokens=0) for mask in inputs["attention_mask"]]
 
-    def _without_image(self, wanted: str, conversations: Sequence[Conversation], names: NameList) -> list[Floats]:
-        """The scores behind the same questions without the image, each question once."""
+    def _without_image(self, wanted: str, conversations: Sequence[Conversation], names: NameList) -> Sequence[Floats | None]:
+        """The scores behind the same questions without the image, each question once; None where the model needs one."""
+        if self.generator.needs_images:
+            return [None] * len(conversations)
         blind = [without_images(conversation) for conversation in conversations]
         keys = [(wanted, self.generator.encoder.render(conversation)) for conversation in blind]
         new = {key: one for key, one in zip(keys, blind, strict=True) if key not in self._priors}

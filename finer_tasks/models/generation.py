@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 from lmms_eval.api.instance import TokenCounts
 
+from finer_tasks.errors import ModelError
 from finer_tasks.models.conversation import ChatEncoder, Conversation, append_turn
 from finer_tasks.models.prefix import BRANCHES, Heads, Prefix, can_branch
 from finer_tasks.replies import is_tag, opened_thought
@@ -45,6 +47,13 @@ class Generator:
         self._special = {number: is_tag(token.content) for number, token in added.items() if token.special}
 
     @property
+    def needs_images(self) -> bool:
+        """Whether the model takes no text without an image, as those in which a Q-Former reads it first."""
+        base = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
+        pixels = inspect.signature(base.forward).parameters.get("pixel_values")
+        return pixels is not None and pixels.default is pixels.empty
+
+    @property
     def ends(self) -> list[int]:
         """The tokens that end a reply, of those that the model can give."""
         stated, known = self.model.generation_config.eos_token_id, self.model.config.get_text_config().vocab_size
@@ -74,7 +83,10 @@ class Generator:
         return Prefix(heads, inputs["attention_mask"], step.cache)
 
     def on_device(self, inputs: Any) -> dict[str, Any]:
-        """Inputs where the model is, pixels in its number format."""
+        """Inputs where the model is, pixels in its number format; raises ModelError without an image that the model needs."""
+        if "pixel_values" not in inputs and self.needs_images:
+            told = f"models of type {self.model.config.model_type} take no question without an image"
+            raise ModelError(f"{told}. Leave out the tasks that ask in text alone")
         moved = {}
         for key, value in dict(inputs).items():
             if isinstance(value, torch.Tensor):

@@ -11,11 +11,15 @@ import pytest
 import torch
 from PIL import Image
 
+from finer_tasks.errors import ModelError
 from finer_tasks.models import closed_set
-from finer_tasks.models.closed_set import NameList, score_names
+from finer_tasks.models.closed_set import ClosedSets, NameList, score_names
 from finer_tasks.models.finer_hf import FinerHF
+from finer_tasks.models.jobs import Job
 from finer_tasks.models.trie import NameTrie
-from finer_tasks.scoring.candidates import candidates_of
+from finer_tasks.scoring.candidates import CANDIDATES, candidates_of
+from finer_tasks.scoring.closed import unpack
+from tests.closed_runs import documents
 from tests.training import tiny_models
 
 
@@ -53,6 +57,19 @@ def test_a_trie_of_names_scores_as_each_name_by_itself(
         alone = [[scores_apart(model, one, ids) for ids in names.ids] for one in asked]
         np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-4)
     assert bool(ran) == trees
+
+
+@pytest.mark.parametrize("name", ["blip-2", "instructblip"])
+def test_a_model_that_needs_an_image_has_no_scores_without_one(name: str, tmp_path: Path) -> None:
+    tiny_models.save(name, tmp_path)
+    generator = FinerHF(pretrained=str(tmp_path)).generator
+    (asked,) = conversations(1)
+    job = Job(0, ("task", "test", 0), documents(["alder_finch"])[0], "", lambda _: asked, {CANDIDATES: "mini/coarse"})
+    ClosedSets(generator).answer([job], [asked], generator.encoder.encode([asked]))
+    assert sorted(unpack(job.replies[0])) == ["norm", "sum"]
+    (blind,) = conversations(1, images=False)
+    with pytest.raises(ModelError, match="take no question without an image"):
+        generator.first([blind], generator.encoder.encode([blind]), {})
 
 
 def scores_apart(model: FinerHF, conversation: Any, ids: list[int]) -> float:
