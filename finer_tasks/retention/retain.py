@@ -45,6 +45,7 @@ def retain(states: Sequence[State], wanted: Request, settings: Settings, folder:
     wanted.check()
     for state in states if wanted.texts else ():
         text_options(state, settings)  # before any evaluation takes its time
+    _require_own(folder)
     with locked(folder):
         tasks = list(dict.fromkeys((*wanted.gain, *wanted.retained)))
         by_state, roles = _scores(states, tasks, wanted, settings, folder)
@@ -63,6 +64,13 @@ def retain(states: Sequence[State], wanted: Request, settings: Settings, folder:
         write_text(folder / "retention.json", as_json(record) + "\n")
         write_text(folder / "flips.jsonl", "".join(json.dumps(flip, ensure_ascii=False) + "\n" for flip in _flips(by_state)))
     return found
+
+
+def _require_own(folder: Path) -> None:
+    """Raise ResultsError for a folder of other things, whose files might have the names of ours."""
+    there = [path.name for path in folder.iterdir() if not path.name.startswith(".")] if folder.is_dir() else []
+    if there and not {"evaluations", "texts", "retention.json"} & set(there):
+        raise ResultsError(f"{folder} holds files that are not of finer retention. Give another --output")
 
 
 def _scores(

@@ -93,6 +93,14 @@ def test_mistakes_are_told_before_a_model_is_loaded(
     assert message in capsys.readouterr().err
 
 
+def test_a_folder_of_others_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "table.md").write_text("mine")
+    model = "pretrained=finer-mini"
+    assert main(["retention", "--before", model, "--after", model, "--texts", "built-in", "--output", str(tmp_path)]) == 2
+    assert "holds files that are not of finer retention" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir() if path.name[0] != "."] == ["table.md"]
+
+
 def test_broken_texts_are_refused_with_their_line(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     for line, message in (
