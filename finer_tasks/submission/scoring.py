@@ -24,8 +24,8 @@ SUBMITTED_LISTS = ("attr_precision", "attr_recall", "attr_f1")
 
 @cache
 def tasks_by_name() -> Mapping[str, TaskInfo]:
-    """Every official task."""
-    return {task.name: task for task in list_tasks()}
+    """Every task that may be submitted: those whose answers can be scored again."""
+    return {task.name: task for task in list_tasks() if task.variant not in SCORES_NAMES}
 
 
 @cache
@@ -83,8 +83,8 @@ def means(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
 def official_task(name: str) -> TaskInfo:
     """The task of that name; raises SubmissionError."""
     task = tasks_by_name().get(name)
-    if task is None:
-        raise SubmissionError(f"{name} is no task of this version of finer-tasks; `finer tasks` lists them")
-    if task.variant in SCORES_NAMES:
+    if task is not None:
+        return task
+    if name in {other.name for other in list_tasks()}:
         raise SubmissionError(f"{name} scores names by likelihood, and leaves no answers to score again; leave it out")
-    return task
+    raise SubmissionError(f"{name} is no task of this version of finer-tasks; `finer tasks` lists them")
