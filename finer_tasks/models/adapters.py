@@ -18,6 +18,11 @@ LORA = "lora_"
 NON_LORA = "non_lora_trainables.bin"
 
 
+def without_adapter(model: Any) -> Any:
+    """The model below an adapter, or the model itself where it has none."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
 def attach(model: Any, adapter: str, base: str) -> Any:
     """The model with the adapter on it, frozen.
 

@@ -19,7 +19,7 @@ from finer_tasks.models.conversation import ChatEncoder, Conversation, without_i
 from finer_tasks.models.generation import Generator
 from finer_tasks.models.jobs import Job
 from finer_tasks.models.likelihood import score_replies
-from finer_tasks.models.prefix import can_branch, fork
+from finer_tasks.models.prefix import fork
 from finer_tasks.models.trie import NameTrie, Piece
 from finer_tasks.scoring.candidates import CANDIDATES, LEAD, candidates_of
 from finer_tasks.scoring.closed import pack, rankings, right_concepts
@@ -111,18 +111,11 @@ def _takes_trees(generator: Generator) -> bool:
     return generator.branches and getattr(config.get_text_config(), "_attn_implementation", "") in _MASKED
 
 
-@torch.inference_mode()
 def _run(generator: Generator, inputs: Any) -> Prompts | None:
     """The prompts' cache; None where it cannot be branched."""
     inputs = generator.on_device(inputs)
-    # A single step of generate: it knows each model's positions of left-padded rows.
-    step = generator.model.generate(
-        **inputs, max_new_tokens=1, do_sample=False, return_dict_in_generate=True, output_logits=True,
-        pad_token_id=generator.tokenizer.pad_token_id,
-    )  # fmt: skip
-    if not can_branch(step.cache) or step.cache.get_seq_length() != inputs["attention_mask"].shape[1]:
-        return None
-    return Prompts(inputs["attention_mask"], step.cache, step.logits[0][:, None])
+    step = generator.prefill(inputs, logits=True)
+    return None if step is None else Prompts(inputs["attention_mask"], step.cache, step.logits[0][:, None])
 
 
 @torch.inference_mode()

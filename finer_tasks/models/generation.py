@@ -11,6 +11,7 @@ import torch
 from lmms_eval.api.instance import TokenCounts
 
 from finer_tasks.errors import ModelError
+from finer_tasks.models.adapters import without_adapter
 from finer_tasks.models.conversation import ChatEncoder, Conversation, append_turn
 from finer_tasks.models.prefix import BRANCHES, Heads, Prefix, can_branch
 from finer_tasks.replies import is_tag, opened_thought
@@ -42,16 +43,10 @@ class Generator:
         self.tokenizer = encoder.tokenizer
         self.continues_cache = getattr(model.config, "model_type", "") in CACHE_CONTINUES
         self.branches = getattr(model.config, "model_type", "") in BRANCHES
+        self.needs_images = _needs_images(model)
         # Special tokens, and whether they tell thought from answer.
         added = self.tokenizer.added_tokens_decoder
         self._special = {number: is_tag(token.content) for number, token in added.items() if token.special}
-
-    @property
-    def needs_images(self) -> bool:
-        """Whether the model takes no text without an image, as those in which a Q-Former reads it first."""
-        base = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
-        pixels = inspect.signature(base.forward).parameters.get("pixel_values")
-        return pixels is not None and pixels.default is pixels.empty
 
     @property
     def ends(self) -> list[int]:
@@ -69,18 +64,27 @@ class Generator:
         inputs = self._continued(before, conversations)
         return None if inputs is None else self._generate(conversations, inputs, arguments, keep_cache=True)
 
-    @torch.inference_mode()
     def prefix(self, heads: Heads) -> Prefix | None:
         """The cache of heads; None, once and for all, where the model keeps one that cannot be branched."""
         inputs = self.on_device(heads.inputs)
-        # A single step of generate: it knows each model's positions of left-padded rows.
-        step = self.model.generate(
-            **inputs, max_new_tokens=1, do_sample=False, return_dict_in_generate=True, pad_token_id=self.tokenizer.pad_token_id
-        )
-        if not can_branch(step.cache) or step.cache.get_seq_length() != inputs["input_ids"].shape[1]:
+        step = self.prefill(inputs)
+        if step is None:
             self.branches = False
             return None
         return Prefix(heads, inputs["attention_mask"], step.cache)
+
+    @torch.inference_mode()
+    def prefill(self, inputs: Mapping[str, Any], logits: bool = False) -> Any:
+        """Prompts on the device put through the model, with their `cache`, and the `logits` of what follows where asked for.
+
+        None where the model keeps a cache that cannot be branched.
+        """
+        # A single step of generate: it knows each model's positions of left-padded rows.
+        step = self.model.generate(
+            **inputs, max_new_tokens=1, do_sample=False, return_dict_in_generate=True, output_logits=logits,
+            pad_token_id=self.tokenizer.pad_token_id,
+        )  # fmt: skip
+        return step if can_branch(step.cache) and step.cache.get_seq_length() == inputs["attention_mask"].shape[1] else None
 
     def on_device(self, inputs: Any) -> dict[str, Any]:
         """Inputs where the model is, pixels in its number format; raises ModelError without an image that the model needs."""
@@ -176,3 +180,9 @@ def _cut(text: str, until: str | Sequence[str] | None) -> str:
         if stop:
             text = text.split(stop, 1)[0]
     return text
+
+
+def _needs_images(model: Any) -> bool:
+    """Whether a model takes no text without an image, as those in which a Q-Former reads it first."""
+    pixels = inspect.signature(without_adapter(model).forward).parameters.get("pixel_values")
+    return pixels is not None and pixels.default is pixels.empty

@@ -15,6 +15,7 @@ from typing import Any, Literal, cast
 
 from torch import nn
 
+from finer_tasks.models.adapters import without_adapter
 from finer_tasks.probe.results import Place, ProbeError
 
 POOLINGS = ("mean", "cls", "attention", "last")
@@ -75,7 +76,7 @@ class Tap:
 
 def path_of(model: Any, name: str) -> Path:
     """The parts of a model; raises ProbeError where it is not built of encoder, projector and language model."""
-    whole = model.get_base_model() if hasattr(model, "get_base_model") else model
+    whole = without_adapter(model)
     encoder, language = whole.get_encoder("image"), whole.get_decoder()
     found = [module for key, module in whole.named_modules() if key.rpartition(".")[2] in _PROJECTORS]
     config = whole.config

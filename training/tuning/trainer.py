@@ -24,6 +24,7 @@ from transformers import Trainer, TrainerCallback
 from typing_extensions import override
 
 from finer_tasks.errors import OutputError
+from finer_tasks.models.adapters import without_adapter
 from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.tuning.encoding import IGNORED
 from finer_tasks.training.tuning.lengths import GroupedOrder
@@ -281,5 +282,4 @@ def predicting_positions(labels: torch.Tensor) -> torch.Tensor:
 
 
 def _takes_logits_to_keep(model: Any) -> bool:
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return "logits_to_keep" in inspect.signature(base.forward).parameters
+    return "logits_to_keep" in inspect.signature(without_adapter(model).forward).parameters
