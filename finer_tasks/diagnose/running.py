@@ -39,8 +39,7 @@ def run_missing(options: LoadOptions, wanted: Wanted, output: Path) -> tuple[lis
     if missing := [name for name in tasks if name not in {task.name for run in runs for task in run.tasks}]:
         with replacing(output / RUNS / f"{len(runs):02d}") as fresh:
             fresh.mkdir()
-            limit = ["--limit", str(wanted.limit)] if wanted.limit else []
-            run_lmms_eval(fresh, "finer_hf", _arguments(options), missing, str(wanted.batch_size), limit)
+            run_lmms_eval(fresh, "finer_hf", _arguments(options), missing, str(wanted.batch_size), wanted.limit)
         runs.append(read_run(output / RUNS / f"{len(runs):02d}"))
     if not _is_probed(output / PROBE, wanted):
         run_probe(options, wanted, output / PROBE)

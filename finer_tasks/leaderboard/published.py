@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 from finer_tasks.errors import ResultsError
 from finer_tasks.leaderboard.standings import board_tasks
 from finer_tasks.parsing import explain, read_yaml
-from finer_tasks.submission.scoring import tasks_by_name
+from finer_tasks.submission.scoring import submitted_tasks
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -29,7 +29,7 @@ def read_published(path: Path) -> list[Published]:
         rows = TypeAdapter(list[Published]).validate_python(read_yaml(path, ResultsError)[1])
     except ValidationError as error:
         raise ResultsError(f"{path}: {explain(error)}") from error
-    known = board_tasks(tasks_by_name())
+    known = board_tasks(submitted_tasks())
     for row in rows:
         for board, value in row.scores.items():
             if board not in known:

@@ -54,10 +54,9 @@ def evaluate(state: State, tasks: Sequence[str], settings: Settings, folder: Pat
     if not missing:
         return [path for path, found in fitting.items() if set(found) & set(tasks)]
     number = 1 + max((int(path.name) for path in there if path.name.isdigit()), default=0)
-    options = ["--limit", str(settings.limit)] if settings.limit else []
-    options += ["--include_path", str(settings.include_path)] if settings.include_path else []
+    options = ["--include_path", str(settings.include_path)] if settings.include_path else []
     with replacing(place / str(number)) as fresh:
-        run_lmms_eval(fresh, settings.model, state.model_args, missing, settings.batch_size, options)
+        run_lmms_eval(fresh, settings.model, state.model_args, missing, settings.batch_size, settings.limit, options)
         write_text(fresh / "request.json", as_json({"request": wanted, "tasks": missing}) + "\n")
     return [path for path, found in fitting.items() if set(found) & set(tasks)] + [place / str(number)]
 

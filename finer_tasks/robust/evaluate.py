@@ -22,7 +22,7 @@ from finer_tasks.parsing import parse_json
 from finer_tasks.runs.evaluate import run_lmms_eval
 from finer_tasks.scoring import SCORING_VERSION
 from finer_tasks.tasks.prompts import active_prompt_set
-from finer_tasks.tasks.table import TaskInfo, list_tasks
+from finer_tasks.tasks.table import tasks_by_name
 from finer_tasks.writing import locked, write_text
 
 _PLAN, _PUBLISHED = "plan.json", "published"
@@ -60,9 +60,10 @@ def evaluate_severities(request: Request, folder: Path) -> list[Path]:
         for name, setting in {_PUBLISHED: "", **{_folder_name(one): str(one) for one in request.perturbations}}.items():
             found.append(folder / name)
             if not any((folder / name).rglob("*_results.json")):
-                options = ["--limit", str(request.limit)] if request.limit else []
-                variables = {VARIABLE: setting}
-                run_lmms_eval(folder / name, request.model, request.model_args, names, request.batch_size, options, variables)
+                run_lmms_eval(
+                    folder / name, request.model, request.model_args, names, request.batch_size, request.limit,
+                    variables={VARIABLE: setting},
+                )  # fmt: skip
         return found
 
 
@@ -72,7 +73,7 @@ def _folder_name(perturbation: Perturbation) -> str:
 
 def _all_tasks(direct: Sequence[str]) -> list[str]:
     """The tasks, and AttrSeek beside each; raises ResultsError for one that is no direct task."""
-    known = {task.name: task for task in list_tasks()}
+    known = tasks_by_name()
     for name in direct:
         if name not in known or known[name].way != "direct":
             raise ResultsError(f"--tasks {','.join(direct)}: {name!r} is no direct task. Give such as finer_mini_fine")
@@ -81,8 +82,7 @@ def _all_tasks(direct: Sequence[str]) -> list[str]:
 
 def _plan(request: Request, names: Sequence[str]) -> dict[str, Any]:
     """What makes the answers, in words of JSON; severities may be added."""
-    known: Mapping[str, TaskInfo] = {task.name: task for task in list_tasks()}
-    datasets = sorted({known[name].dataset for name in names})
+    datasets = sorted({tasks_by_name()[name].dataset for name in names})
     return {
         "model": request.model,
         "model_args": request.model_args,

@@ -15,17 +15,16 @@ from finer_tasks.scoring.attributes import LexicalSimilarity
 from finer_tasks.scoring.judge import judge, list_items
 from finer_tasks.submission.archive import SubmissionError
 from finer_tasks.tasks import questions
-from finer_tasks.tasks.table import SCORES_NAMES, TaskInfo, list_tasks
+from finer_tasks.tasks.table import SCORES_NAMES, TaskInfo, list_tasks, tasks_by_name
 
 # In this order they stand in archives.
 SUBMITTED_NAMING = ("em", "f1", "em_strict")
 SUBMITTED_LISTS = ("attr_precision", "attr_recall", "attr_f1")
 
 
-@cache
-def tasks_by_name() -> Mapping[str, TaskInfo]:
-    """Every task that may be submitted: those whose answers can be scored again."""
-    return {task.name: task for task in list_tasks() if task.variant not in SCORES_NAMES}
+def submitted_tasks() -> list[str]:
+    """The tasks that may be submitted: those whose answers can be scored again."""
+    return [task.name for task in list_tasks() if task.variant not in SCORES_NAMES]
 
 
 @cache
@@ -83,8 +82,8 @@ def means(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
 def official_task(name: str) -> TaskInfo:
     """The task of that name; raises SubmissionError."""
     task = tasks_by_name().get(name)
-    if task is not None:
-        return task
-    if name in {other.name for other in list_tasks()}:
+    if task is None:
+        raise SubmissionError(f"{name} is no task of this version of finer-tasks; `finer tasks` lists them")
+    if task.variant in SCORES_NAMES:
         raise SubmissionError(f"{name} scores names by likelihood, and leaves no answers to score again; leave it out")
-    raise SubmissionError(f"{name} is no task of this version of finer-tasks; `finer tasks` lists them")
+    return task

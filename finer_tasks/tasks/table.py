@@ -227,6 +227,12 @@ def list_tasks() -> tuple[TaskInfo, ...]:
     return tuple(sorted(found, key=lambda task: task.name))
 
 
+@cache
+def tasks_by_name() -> Mapping[str, TaskInfo]:
+    """All single tasks by name."""
+    return {task.name: task for task in list_tasks()}
+
+
 def _info(dataset: str, variant: Variant, level: str) -> TaskInfo:
     version = version_of(dataset, lists=variant.scorer.startswith("score_attribute_lists"))
     name, parent = task_name(dataset, variant, level), variant.parent_at(level)

@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save_file
 from finer_tasks.datasets.perturb import require_as_published
 from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.models.fingerprint import weights_fingerprint
-from finer_tasks.tasks.table import list_tasks
+from finer_tasks.tasks.table import tasks_by_name
 from finer_tasks.training.ablation.features import Features, load_features
 from finer_tasks.training.ablation.parts import Parts, assemble, load_parts, require_fitting
 from finer_tasks.training.ablation.plan import AblationPlan, Arm
@@ -70,9 +70,9 @@ def ablate(plan: AblationPlan, output: Path) -> Path:
 
 
 def _require_tasks(plan: AblationPlan) -> None:
-    known = {task.name: task.dataset for task in list_tasks()}
+    known = tasks_by_name()
     for name in plan.tasks:
-        if known.get(name) != plan.dataset:
+        if name not in known or known[name].dataset != plan.dataset:
             raise TrainingError(f"tasks: {name!r} is no single task of {plan.dataset}; `finer tasks` lists them")
 
 

@@ -148,10 +148,9 @@ def evaluate(folder: Path, model_args: str, tasks: tuple[str, ...], limits: Limi
     if folder.exists():
         return
     began = time.monotonic()
-    options = ["--limit", str(limits.documents)] if limits.documents else []
-    options += ["--gen_kwargs", f"max_new_tokens={limits.max_new_tokens}"] if limits.max_new_tokens else []
+    options = ["--gen_kwargs", f"max_new_tokens={limits.max_new_tokens}"] if limits.max_new_tokens else []
     with replacing(folder) as fresh:
-        run_lmms_eval(fresh, "finer_hf", model_args, tasks, _BATCH, options)
+        run_lmms_eval(fresh, "finer_hf", model_args, tasks, _BATCH, limits.documents, options)
     logger.info(f"{folder.name} evaluated in {time.monotonic() - began:.0f} s")
 
 

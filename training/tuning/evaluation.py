@@ -15,7 +15,7 @@ import torch
 from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.models.finer_hf import FinerHF
 from finer_tasks.models.loading import LoadOptions, load_processor
-from finer_tasks.tasks.table import list_tasks
+from finer_tasks.tasks.table import tasks_by_name
 from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.tuning.modules import use_cache
 from finer_tasks.training.tuning.precision import Precision, autocast
@@ -26,7 +26,7 @@ SCORES = ("em", "em_strict")
 
 def require_tasks(evaluation: Evaluation) -> None:
     """Raise TrainingError for an unknown task and NotPreparedError where the data are absent; loads no model."""
-    known = {task.name: task for task in list_tasks()}
+    known = tasks_by_name()
     for name in evaluation.tasks:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
