@@ -8,7 +8,7 @@ from rich.table import Table
 
 from finer_tasks.console import PlainConsole
 from finer_tasks.detail.comparison import DetailTable
-from finer_tasks.statistics.bootstrap import Estimate
+from finer_tasks.runs.cells import with_interval
 
 _LEGEND = (
     "Intervals: 95 %, over concepts; differences are paired, on the same documents. Of many categories, one interval in "
@@ -26,7 +26,7 @@ def print_details(found: Sequence[DetailTable], console: PlainConsole) -> None:
         for category in one.categories:
             for cell in category.cells["em"]:
                 about = ("", "") if cell.difference else (category.name, str(category.documents))
-                difference = _shown(cell.difference) if cell.difference else ""
+                difference = with_interval(cell.difference, sign=True) if cell.difference else ""
                 table.add_row(*about, cell.detail, f"{cell.score.value:.3f}", difference)
             table.add_section()
         console.print(table)
@@ -36,7 +36,3 @@ def print_details(found: Sequence[DetailTable], console: PlainConsole) -> None:
         for note in one.notes:
             console.say(f"  note: {note}")
     console.say(_LEGEND)
-
-
-def _shown(estimate: Estimate) -> str:
-    return f"{estimate.value:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]"

@@ -9,7 +9,7 @@ from rich.table import Table
 from finer_tasks.console import PlainConsole
 from finer_tasks.diagnose.diagnosis import RULES, Diagnosis
 from finer_tasks.diagnose.verdict import NAMED, UNDECIDED
-from finer_tasks.statistics.bootstrap import Estimate
+from finer_tasks.runs.cells import with_interval
 
 
 def print_diagnoses(found: Sequence[Diagnosis], console: PlainConsole, most: int = 20) -> None:
@@ -25,11 +25,6 @@ def print_diagnoses(found: Sequence[Diagnosis], console: PlainConsole, most: int
     console.say("Intervals: 95 %, bootstrap over concepts.", style="dim")
 
 
-def shown(estimate: Estimate) -> str:
-    """A share with its interval."""
-    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
-
-
 def _print_stages(one: Diagnosis, console: PlainConsole) -> None:
     table = Table(
         title=f"{one.dataset}, {one.level}: {one.documents} documents of {one.concepts} concepts", title_justify="left"
@@ -41,12 +36,14 @@ def _print_stages(one: Diagnosis, console: PlainConsole) -> None:
     for row in one.stages:
         asked = row.threshold
         table.add_row(
-            row.stage, shown(row.right), "" if asked.chance is None else f"{asked.chance:.3f}", f"{asked.above} of {asked.of}",
-            "" if asked.p is None else f"{asked.p:.2g}", row.source,
+            row.stage, with_interval(row.right), "" if asked.chance is None else f"{asked.chance:.3f}",
+            f"{asked.above} of {asked.of}", "" if asked.p is None else f"{asked.p:.2g}", row.source,
         )  # fmt: skip
     console.print(table)
     if one.text is not None:
-        console.say(f"  named from the attributes in words, without image: {shown(one.text)}; {one.known} concepts known")
+        console.say(
+            f"  named from the attributes in words, without image: {with_interval(one.text)}; {one.known} concepts known"
+        )
     if one.attributes is not None:
         console.say(f"  attributes listed for the images: attr_f1 {one.attributes:.3f}")
 
@@ -56,7 +53,7 @@ def _print_fates(one: Diagnosis, console: PlainConsole) -> None:
     table.add_column("share of documents", justify="right", no_wrap=True)
     table.add_column("concepts", justify="right")
     for fate, share in one.overall.shares.items():
-        table.add_row(fate, shown(share), str(one.overall.concepts.get(fate, "")))
+        table.add_row(fate, with_interval(share), str(one.overall.concepts.get(fate, "")))
     table.add_row(UNDECIDED, "", str(one.overall.concepts[UNDECIDED]))
     console.print(table)
     console.say(f"  verdict: {one.overall.verdict}. Largest loss: {one.overall.loss or 'none'}")

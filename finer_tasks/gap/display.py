@@ -8,7 +8,7 @@ from rich.table import Table
 
 from finer_tasks.console import PlainConsole
 from finer_tasks.gap.comparison import Gap
-from finer_tasks.statistics.bootstrap import Estimate
+from finer_tasks.runs.cells import with_interval
 
 _CELLS = {
     "yes_yes": "named from text and from image",
@@ -26,11 +26,11 @@ def print_gaps(found: Sequence[Gap], console: PlainConsole, widest: int = 5) -> 
         for name in ("em", "em_strict", "f1", "em minus image"):
             table.add_column(name, justify="right", no_wrap=True)
         for arm in gap.arms:
-            difference = _shown(gap.differences[arm.name], sign=True) if arm.name in gap.differences else ""
-            table.add_row(arm.name, _shown(arm.em), _shown(arm.em_strict), _shown(arm.f1), difference)
+            difference = with_interval(gap.differences[arm.name], sign=True) if arm.name in gap.differences else ""
+            table.add_row(arm.name, with_interval(arm.em), with_interval(arm.em_strict), with_interval(arm.f1), difference)
         console.print_figures(table)
         for name, estimate in gap.knows_sees.items():
-            console.say(f"  {_CELLS[name]}: {_shown(estimate)}")
+            console.say(f"  {_CELLS[name]}: {with_interval(estimate)}")
         if gap.by_coarse:
             order = sorted(gap.by_coarse.items(), key=lambda item: -item[1])
             console.say("  text minus image by coarse label: " + ", ".join(f"{name} {value:+.2f}" for name, value in order))
@@ -38,8 +38,3 @@ def print_gaps(found: Sequence[Gap], console: PlainConsole, widest: int = 5) -> 
         for note in gap.notes:
             console.say(f"  note: {note}")
     console.say("Intervals: 95 %, bootstrap over concepts, the same draws in every arm.")
-
-
-def _shown(estimate: Estimate, sign: bool = False) -> str:
-    form = "{:+.3f}" if sign else "{:.3f}"
-    return f"{form.format(estimate.value)} [{form.format(estimate.low)}, {form.format(estimate.high)}]"

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from finer_tasks.console import PlainConsole
 from finer_tasks.probe.results import Figure, Kind, Level, Point, Summary
-from finer_tasks.statistics.bootstrap import Estimate
+from finer_tasks.runs.cells import with_interval
 
 Figures = Mapping[tuple[str, str], Figure]
 
@@ -40,10 +40,5 @@ def add_row(table: Table, summary: Summary, level: Level, point: Point, probe: K
     }
     if own := found.get(""):
         equal, chance = found["equal_width"], found["shuffled"]
-        row = (shown(own.top1), shown(own.macro), shown(equal.top1), f"{chance.top1.value:.3f}")
+        row = (with_interval(own.top1), with_interval(own.macro), with_interval(equal.top1), f"{chance.top1.value:.3f}")
         table.add_row(point.name, probe, str(point.width), *row)
-
-
-def shown(estimate: Estimate) -> str:
-    """A figure with its interval."""
-    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"

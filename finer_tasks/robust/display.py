@@ -8,7 +8,7 @@ from rich.table import Table
 
 from finer_tasks.console import PlainConsole
 from finer_tasks.robust.curves import METRICS, Contrast, Curve, Robustness
-from finer_tasks.statistics.bootstrap import Estimate
+from finer_tasks.runs.cells import with_interval
 
 _LEGEND = (
     "Intervals: 95 %, bootstrap over concepts, the same draws everywhere. lost: minus severity 0, on the same documents. "
@@ -38,18 +38,18 @@ def _print_curve(curve: Curve, console: PlainConsole) -> None:
     """The whole of em; of em_strict, what fits a line."""
     if curve.metric != METRICS[0]:
         scores = ", ".join(f"{point.score.value:.3f}" for point in curve.points)
-        console.say(f"  {curve.way}, {curve.metric}: {scores}; slope {shown(curve.slope, sign=True)}")
+        console.say(f"  {curve.way}, {curve.metric}: {scores}; slope {with_interval(curve.slope, sign=True)}")
         return
     table = Table(pad_edge=False)
     for name in ("severity", curve.metric, "lost", "kept"):
         table.add_column(name, justify="right", no_wrap=True)
     for point in curve.points:
-        lost = shown(point.lost) if point.severity else ""
-        kept = shown(point.kept) if point.severity and point.kept else ""
-        table.add_row(str(point.severity), shown(point.score), lost, kept)
+        lost = with_interval(point.lost) if point.severity else ""
+        kept = with_interval(point.kept) if point.severity and point.kept else ""
+        table.add_row(str(point.severity), with_interval(point.score), lost, kept)
     console.say(f"asked: {curve.way}")
     console.print(table)
-    console.say(f"  {curve.way}, {curve.metric}: slope {shown(curve.slope, sign=True)}")
+    console.say(f"  {curve.way}, {curve.metric}: slope {with_interval(curve.slope, sign=True)}")
 
 
 def told(contrast: Contrast) -> str:
@@ -59,11 +59,5 @@ def told(contrast: Contrast) -> str:
         "faster": "degrades faster than direct",
         "cannot tell": "degrades as direct does, as far as these documents tell",
     }[contrast.verdict]
-    text = f"{contrast.way}, {contrast.metric}: {verdict} (slopes differ by {shown(contrast.slope, sign=True)})"
-    return text + (f"; share kept differs by {shown(contrast.share_kept, sign=True)}" if contrast.share_kept else "")
-
-
-def shown(estimate: Estimate, sign: bool = False) -> str:
-    """A figure with its interval."""
-    form = "{:+.3f}" if sign else "{:.3f}"
-    return f"{form.format(estimate.value)} [{form.format(estimate.low)}, {form.format(estimate.high)}]"
+    text = f"{contrast.way}, {contrast.metric}: {verdict} (slopes differ by {with_interval(contrast.slope, sign=True)})"
+    return text + (f"; share kept differs by {with_interval(contrast.share_kept, sign=True)}" if contrast.share_kept else "")

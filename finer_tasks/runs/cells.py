@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from finer_tasks.statistics.bootstrap import Estimate
+
 
 def number(value: float, digits: int = 3) -> str:
     """The number, a dash for nan."""
@@ -13,3 +15,11 @@ def number(value: float, digits: int = 3) -> str:
 def with_error(value: float, error: float) -> str:
     """The number and its standard error where that is known."""
     return number(value) if math.isnan(error) else f"{number(value)} ±{error:.3f}"
+
+
+def with_interval(estimate: Estimate | None, sign: bool = False) -> str:
+    """The number and its interval, a dash where there is none; with `sign`, also of what is above zero."""
+    if estimate is None:
+        return "-"
+    form = "+.3f" if sign else ".3f"
+    return f"{estimate.value:{form}} [{estimate.low:{form}}, {estimate.high:{form}}]"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from finer_tasks.console import PlainConsole
-from finer_tasks.runs.display_paths import shown
+from finer_tasks.runs.cells import with_interval
 from finer_tasks.runs.judging import PROMPT_HASH, JudgeRow
 
 _LEGEND = (
@@ -23,7 +23,7 @@ def print_judged(rows: Sequence[JudgeRow], judge: str, console: PlainConsole) ->
     for name in ("n", "right", "agrees with em", "agrees with em_strict", "judge only", "strict only", "unclear"):
         table.add_column(name, justify="right")
     for row in rows:
-        figures = map(shown, (row.right, row.agrees_em, row.agrees_em_strict))
+        figures = map(with_interval, (row.right, row.agrees_em, row.agrees_em_strict))
         counts = map(str, (row.only_judge, row.only_strict, row.unclear))
         table.add_row(row.task, str(row.documents), *figures, *counts)
     console.print_figures(table)

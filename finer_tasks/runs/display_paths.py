@@ -8,6 +8,7 @@ from rich.table import Table
 
 from finer_tasks.console import PlainConsole
 from finer_tasks.datasets.record import LEVELS
+from finer_tasks.runs.cells import with_interval
 from finer_tasks.runs.paths import SCORERS, AnswerRow, PathRow, answer_rows, path_rows, tells_specificity
 from finer_tasks.runs.reading import Run
 from finer_tasks.runs.summary import naming_tasks
@@ -76,7 +77,7 @@ def _print_figures(title: str, paths: Sequence[Sequence[PathRow]], console: Plai
         of = {row.scorer: row for row in rows}
         table.add_row(*_key(rows[0]), "documents", *(str(of[s].documents) if s in of else "-" for s in scorers))
         for name, read in _PATH_FIGURES:
-            table.add_row("", "", "", name, *(shown(read(of[s]) if s in of else None) for s in scorers))
+            table.add_row("", "", "", name, *(with_interval(read(of[s]) if s in of else None) for s in scorers))
         table.add_section()
     console.print_figures(table)
 
@@ -91,7 +92,7 @@ def _print_answers(answers: Mapping[_Key, AnswerRow], found: Iterable[PathRow], 
         rows = [answers[key] for key in keys]
         table.add_row(dataset, parent, variant, "named", *(f"{row.named} of {row.documents}" for row in rows))
         for name, read in _ANSWER_FIGURES:
-            table.add_row("", "", "", name, *(shown(read(row)) for row in rows))
+            table.add_row("", "", "", name, *(with_interval(read(row)) for row in rows))
         table.add_section()
     if table.rows:
         console.print_figures(table)
@@ -108,8 +109,3 @@ def _table(title: str, figures: Sequence[str]) -> Table:
 
 def _key(row: PathRow | AnswerRow) -> tuple[str, str, str]:
     return row.dataset, row.parent, row.variant
-
-
-def shown(estimate: Estimate | None) -> str:
-    """The value with its interval, a dash for none."""
-    return "-" if estimate is None else f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
