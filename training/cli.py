@@ -25,6 +25,11 @@ def add_commands(commands: Commands) -> None:
     _add_ablate(commands)
 
 
+def _add_recipe(command: argparse.ArgumentParser) -> None:
+    command.add_argument("recipe", type=Path, metavar="RECIPE", help=_RECIPE)
+    command.add_argument("overrides", nargs="*", metavar="key=value", help="values that replace the recipe's")
+
+
 def _add_recipes(commands: Commands) -> None:
     recipes = commands.add_parser("recipes", help="list the built-in recipes, or copy one to start from")
     recipes.add_argument("--json", action="store_true", help="print the recipes as JSON")
@@ -62,8 +67,7 @@ def _add_mixture(commands: Commands) -> None:
     mixture = commands.add_parser("mixture", help="build instruction mixtures for fine-tuning")
     actions = mixture.add_subparsers(required=True, metavar="ACTION")
     build = actions.add_parser("build", help="from a recipe to conversations in the LLaVA format")
-    build.add_argument("recipe", type=Path, metavar="RECIPE", help=_RECIPE)
-    build.add_argument("overrides", nargs="*", metavar="key=value", help="values that replace the recipe's")
+    _add_recipe(build)
     add_output(build, "DIR")
     build.add_argument("--overwrite", action="store_true", help="replace a mixture that is there")
     build.add_argument(
@@ -96,8 +100,7 @@ def _build(arguments: argparse.Namespace) -> None:
 
 def _add_train(commands: Commands) -> None:
     train = commands.add_parser("train", help="LoRA fine-tuning on a mixture")
-    train.add_argument("recipe", type=Path, metavar="RECIPE", help=_RECIPE)
-    train.add_argument("overrides", nargs="*", metavar="key=value", help="values that replace the recipe's")
+    _add_recipe(train)
     train.add_argument("--dry-run", action="store_true", help="load and check everything, take one step, write nothing")
     train.set_defaults(run=_train)
 
@@ -168,8 +171,7 @@ def _add_ablate(commands: Commands) -> None:
     ablate = commands.add_parser("ablate", help="parts of a model exchanged one by one, all else being equal")
     actions = ablate.add_subparsers(required=True, metavar="WHAT")
     projectors = actions.add_parser("projectors", help="between one frozen encoder and language model; a stopped run goes on")
-    projectors.add_argument("recipe", type=Path, metavar="RECIPE", help=_RECIPE)
-    projectors.add_argument("overrides", nargs="*", metavar="key=value", help="values that replace the recipe's")
+    _add_recipe(projectors)
     add_output(projectors, "DIR")
     projectors.set_defaults(run=_ablate)
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
 from pathlib import Path
 
 from finer_tasks.cli.options import Commands, add_names
-from finer_tasks.cli.output import out
+from finer_tasks.cli.output import out, written
 
 
 def add_detail(commands: Commands) -> None:
@@ -45,5 +44,4 @@ def _detail(arguments: argparse.Namespace) -> None:
     if arguments.plots:
         from finer_tasks.detail.plots import plot_details
 
-        for path in plot_details(found, arguments.plots):
-            print(f"written {path}", file=sys.stderr)
+        written(plot_details(found, arguments.plots))

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from finer_tasks.cli.options import Commands, add_filter, add_names, add_output, add_runs, natural, positive
-from finer_tasks.cli.output import out
+from finer_tasks.cli.options import (
+    Commands,
+    add_filter,
+    add_loading,
+    add_names,
+    add_output,
+    add_runs,
+    loading,
+    natural,
+    positive,
+)
+from finer_tasks.cli.output import out, written
 
 if TYPE_CHECKING:
     from finer_tasks.diagnose.evidence import Evidence
@@ -19,12 +28,7 @@ def add_diagnose(commands: Commands) -> None:
     diagnose = commands.add_parser("diagnose", help="where a model fails: encoder, projector or language model, by concept")
     add_runs(diagnose, "*")
     diagnose.add_argument("--probe", type=Path, metavar="DIR", help="with runs: what `finer probe --output` wrote")
-    diagnose.add_argument("--pretrained", metavar="MODEL", help="without runs: run what is missing with this model")
-    diagnose.add_argument("--peft", help="a LoRA adapter on it")
-    diagnose.add_argument("--revision", default="main")
-    diagnose.add_argument("--dtype", default="auto")
-    diagnose.add_argument("--device")
-    diagnose.add_argument("--trust-remote-code", action="store_true")
+    add_loading(diagnose, "without runs: run what is missing with this model")
     diagnose.add_argument("--dataset")
     add_output(diagnose, "DIR", "the page, the picture and the figures; of a call with --pretrained, all that it has run")
     add_filter(diagnose, "--levels", "superordinate, coarse, fine (default: coarse and fine)")
@@ -46,19 +50,17 @@ def _diagnose(arguments: argparse.Namespace) -> None:
     with locked(arguments.output):
         model, evidence = _evidence(arguments)
         found = [diagnose(one) for one in evidence]
-        written = write_diagnosis(model, found, arguments.output)
+        files = write_diagnosis(model, found, arguments.output)
     if arguments.json:
         print(as_json(as_document(model, found)))
     else:
         print_diagnoses(found, out)
-    for path in written:
-        print(f"written {path}", file=sys.stderr)
+    written(files)
 
 
 def _evidence(arguments: argparse.Namespace) -> tuple[str, list[Evidence]]:
     from finer_tasks.diagnose.joining import join
     from finer_tasks.errors import ResultsError
-    from finer_tasks.models.loading import LoadOptions
     from finer_tasks.runs.reading import read_run
 
     if bool(arguments.pretrained) == bool(arguments.run_folders):
@@ -71,10 +73,9 @@ def _evidence(arguments: argparse.Namespace) -> tuple[str, list[Evidence]]:
     from finer_tasks.diagnose.running import ordered, run_missing
     from finer_tasks.probe.running import Wanted
 
-    loading = ("pretrained", "peft", "revision", "dtype", "device", "trust_remote_code")
     wanted = Wanted(
         arguments.dataset, levels=ordered(arguments.levels), probes=("linear",), per_concept=arguments.per_concept,
         limit=arguments.limit, batch_size=arguments.batch_size, seed=arguments.seed,
     )  # fmt: skip
-    runs, probe = run_missing(LoadOptions(**{name: getattr(arguments, name) for name in loading}), wanted, arguments.output)
+    runs, probe = run_missing(loading(arguments), wanted, arguments.output)
     return runs[0].model, join(runs, probe, arguments.allow)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
 from pathlib import Path
 
 from finer_tasks.cli.options import Commands, add_names, add_runs, positive
-from finer_tasks.cli.output import out
+from finer_tasks.cli.output import out, written
 
 _TASK = "finer_mini_fine"
 
@@ -49,5 +48,4 @@ def _gap(arguments: argparse.Namespace) -> None:
     if arguments.plots:
         from finer_tasks.gap.plots import plot_gaps
 
-        for path in plot_gaps(found, arguments.plots):
-            print(f"written {path}", file=sys.stderr)
+        written(plot_gaps(found, arguments.plots))

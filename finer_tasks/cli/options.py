@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from finer_tasks.models.loading import LoadOptions
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -28,6 +31,24 @@ def add_runs(command: argparse.ArgumentParser, nargs: str = "+") -> None:
 def add_output(command: argparse.ArgumentParser, metavar: str, help_text: str | None = None) -> None:
     """Where to write, FILE or DIR."""
     command.add_argument("--output", type=Path, required=True, metavar=metavar, help=help_text)
+
+
+def add_loading(command: argparse.ArgumentParser, help_text: str, **more: Any) -> None:
+    """How a model is loaded: the options that `loading` reads."""
+    command.add_argument("--pretrained", metavar="MODEL", help=help_text, **more)
+    command.add_argument("--peft", help="a LoRA adapter on it")
+    command.add_argument("--revision", default="main")
+    command.add_argument("--dtype", default="auto")
+    command.add_argument("--device")
+    command.add_argument("--trust-remote-code", action="store_true")
+
+
+def loading(arguments: argparse.Namespace) -> LoadOptions:
+    """The options of add_loading; raises ModelError."""
+    from finer_tasks.models.loading import LoadOptions
+
+    named = ("pretrained", "peft", "revision", "dtype", "device", "trust_remote_code")
+    return LoadOptions(**{name: getattr(arguments, name) for name in named})
 
 
 def add_names(command: argparse.ArgumentParser, option: str, help_text: str, metavar: str = "NAMES") -> None:

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from finer_tasks.cli.options import Commands, add_filter, add_output, natural, positive
+from finer_tasks.cli.options import Commands, add_filter, add_loading, add_output, loading, natural, positive
 from finer_tasks.cli.output import out
 
 
 def add_probe(commands: Commands) -> None:
     """Add the command to the parser."""
     probe = commands.add_parser("probe", help="what can be told of a concept along the path of its image through a model")
-    probe.add_argument("--pretrained", required=True, metavar="MODEL", help="folder, hub name or finer-mini")
-    probe.add_argument("--peft", help="a LoRA adapter on it")
-    probe.add_argument("--revision", default="main")
-    probe.add_argument("--dtype", default="auto")
-    probe.add_argument("--device")
-    probe.add_argument("--trust-remote-code", action="store_true")
+    add_loading(probe, "folder, hub name or finer-mini", required=True)
     probe.add_argument("--dataset", required=True)
     add_output(probe, "DIR", "results, and features with which a later call goes on")
     points = "encoder.<layer>, encoder.used, projector, language.<layer>, each with or without its pooling"
@@ -33,18 +28,15 @@ def add_probe(commands: Commands) -> None:
 
 
 def _probe(arguments: argparse.Namespace) -> None:
-    from finer_tasks.models.loading import LoadOptions
     from finer_tasks.probe.display import print_probe
     from finer_tasks.probe.running import Wanted, run_probe
     from finer_tasks.writing import as_json
 
-    loading = ("pretrained", "peft", "revision", "dtype", "device", "trust_remote_code")
-    options = LoadOptions(**{name: getattr(arguments, name) for name in loading})
     wanted = Wanted(
         arguments.dataset, arguments.points, arguments.pooling, arguments.levels, arguments.probes, arguments.per_concept,
         arguments.limit, arguments.batch_size, arguments.seed,
     )  # fmt: skip
-    summary = run_probe(options, wanted, arguments.output)
+    summary = run_probe(loading(arguments), wanted, arguments.output)
     if summary is None:
         return
     if arguments.json:

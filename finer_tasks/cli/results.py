@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finer_tasks.cli.options import Commands, add_run, positive
-from finer_tasks.cli.output import out, say
+from finer_tasks.cli.output import out, say, written
 
 if TYPE_CHECKING:
     from finer_tasks.runs.judging import JudgeRow
@@ -101,8 +100,7 @@ def _plot(run: Run, folder: Path) -> None:
     if not curves:
         raise ResultsError(f"--plots draws closed sets, and {run.path} has none: run tasks that end in _closed")
     for name, some in curves.items():
-        for path in plot_risk_coverage(some, folder, name):
-            print(f"written {path}", file=sys.stderr)
+        written(plot_risk_coverage(some, folder, name))
 
 
 def _judged(run: Run, arguments: argparse.Namespace) -> list[JudgeRow]:

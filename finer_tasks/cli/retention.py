@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finer_tasks.cli.options import Commands, add_names, add_output, positive
-from finer_tasks.cli.output import out
+from finer_tasks.cli.output import out, written
 
 if TYPE_CHECKING:
     from finer_tasks.retention.states import State
@@ -57,8 +56,7 @@ def _retention(arguments: argparse.Namespace) -> None:
     settings = Settings(arguments.model, arguments.batch_size, arguments.limit, arguments.include_path, arguments.window)
     found = retain(states, wanted, settings, arguments.output)
     write_text(arguments.output / "table.md", as_markdown(found))
-    for path in plot_curves(found, arguments.output):
-        print(f"written {path}", file=sys.stderr)
+    written(plot_curves(found, arguments.output))
     if arguments.json:
         print((arguments.output / "retention.json").read_text(encoding="utf-8"), end="")
     else:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
 from pathlib import Path
 
 from finer_tasks.cli.options import Commands, add_names, add_runs, natural, positive
-from finer_tasks.cli.output import out
+from finer_tasks.cli.output import out, written
 
 _TASK, _PERTURBATION = "finer_mini_fine", "occlusion"
 
@@ -60,5 +59,4 @@ def _robust(arguments: argparse.Namespace) -> None:
     if arguments.plots:
         from finer_tasks.robust.plots import plot_robustness
 
-        for path in plot_robustness(found, arguments.plots):
-            print(f"written {path}", file=sys.stderr)
+        written(plot_robustness(found, arguments.plots))
