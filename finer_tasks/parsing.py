@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,18 @@ def read_yaml(path: Path, error: type[FinerError]) -> tuple[yaml.Node | None, An
     Beside what is no YAML it refuses a key given twice, of which YAML would keep the last, nesting deeper than Python
     can follow, and aliases that expand beyond all measure.
     """
+    return parse_yaml(read_utf8(path, error), str(path), error)
+
+
+def read_utf8(path: Path, error: type[FinerError], encoding: str = "utf-8", advice: str = "") -> str:
+    """A file's text; raises `error` with the line that is no UTF-8, or with the advice where it cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding=encoding)
     except UnicodeDecodeError as problem:
         line = path.read_bytes()[: problem.start].count(b"\n") + 1
         raise error(at_line(path, line, "not UTF-8 text", "Save the file as UTF-8")) from problem
     except OSError as problem:
-        raise error(f"{path} cannot be read: {problem.strerror}") from problem
-    return parse_yaml(text, str(path), error)
+        raise error(f"{path} cannot be read: {problem.strerror}{advice}") from problem
 
 
 def parse_yaml(text: str, source: str, error: type[FinerError]) -> tuple[yaml.Node | None, Any]:
@@ -90,6 +95,12 @@ def parse_json(content: bytes | str, allow_nan: bool = False) -> Any:
         raise ValueError("it is nested too deeply") from error
     _check_json(value, allow_nan)
     return value
+
+
+def differing_keys(path: Path, values: Mapping[str, Any]) -> list[str]:
+    """The keys of some values that the JSON object in a file has otherwise or lacks; raises OSError or ValueError."""
+    there = parse_json(path.read_bytes())
+    return [key for key in values if not isinstance(there, dict) or there.get(key) != values[key]]
 
 
 def _check_json(value: Any, allow_nan: bool) -> None:

@@ -6,8 +6,8 @@ kept whole or not at all, so that a call that was cut off, or one for more level
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from finer_tasks.datasets.seen import seen_data
 from finer_tasks.errors import KnowledgeError, ModelError, ResultsError
 from finer_tasks.models.fingerprint import weights_fingerprint
 from finer_tasks.models.loading import LoadOptions
+from finer_tasks.parsing import differing_keys
 from finer_tasks.probe.results import SUMMARY, read_probe
 from finer_tasks.probe.running import Wanted, run_probe
 from finer_tasks.runs.evaluate import run_lmms_eval
@@ -28,7 +29,6 @@ from finer_tasks.writing import as_json, replacing, write_text
 
 ASKED, RUNS, PROBE = "asked.json", "runs", "probe"
 ARMS = ("direct", "closed", "text", "attributes")
-_OPTIONS = ("pretrained", "peft", "revision", "dtype", "device", "trust_remote_code")
 
 
 def run_missing(options: LoadOptions, wanted: Wanted, output: Path) -> tuple[list[Run], Path]:
@@ -65,7 +65,7 @@ def _claim(output: Path, options: LoadOptions, wanted: Wanted) -> None:
     prompts = active_prompt_set()
     asked: dict[str, Any] = {
         "kind": "finer-diagnosis-asked",
-        "model": options.pretrained + (f",peft={options.peft}" if options.peft else ""),
+        "model": options.label,
         "weights": weights_fingerprint({"pretrained": options.pretrained, "peft": options.peft, "revision": options.revision}),
         "dtype": options.dtype,
         "dataset": wanted.dataset,
@@ -82,19 +82,18 @@ def _claim(output: Path, options: LoadOptions, wanted: Wanted) -> None:
         write_text(path, as_json(asked) + "\n")
         return
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
+        differing = differing_keys(path, asked)
     except (OSError, ValueError) as error:
         raise ResultsError(f"{path} cannot be read ({error}). Remove {output}, or give another --output") from error
-    if differing := [key for key in asked if not isinstance(before, dict) or before.get(key) != asked[key]]:
+    if differing:
         raise ResultsError(
             f"{output} holds another diagnosis: {', '.join(differing)} differ. Give another --output, or remove it"
         )
 
 
 def _arguments(options: LoadOptions) -> str:
-    given = {key: getattr(options, key) for key in _OPTIONS}
-    defaults = LoadOptions(options.pretrained)
-    chosen = {key: value for key, value in given.items() if key == "pretrained" or value != getattr(defaults, key)}
+    defaults = asdict(LoadOptions(options.pretrained))
+    chosen = {key: value for key, value in asdict(options).items() if key == "pretrained" or value != defaults[key]}
     for key, value in chosen.items():
         if "," in str(value) or "=" in str(value):
             raise ModelError(f"--{key.replace('_', '-')} {value}: lmms-eval takes no comma and no equals sign in a name")

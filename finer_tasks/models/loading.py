@@ -50,6 +50,11 @@ class LoadOptions:
             if not isinstance(value, bool if field.type == "bool" else (str, type(None))):
                 raise ModelError(f"{field.name}={value}: give {wanted}")
 
+    @property
+    def label(self) -> str:
+        """The model as results name it: base and adapter."""
+        return self.pretrained + (f",peft={self.peft}" if self.peft else "")
+
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> LoadOptions:
         """From the model arguments of finer_hf; raises ModelError where one is unknown, or none names a model."""

@@ -63,7 +63,7 @@ def run_probe(options: LoadOptions, wanted: Wanted, output: Path) -> Summary | N
         summary = Summary(
             finer_version=finer_tasks.__version__,
             dataset=wanted.dataset,
-            model=options.pretrained + (f",peft={options.peft}" if options.peft else ""),
+            model=options.label,
             made=dict(extracted.made),
             settings=bench.settings | {"per_concept": wanted.per_concept, "limit": wanted.limit},
             points=extracted.points,

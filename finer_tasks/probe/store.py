@@ -10,7 +10,6 @@ row with values beyond float16's range, which large language models have, is sto
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from finer_tasks.parsing import differing_keys
 from finer_tasks.probe.results import PREDICTIONS, SUMMARY, ProbeError
 from finer_tasks.writing import as_json, write_text, writing
 
@@ -102,10 +102,9 @@ def claim(folder: Path, made: Mapping[str, Any]) -> None:
         write_text(path, as_json(dict(made)) + "\n")
         return
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
+        differing = differing_keys(path, made)
     except (OSError, ValueError) as error:
         raise ProbeError(f"{path} cannot be read ({error}). Remove {folder}, or give another --output") from error
-    differing = [key for key in made if not isinstance(before, dict) or before.get(key) != made[key]]
     if differing:
         raise ProbeError(
             f"{folder} holds the features of another probe: {', '.join(differing)} differ. Give another --output, or remove it"

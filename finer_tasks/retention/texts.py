@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 from finer_tasks.errors import ResultsError, at_line
+from finer_tasks.parsing import read_utf8
 from finer_tasks.text import well_formed
 
 BUILT_IN = "built-in"
@@ -38,13 +39,7 @@ def read_texts(source: str) -> TextSet:
         content = (resources.files("finer_tasks.retention") / "texts.txt").read_text(encoding="utf-8")
         return TextSet(BUILT_IN, _paragraphs(content))
     path = Path(source)
-    try:
-        content = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise ResultsError(at_line(path, line, "not UTF-8 text", "Save the file as UTF-8")) from error
-    except OSError as error:
-        raise ResultsError(f"{path} cannot be read: {error.strerror}. Give a text or JSONL file, or {BUILT_IN}") from error
+    content = read_utf8(path, ResultsError, "utf-8-sig", f". Give a text or JSONL file, or {BUILT_IN}")
     texts = _of_lines(path, content) if path.suffix == ".jsonl" else _paragraphs(content)
     if not texts:
         raise ResultsError(f"{path} holds no text")
