@@ -67,6 +67,9 @@ def add_doctor(commands: Commands) -> None:
     doctor = commands.add_parser("doctor", help="check a prepared dataset")
     doctor.add_argument("dataset", choices=DATASETS)
     doctor.add_argument("--fast", action="store_true", help="read no image: do not decode it nor compare the splits")
+    doctor.add_argument(
+        "--near-duplicates", action="store_true", help="list train images that look like a test image; slow for large datasets"
+    )
     doctor.set_defaults(run=_doctor)
 
 
@@ -75,7 +78,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from finer_tasks.datasets.prepare import ensure_prepared
 
     prepared = ensure_prepared(arguments.dataset)
-    findings = examine(prepared, decode=not arguments.fast)
+    findings = examine(prepared, decode=not arguments.fast, near=arguments.near_duplicates)
     styles = {"ok": "green", "note": "yellow", "problem": "bold red"}
     for finding in findings:
         out.print(Text.assemble((f"{finding.level:8}", styles[finding.level]), " ", harmless(finding.text)), soft_wrap=True)

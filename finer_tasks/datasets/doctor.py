@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from finer_tasks.datasets.duplicates import BITS, look_alikes
 from finer_tasks.datasets.images import published_image
 from finer_tasks.datasets.prepared import Prepared
 from finer_tasks.datasets.registry import get_reader
@@ -51,8 +52,11 @@ class _Examples:
         return "; ".join(self.first) + (f" and {more} more" if more else "")
 
 
-def examine(prepared: Prepared, decode: bool = True) -> list[Finding]:
-    """All findings; with `decode` every image is read, to see if it is whole and in one split only."""
+def examine(prepared: Prepared, decode: bool = True, near: bool = False) -> list[Finding]:
+    """All findings; with `decode` every image is read, to see if it is whole and in one split only.
+
+    With `near`, train images that look like a test image are listed, too.
+    """
     if problem := prepared.changed(*prepared.manifest.digests):
         return [Finding("problem", f"{problem}. Run: {prepared.command}")]
     findings = [Finding("ok", f"prepared tables unchanged, fingerprint {prepared.manifest.fingerprint}")]
@@ -64,6 +68,8 @@ def examine(prepared: Prepared, decode: bool = True) -> list[Finding]:
         findings += _files(prepared, tables)
     if decode:
         findings += _pictures(prepared, tables)
+    if near:
+        findings += _look_alikes(prepared, tables)
     return findings
 
 
@@ -219,3 +225,18 @@ def _duplicates(tables: Mapping[str, Any], contents: Mapping[str, np.ndarray]) -
         if examples.count:
             yield Finding("problem", f"{examples.count} pictures are in both splits under different names: {examples}")
     yield Finding("note" if within else "ok", f"{within} pictures occur more than once within a split")
+
+
+def _look_alikes(prepared: Prepared, tables: Mapping[str, Any]) -> Iterator[Finding]:
+    """Notes, since nobody but a person can tell a copy from another picture of the same kind."""
+    if len(tables) < 2:
+        yield Finding("note", f"no look-alikes across splits are looked for: only {', '.join(tables)} is prepared")
+        return
+    bits = get_reader(prepared.manifest.dataset).near_bits
+    found = look_alikes(prepared, bits)
+    within = f"at most {bits} of {BITS} bits of their hashes differ"
+    yield Finding("note" if found else "ok", f"{len(found)} pairs of a train and a test image look alike ({within})")
+    names = {split: table.select_columns(["image"]) for split, table in tables.items()}
+    for pair in found:
+        train, test = names["train"][pair.train]["image"], names["test"][pair.test]["image"]
+        yield Finding("note", f"{pair.bits:2} bits: {train} ~ {test}" + (" (mirrored)" if pair.mirrored else ""))

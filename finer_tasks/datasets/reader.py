@@ -95,6 +95,7 @@ class Reader:
         fingerprints: by split, which image belongs to which class over the official lists, where that
             is known (see Manifest.split_fingerprints).
         crop_bottom: rows of pixels at the bottom of every image that are not part of the picture.
+        near_bits: up to how many of the 192 bits of their perceptual hashes two images differ that are one picture.
         has_ranks: whether its concepts have scientific ranks, which questions in text then tell.
         official_in: as `official`, where it depends on which files a folder holds.
         concepts_in: every concept by class name, where the files have them and not the taxonomy.
@@ -114,6 +115,7 @@ class Reader:
     benchmark: bool = False
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     crop_bottom: int = 0
+    near_bits: int = 20  # of photographs; docs/datasets.md has what was found at which distance
     has_ranks: bool = False
     official_in: Callable[[Path], Mapping[str, int]] | None = None
     concepts_in: Callable[[Path], Mapping[str, Concept]] | None = None

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from datasets import load_from_disk
-from PIL import Image
+from PIL import Image, ImageOps
 
 from finer_tasks.attributes.knowledge import ConceptAttributes, Provenance, knowledge_path, write_knowledge
 from finer_tasks.datasets.prepare import Request, prepare
@@ -19,7 +19,7 @@ from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.errors import OutputError
 from finer_tasks.training.errors import MixtureError, RecipeError
 from finer_tasks.training.mixture.build import build_mixture
-from finer_tasks.training.mixture.leakage import NameSearch, near_duplicates
+from finer_tasks.training.mixture.leakage import NameSearch
 from finer_tasks.training.mixture.recipe import DatasetShare, GeneralSet, HeldOut, MixtureRecipe
 from finer_tasks.training.mixture.selection import Candidates, select
 from finer_tasks.training.mixture.templates import load_templates
@@ -79,22 +79,6 @@ def test_selection_is_balanced_up_to_the_caps() -> None:
     assert np.bincount(groups[by_group]).tolist() == [8, 8]
 
 
-def test_near_duplicates_are_found_through_rescaling_and_compression(real: Path, tmp_path: Path) -> None:
-    import imagehash
-
-    def hashed(image: Image.Image) -> list[int]:
-        return [int(str(imagehash.phash(channel)), 16) for channel in image.convert("RGB").split()]
-
-    photos = [Image.open(path) for path in sorted((real / "photos").rglob("*.jpg"))[:8]]
-    copies = []
-    for number, photo in enumerate(photos):
-        photo.convert("RGB").resize((photo.width // 2, photo.height // 2)).save(tmp_path / f"{number}.jpg", quality=70)
-        copies.append(hashed(Image.open(tmp_path / f"{number}.jpg")))
-    originals = np.array([hashed(photo) for photo in photos], dtype=np.uint64)
-    assert near_duplicates(np.array(copies, dtype=np.uint64), originals, 6).all()
-    assert not near_duplicates(originals[:1], originals[1:], 6).any()
-
-
 def test_names_are_found_as_whole_words() -> None:
     search = NameSearch(["Laysan Albatross", "Crow"])
     assert search.find("It is a laysan  albatross.") == "laysan albatross"
@@ -145,6 +129,14 @@ def test_images_that_are_near_to_any_test_set_or_cannot_be_decoded_are_left_out(
     assert [row["image"] for row in rows_of(tmp_path / "out") if row["image"].startswith("cub")] == [
         f"cub/images/{other.parent.name}/{other.name}"
     ]
+
+    with Image.open(roots["nabirds"] / splits["nabirds"]["test"]["image"][0]) as tested:
+        ImageOps.mirror(tested).save(near, quality=95)
+    prepare(Request("cub", roots["cub"], allow_partial=True))
+    card = build_mixture(recipe, tmp_path / "mirrored")
+    assert card["left_out"]["cub"]["near-duplicate of a test image"] == 1
+    strict = build_mixture(replace(recipe, near_duplicate_bits=0), tmp_path / "strict")
+    assert strict["left_out"]["cub"]["near-duplicate of a test image"] == 0
 
     near.write_bytes(near.read_bytes()[:60])
     recipe = replace(recipe, near_duplicates="ignore")

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from finer_tasks.attributes.knowledge import Knowledge, load_knowledge
+from finer_tasks.datasets.duplicates import near_duplicates, perceptual_hashes
 from finer_tasks.datasets.images import published_image
 from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.datasets.prepared import Prepared
-from finer_tasks.datasets.registry import DATASETS
+from finer_tasks.datasets.registry import DATASETS, get_reader
 from finer_tasks.datasets.taxonomy import Taxonomy, load_taxonomy
 from finer_tasks.errors import NotPreparedError
 from finer_tasks.training.errors import MixtureError
 from finer_tasks.training.mixture.decoding import Readable
-from finer_tasks.training.mixture.leakage import near_duplicates, perceptual_hashes
 from finer_tasks.training.mixture.recipe import DatasetShare, MixtureRecipe
 from finer_tasks.training.mixture.selection import Candidates, select
 
@@ -100,7 +100,9 @@ def _near_duplicates(recipe: MixtureRecipe, prepared: Prepared, size: int, unche
     found = np.zeros(size, dtype=bool)
     if recipe.near_duplicates == "ignore":
         return found
-    train = perceptual_hashes(prepared, "train")
+    train, bits = perceptual_hashes(prepared, "train"), recipe.near_duplicate_bits
+    if bits is None:
+        bits = get_reader(prepared.manifest.dataset).near_bits
     for name in dict.fromkeys((*recipe.datasets, *recipe.held_out.datasets)):
         try:
             other = ensure_prepared(name)
@@ -108,7 +110,7 @@ def _near_duplicates(recipe: MixtureRecipe, prepared: Prepared, size: int, unche
             unchecked[name] = "not prepared"
             continue
         if "test" in other.manifest.splits:
-            found |= near_duplicates(train, perceptual_hashes(other, "test"), recipe.near_duplicate_bits)
+            found |= near_duplicates(train, perceptual_hashes(other, "test", mirrored=True), bits)
         else:
             unchecked[name] = "prepared without its test split"
     return found

@@ -57,6 +57,8 @@ class MixtureRecipe:
     style: finer (three turns: coarse label, attributes, fine label), direct (one turn, fine label) or
     attributes (the first two turns of finer). detail: which attributes are told: few (three of the
     required ones), required, or required_and_likely (the paper's second open question).
+    near_duplicate_bits: how many of the 192 bits of two images' perceptual hashes differ at most for one to be left out; as
+    the dataset's reader says if none is given.
     Recipes that differ in style or detail alone choose the same images. drop_broken: leave out and count what cannot be
     used (malformed entries of the general set, images that cannot be decoded) instead of refusing the whole.
     """
@@ -68,7 +70,7 @@ class MixtureRecipe:
     seed: Seed = 0
     held_out: HeldOut = Field(default_factory=HeldOut)
     near_duplicates: Literal["drop", "ignore"] = "drop"
-    near_duplicate_bits: int = Field(default=6, ge=0, le=48)
+    near_duplicate_bits: int | None = Field(default=None, ge=0, le=48)
     general: GeneralSet | None = None
     drop_broken: bool = False
 
