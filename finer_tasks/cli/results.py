@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,9 @@ def add_results(commands: Commands) -> None:
     results.add_argument(
         "--plots", type=Path, metavar="DIR", help="write PNG and SVG plots of risk against coverage, of closed sets"
     )
-    results.add_argument("--rescore", action="store_true", help="score the logged answers again with this version")
+    results.add_argument(
+        "--rescore", action="store_true", help="score the logged answers again with this version; FINER_SIMILARITY for lists"
+    )
     results.add_argument("--json", action="store_true")
     results.set_defaults(run=_results)
 
@@ -57,7 +60,7 @@ def _results(arguments: argparse.Namespace) -> None:
     if arguments.rescore:
         from finer_tasks.runs.rescore import rescore
 
-        run = rescore(run)
+        run = rescore(run, os.environ.get("FINER_SIMILARITY", ""))
     if arguments.plots:
         _plot(run, arguments.plots)
     judged = _judged(run, arguments) if arguments.judge else []
@@ -104,8 +107,6 @@ def _plot(run: Run, folder: Path) -> None:
 
 
 def _judged(run: Run, arguments: argparse.Namespace) -> list[JudgeRow]:
-    import os
-
     from finer_tasks.datasets.prepared import data_dir
     from finer_tasks.runs.judging import judge_named, judge_rows
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from finer_tasks.attributes.knowledge import load_knowledge
-from finer_tasks.errors import ResultsError
+from finer_tasks.errors import ResultsError, in_one_line
 from finer_tasks.runs.reading import Run, TaskRun
 from finer_tasks.scoring.attributes import linearise
 
@@ -26,8 +26,13 @@ def bertscore(run: Run, model: str, layers: int | None = None) -> dict[str, floa
         generated, references = _texts(task)
         try:
             _, _, f1 = score(generated, references, model_type=model, num_layers=layers, verbose=False)
-        except (OSError, KeyError, ValueError) as problem:
-            raise ResultsError(f"BERTScore with {model}: {problem}. Give the layers as MODEL:LAYERS") from problem
+        except KeyError as problem:  # of its table of models
+            raise ResultsError(
+                f"BERTScore with {model}: bert-score does not know which layer of it to take. Give it as MODEL:LAYERS, "
+                "in the middle of the model or after it"
+            ) from problem
+        except (OSError, ValueError, AssertionError) as problem:
+            raise ResultsError(f"BERTScore with {model}: {in_one_line(problem)}") from problem
         found[task.name] = float(f1.mean())
     return found
 

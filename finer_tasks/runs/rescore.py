@@ -18,9 +18,12 @@ from finer_tasks.scoring.echo import told_parent
 from finer_tasks.scoring.judge import list_items, naming_items, seek_items
 
 
-def rescore(run: Run) -> Run:
-    """The run with every answer judged by this version's scorers and name tables; its identity says so."""
-    return replace(run, tasks=tuple(_task(task) for task in run.tasks))
+def rescore(run: Run, similarity: str = "") -> Run:
+    """The run with every answer judged by this version's scorers and name tables; its identity says so.
+
+    Attribute lists are judged by the similarity of that name, by that of the run if none is given.
+    """
+    return replace(run, tasks=tuple(_task(task, similarity) for task in run.tasks))
 
 
 def by_this_version(run: Run) -> Run:
@@ -32,10 +35,11 @@ def by_this_version(run: Run) -> Run:
     return run if scorings == {SCORING_VERSION} else rescore(run)
 
 
-def _task(task: TaskRun) -> TaskRun:
+def _task(task: TaskRun, similarity: str) -> TaskRun:
     identity = {**task.identity, "scoring": SCORING_VERSION, "finer_version": finer_tasks.__version__}
     identity["scored_first"] = task.identity["scoring"]
     if "similarity" in identity:
+        identity["similarity"] = similarity or identity["similarity"]
         identity["attributes_fingerprint"] = load_knowledge(identity["dataset"]).fingerprint
     samples = tuple(replace(sample, items=_items(sample, identity)) for sample in task.samples)
     return replace(task, identity=identity, samples=samples)

@@ -35,8 +35,12 @@ def test_identical_lists_score_one_and_others_less(tmp_path: Path) -> None:
 
 def test_a_model_whose_layers_are_unknown_asks_for_them(tmp_path: Path) -> None:
     BertModel(tiny_bert(tmp_path)).save_pretrained(tmp_path)
-    with pytest.raises(ResultsError, match="Give the layers as MODEL:LAYERS"):
+    with pytest.raises(ResultsError, match="does not know which layer of it to take"):
         bertscore(run_of(required=["red"], likely=[]), str(tmp_path))
+    with pytest.raises(ResultsError, match="num_layers should be between 0 and 1"):
+        bertscore(run_of(required=["red"], likely=[]), str(tmp_path), layers=7)
+    with pytest.raises(ResultsError, match="no_such"):
+        bertscore(run_of(required=["red"], likely=[]), str(tmp_path / "no_such"), layers=1)
 
 
 @pytest.mark.parametrize("model", ["no/model", "no/model:3", "C:/no/model", "no/model:x"])

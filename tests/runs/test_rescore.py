@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import BertModel
 
 from finer_tasks.cli.main import main
 from finer_tasks.errors import ResultsError
@@ -16,6 +17,7 @@ from finer_tasks.runs.rescore import rescore
 from finer_tasks.runs.summary import attribute_rows, rows
 from finer_tasks.scoring import SCORING_VERSION
 from tests.submission.made import write_whole_run
+from tests.tiny_bert import tiny_bert
 
 FAILED = "[LMMS_EVAL_REQUEST_FAILED after 5 retries] Error code: 429"
 NAMES, LISTS = "finer_mini_fine", "finer_mini_attributes_text"
@@ -83,6 +85,26 @@ def test_a_log_of_version_1_is_read_and_scored_again(folder: Path, capsys: pytes
     assert document["tasks"][NAMES]["scoring"] == SCORING_VERSION
     assert document["rows"][0]["failed_requests"] == 2
     assert [row["scores"]["attr_f1"] for row in document["attribute_rows"]] == [expected_lists[0].scores["attr_f1"]]
+
+
+def test_lists_are_scored_again_by_another_similarity(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    BertModel(tiny_bert(tmp_path / "bert")).save_pretrained(tmp_path / "bert")
+
+    def paraphrased(sample: dict[str, Any]) -> None:
+        sample["filtered_resps"] = sample["resps"] = [["Required:\n- crest of red and of blue\nLikely:\n- no body"]]
+
+    change_samples(folder, LISTS, paraphrased)
+    monkeypatch.setenv("FINER_SIMILARITY", name := f"embedding:{tmp_path / 'bert'}")
+    assert main(["results", str(folder), "--rescore", "--json"]) == 0
+    (by_model,) = json.loads(capsys.readouterr().out)["attribute_rows"]
+    (lexical,) = attribute_rows(rescore(read_run(folder)))
+    assert (by_model["similarity"], lexical.similarity) == (name, "lexical")
+    assert by_model["scores"]["attr_f1"] != lexical.scores["attr_f1"]
+    monkeypatch.setenv("FINER_SIMILARITY", "embeding:x")
+    assert main(["results", str(folder), "--rescore"]) == 2
+    assert "unknown similarity 'embeding:x'" in capsys.readouterr().err
 
 
 def test_the_share_whose_question_tells_the_answer_and_the_score_without(
