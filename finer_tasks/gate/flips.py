@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from finer_tasks.gate.gate import Gate, Verdict
 from finer_tasks.runs.pages import page_environment
-from finer_tasks.runs.thumbnails import thumbnail
+from finer_tasks.runs.thumbnails import terms_of_pictures, thumbnail
 from finer_tasks.writing import write_text
 
 MOST = 400
@@ -29,7 +30,7 @@ class Flip:
 def write_flips(gate: Gate, path: Path) -> None:
     """Write the page; at most 400 documents a task and direction have a picture and a row, the rest are counted."""
     source = (resources.files("finer_tasks.gate") / "flips.html.j2").read_text(encoding="utf-8")
-    tasks = [
+    tasks: list[dict[str, Any]] = [
         {
             "verdict": v,
             "worse": _flips(gate, v, -1),
@@ -38,7 +39,8 @@ def write_flips(gate: Gate, path: Path) -> None:
         }
         for v in gate.verdicts
     ]
-    text = page_environment().from_string(source).render(gate=gate, tasks=tasks, most=MOST)
+    shown = [flip.id for task in tasks for flip in (*task["worse"], *task["better"]) if flip.image]
+    text = page_environment().from_string(source).render(gate=gate, tasks=tasks, most=MOST, terms=terms_of_pictures(shown))
     write_text(path, text)
 
 

@@ -23,13 +23,14 @@ from finer_tasks.runs.reading import Run, TaskRun, require_alike
 from finer_tasks.runs.rescore import by_this_version
 from finer_tasks.runs.samples import Sample
 from finer_tasks.runs.summary import AttributeRow, attribute_rows
-from finer_tasks.runs.thumbnails import thumbnail
+from finer_tasks.runs.thumbnails import terms_of_pictures, thumbnail
 from finer_tasks.scoring import NAMING_SCORES, SCORING_VERSION
 from finer_tasks.text import harmless
 from finer_tasks.writing import write_text
 
 _ABSOLUTE = re.compile(r"(?<![^=, (])/[^,)]+")
 _GALLERY = 12
+_SIDE = 192
 _LONGEST = 160
 
 
@@ -37,6 +38,7 @@ _LONGEST = 160
 class Picture:
     """A document of the gallery."""
 
+    document: str
     image: str
     label: str
     answer: str
@@ -54,6 +56,7 @@ class RunReport:
     attributes: list[AttributeRow]
     gaps: list[Gap]
     gallery: list[Picture]
+    terms: list[str]
     notes: list[str]
 
 
@@ -93,7 +96,8 @@ def _report(run: Run, label: str) -> RunReport:
     datasets = dataset_reports(run)
     tasks = {task.name: task for task in run.tasks}
     pictures = [picture for report in datasets for picture in _gallery(tasks[report.task])]
-    return RunReport(label, run, datasets, attribute_rows(run), found, pictures, notes_of(run))
+    terms = terms_of_pictures(picture.document for picture in pictures if picture.image)
+    return RunReport(label, run, datasets, attribute_rows(run), found, pictures, terms, notes_of(run))
 
 
 def notes_of(run: Run) -> list[str]:
@@ -118,9 +122,10 @@ def _gallery(task: TaskRun) -> list[Picture]:
 
 
 def _picture(sample: Sample, identity: Mapping[str, Any]) -> Picture:
-    image = thumbnail(sample.record["id"], identity)
+    document = sample.record["id"]
     right = sample.items["em"]["score"] == 1.0
-    return Picture(image, str(sample.record["fine"][0]), sample.answer[:_LONGEST], right, sample.reason)
+    image, label = thumbnail(document, identity, _SIDE), str(sample.record["fine"][0])
+    return Picture(document, image, label, sample.answer[:_LONGEST], right, sample.reason)
 
 
 def packed(report: RunReport) -> str:

@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 
 from finer_tasks.cli.main import main
+from finer_tasks.datasets.prepare import Request, prepare
 from finer_tasks.errors import ResultsError
 from finer_tasks.gate.baseline import read_baseline, write_baseline
 from finer_tasks.gate.gate import run_gate
 from finer_tasks.gate.measured import Document, Measured, MeasuredTask
 from finer_tasks.gate.policy import Policy, Rule
 from finer_tasks.gate.reading import read_measured
+from tests import official
 from tests.simulated import IDENTITY, scores, sizes_of, write_run
 
 RUNS = 25
@@ -79,6 +81,19 @@ def test_equal_runs_pass_and_a_broken_one_fails_with_all_reports(tmp_path: Path,
     assert "&lt;b&gt;broken|&lt;/b&gt;" in page
     assert "<b>broken" not in page
     assert page.count("cub/test/") == int((right != broken).sum())
+
+
+def test_a_page_with_photographs_says_whose_terms_they_stay_under(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINER_DATA_DIR", str(tmp_path / "data"))
+    prepare(Request("cub", official.cub(tmp_path / "cub"), allow_partial=True))
+    right = np.ones(len(NAMES))
+    before, page = write_run(tmp_path / "a", right, NAMES), tmp_path / "out.html"
+    for changed, shown in ((4, 1), (5, 0)):  # the small copy has the photograph of document 4 and none of 5
+        after = right.copy()
+        after[changed] = 0
+        regress(before, write_run(tmp_path / f"b{changed}", after, NAMES), f"--html={page}")
+        assert page.read_text().count("data:image/jpeg") == shown
+        assert page.read_text().count("stay under its terms (photographs belong to") == shown
 
 
 def test_too_few_documents_is_an_outcome_of_its_own(tmp_path: Path) -> None:

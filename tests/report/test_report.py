@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import io
 import json
 import re
 from collections import Counter, defaultdict
@@ -14,11 +16,14 @@ import pytest
 from PIL import Image
 
 from finer_tasks.cli.main import main
+from finer_tasks.datasets.prepare import Request, prepare
+from finer_tasks.datasets.registry import get_reader
 from finer_tasks.report.figures import confusion, dataset_reports
 from finer_tasks.report.page import heat_map
 from finer_tasks.runs.reading import read_run
 from finer_tasks.runs.samples import Sample
 from finer_tasks.submission.scoring import documents_of
+from tests import official
 from tests.browser import chromium
 from tests.simulated import write_run
 from tests.submission.made import limited, write_whole_run
@@ -172,6 +177,26 @@ def test_the_page_opens_shows_pictures_and_unpacks_documents_on_demand(tmp_path:
         section.find_elements(By.TAG_NAME, "button")[1].click()
         assert "page 2 of" in status.text
         assert not [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def test_photographs_are_shown_large_enough_and_with_the_terms_that_they_stay_under(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "r.html"
+    mini = write_whole_run(tmp_path / "mini", 0.5, tasks=("finer_mini_fine",))
+    assert main(["report", str(mini), "--output", str(page)]) == 0
+    assert "stay under its terms" not in page.read_text()
+    monkeypatch.setenv("FINER_DATA_DIR", str(tmp_path / "data"))
+    root = official.cub(tmp_path / "cub")
+    photograph = root / "images/001.Black_footed_Albatross/b.jpg"
+    with Image.open(photograph) as image:
+        image.resize((640, 480)).save(photograph)
+    prepare(Request("cub", root, allow_partial=True))
+    run = write_run(tmp_path / "run", np.array([1.0, 0, 1, 0, 1]), list("aabbc"))
+    assert main(["report", str(run), "--output", str(page)]) == 0
+    (picture,) = re.findall(r"data:image/jpeg;base64,([^\"]+)", page.read_text())
+    assert Image.open(io.BytesIO(base64.b64decode(picture))).size == (192, 144)
+    assert page.read_text().count(f"stay under its terms ({get_reader('cub').origin.terms})") == 1
 
 
 def test_runs_of_different_versions_are_not_mixed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
