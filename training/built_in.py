@@ -14,7 +14,7 @@ from finer_tasks.writing import write_text
 COMMANDS = {
     "mixture": "finer mixture build",
     "train": "finer train",
-    "reproduce": "finer reproduce mini --recipe",
+    "reproduce": "finer reproduce",
     "ablate": "finer ablate projectors",
 }
 

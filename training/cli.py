@@ -143,27 +143,34 @@ def _merge(arguments: argparse.Namespace) -> None:
 
 
 def _add_reproduce(commands: Commands) -> None:
-    reproduce = commands.add_parser("reproduce", help="the paper's experiments in miniature, from scratch")
-    actions = reproduce.add_subparsers(required=True, metavar="WHAT")
-    mini = actions.add_parser("mini", help="on the built-in dataset with a tiny model; a stopped run goes on")
-    mini.add_argument("overrides", nargs="*", metavar="key=value", help="values that replace the plan's")
-    add_output(mini, "DIR")
-    plan = mini.add_mutually_exclusive_group()
-    plan.add_argument("--recipe", type=Path, metavar="RECIPE", default=Path("reproduce-mini"), help=_RECIPE)
-    plan.add_argument(
-        "--fast", dest="recipe", action="store_const", const=Path("reproduce-mini-fast"),
-        help="too few steps to show anything: checks that everything works",
+    reproduce = commands.add_parser("reproduce", help="the paper's experiment by a plan; a stopped run goes on")
+    reproduce.add_argument("recipe", type=Path, metavar="PLAN", help=_RECIPE)
+    reproduce.add_argument("overrides", nargs="*", metavar="key=value", help="values that replace the plan's")
+    reproduce.add_argument("--output", type=Path, metavar="DIR", help="folder of the results; the same one to go on")
+    reproduce.add_argument(
+        "--dry-run", action="store_true",
+        help="check data, attributes, models and recipes, take one step of tuning, list what would be done; writes nothing",
     )  # fmt: skip
-    mini.set_defaults(run=_reproduce)
+    reproduce.set_defaults(run=_reproduce)
 
 
 def _reproduce(arguments: argparse.Namespace) -> None:
+    from finer_tasks.training.errors import TrainingError
     from finer_tasks.training.recipe import read_recipe
     from finer_tasks.training.reproduce.experiment import reproduce
     from finer_tasks.training.reproduce.plan import Plan
+    from finer_tasks.training.reproduce.trying import try_plan
 
-    page = reproduce(read_recipe(Plan, arguments.recipe, arguments.overrides), arguments.output)
-    say((arguments.output / "table.md").read_text(encoding="utf-8"))
+    plan = read_recipe(Plan, arguments.recipe, arguments.overrides)
+    if arguments.dry_run:
+        for name, value in try_plan(plan).items():
+            say(f"{name}: {value}")
+        return
+    if arguments.output is None:
+        raise TrainingError("give --output DIR, where results are kept, or --dry-run to try the plan")
+    page = reproduce(plan, arguments.output)
+    for line in (arguments.output / "table.md").read_text(encoding="utf-8").splitlines():
+        say(line)
     say(f"summary in {page}")
 
 
@@ -182,5 +189,6 @@ def _ablate(arguments: argparse.Namespace) -> None:
     from finer_tasks.training.recipe import read_recipe
 
     table = ablate(read_recipe(AblationPlan, arguments.recipe, arguments.overrides), arguments.output)
-    say(table.read_text(encoding="utf-8"))
+    for line in table.read_text(encoding="utf-8").splitlines():
+        say(line)
     say(f"table, report.json and plots in {table.parent}")

@@ -42,6 +42,15 @@ def read_recipe(kind: type[T], path: Path, overrides: Sequence[str] = ()) -> T:
         raise RecipeError(_explain(kind, source, root, given, error)) from error
 
 
+def locate_keys(path: Path) -> dict[str, Any]:
+    """Keys and values of a recipe file, or of a built-in recipe, as they stand there; raises RecipeError."""
+    source = locate(path)
+    raw = read_yaml(source, RecipeError)[1]
+    if not isinstance(raw, dict):
+        raise RecipeError(f"{source}: expected keys and values, see the recipes that come with finer-tasks")
+    return raw
+
+
 def locate(path: Path) -> Path:
     """The file itself, or the recipe of that name that comes with the package."""
     if path.is_file():

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from finer_tasks.cli.options import Commands
+from finer_tasks.cli.options import Commands, positive
 from finer_tasks.cli.output import out, say
 from finer_tasks.datasets.registry import DATASETS, READERS
 from finer_tasks.errors import USAGE_EXIT_CODE
@@ -31,6 +31,10 @@ def add_prepare(commands: Commands) -> None:
     prepare.add_argument("--download", action="store_true", help=f"fetch the official archives first ({fetched})")
     prepare.add_argument("--splits", action="append", help="train, test or train,test (default)")
     prepare.add_argument("--allow-partial", action="store_true", help="use what is there of an incomplete copy")
+    prepare.add_argument(
+        "--per-concept", type=positive, metavar="N",
+        help="keep the first N images of each concept and split, for a small copy with all concepts; implies --allow-partial",
+    )  # fmt: skip
     prepare.add_argument("--embed-images", action="store_true", help="copy the image files into the prepared dataset")
     prepare.add_argument(
         "--from-unified", action="append", metavar="[SPLIT=]FILE",
@@ -48,7 +52,8 @@ def _prepare(arguments: argparse.Namespace) -> None:
     given = parse_splits(",".join(arguments.splits)) if arguments.splits else None
     unified = parse_files(arguments.from_unified, given) if arguments.from_unified else {}
     root, splits = obtain(name, arguments.root, given, arguments.download)
-    prepared = prepare(Request(name, root, splits, arguments.allow_partial, arguments.embed_images, unified))
+    partial, embed = arguments.allow_partial, arguments.embed_images
+    prepared = prepare(Request(name, root, splits, partial, embed, unified, arguments.per_concept))
     table = Table(title=READERS[name].origin.title, title_justify="left")
     for column in ("split", "images", "missing", "superordinate", "coarse", "fine"):
         table.add_column(column, justify="left" if column == "split" else "right")

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -50,6 +51,7 @@ def parse_splits(text: str) -> tuple[str, ...]:
 class Request:
     """What to prepare: `root` is the folder of the dataset as published; `unified` has the authors' file for each split.
 
+    `per_concept` keeps the first so many images of each concept and split, which makes a partial copy.
     The order in which splits are given means nothing.
     """
 
@@ -59,19 +61,22 @@ class Request:
     allow_partial: bool = False
     embed_images: bool = False
     unified: Mapping[str, Path] = field(default_factory=dict)
+    per_concept: int | None = None
 
     def __post_init__(self) -> None:
         """Bring the splits in order; raises DatasetLayoutError for an unknown one, or none."""
         object.__setattr__(self, "splits", parse_splits(",".join(self.unified or self.splits)))
+        object.__setattr__(self, "allow_partial", self.allow_partial or self.per_concept is not None)
 
 
-def prepare(request: Request) -> Prepared:
-    """Read, check and write a dataset; returns it as loaded from disk.
+def prepare(request: Request, directory: Path | None = None) -> Prepared:
+    """Read, check and write a dataset, into `directory` instead of FINER_DATA_DIR if given; returns it as loaded from disk.
 
     Raises a FinerError where the layout, the content or the official counts do not fit, or the disk
     refuses; the dataset that was in use before stays in use then, and with processes that read it.
     """
-    target = data_dir() / request.dataset
+    directory = directory or data_dir()
+    target = directory / request.dataset
     root = (request.root if request.unified else get_reader(request.dataset).locate(request.root)).resolve()
     try:
         str(root).encode()
@@ -91,7 +96,7 @@ def prepare(request: Request) -> Prepared:
             write_text(target / "manifest.json", manifest.to_json())
             remove_unused(target, keep=manifest.folder)
     forget_loaded()
-    return load_prepared(request.dataset)
+    return load_prepared(request.dataset, directory)
 
 
 def ensure_prepared(dataset: str) -> Prepared:
@@ -129,7 +134,7 @@ def _write(request: Request, root: Path, temporary: Path) -> Manifest:
     accounts: dict[str, Account] = {}
     found: dict[str, Concept] = {}
     for split in request.splits:
-        records = _reading(files.read(split, root) if files else reader.read(root, (split,)))
+        records = _thinned(_reading(files.read(split, root) if files else reader.read(root, (split,))), request.per_concept)
         total = None if files else reader.official_counts(root)[split]
         shown = tqdm(records, total=total, desc=f"{request.dataset} {split}", unit=" images", mininterval=1)
         raw = temporary / "raw" / f"{split}.arrow"
@@ -168,6 +173,14 @@ def _reading(records: Iterable[FinerRecord]) -> Iterator[FinerRecord]:
         raise DatasetLayoutError(f"{error.filename} cannot be read: {os_error_text(error)}") from error
 
 
+def _thinned(records: Iterable[FinerRecord], per_concept: int | None) -> Iterator[FinerRecord]:
+    counted: Counter[str] = Counter()
+    for record in records:
+        counted[record.concept_id] += 1
+        if per_concept is None or counted[record.concept_id] <= per_concept:
+            yield record
+
+
 def _count_concepts(records: Iterable[FinerRecord], found: dict[str, Concept]) -> Iterator[FinerRecord]:
     """Collect the concepts of the records, with all labels that any of them has."""
     for record in records:
@@ -194,7 +207,7 @@ def _write_concepts(request: Request, root: Path, found: Mapping[str, Concept], 
 
 def _is_whole(request: Request, root: Path, split: str, account: Account) -> bool:
     """Whether all images of the official split are there; each split is complete in itself."""
-    return not account.missing and (
+    return not (account.missing or request.per_concept) and (
         bool(request.unified) or account.listed == get_reader(request.dataset).official_counts(root)[split]
     )
 

@@ -134,9 +134,9 @@ def prepare_command(dataset: str, manifest: Manifest | None = None) -> str:
     return f"finer prepare {dataset} --root {root}" + (" --from-unified SPLIT=FILE" if manifest and manifest.unified else "")
 
 
-def load_prepared(dataset: str) -> Prepared:
-    """The prepared dataset in use; raises NotPreparedError naming the command that makes it."""
-    return _load(dataset, data_dir())
+def load_prepared(dataset: str, directory: Path | None = None) -> Prepared:
+    """The prepared dataset in use, in FINER_DATA_DIR or another directory; raises NotPreparedError naming the command."""
+    return _load(dataset, directory or data_dir())
 
 
 @cache

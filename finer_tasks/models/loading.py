@@ -15,6 +15,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, GenerationC
 from finer_tasks.errors import ModelError, in_one_line, typed
 from finer_tasks.models import BUILT_IN
 from finer_tasks.models.adapters import attach, refuse_not_finite
+from finer_tasks.models.encoder_cache import cache_encoder
 from finer_tasks.models.fingerprint import WEIGHTS
 from finer_tasks.models.memory import is_out_of_memory
 from finer_tasks.models.projectors import register
@@ -43,6 +44,7 @@ class LoadOptions:
     load_in_4bit: bool = False
     load_in_8bit: bool = False
     trust_remote_code: bool = False
+    encoder_cache: str | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -134,6 +136,8 @@ def load_model(options: LoadOptions, device: torch.device) -> Any:
         raise ModelError(f"pretrained={options.pretrained} is or holds an adapter: give pretrained=<its base model>,peft=<it>")
     _refuse_incomplete(options.pretrained, found["missing_keys"], found["unexpected_keys"])
     refuse_not_finite(f"pretrained={options.pretrained}", model.named_parameters())
+    if options.encoder_cache:
+        cache_encoder(model, Path(options.encoder_cache))
     if options.peft:
         model = attach(model, options.peft, options.pretrained)
     if not options.device_map and not (options.load_in_4bit or options.load_in_8bit):

@@ -15,6 +15,9 @@ from scipy import stats
 from finer_tasks.statistics.bootstrap import CONFIDENCE
 from finer_tasks.statistics.clusters import Clusters, Floats
 
+# Of a two-sided test at 5 % and of a power of 80 %.
+_QUANTILES = float(stats.norm.ppf((1 + CONFIDENCE) / 2) + stats.norm.ppf(0.8))
+
 
 @dataclass(frozen=True)
 class Crossed:
@@ -51,11 +54,7 @@ def crossed_mean(means: Floats) -> Crossed:
     value = float(means.mean())
     if runs < 2 or concepts < 2:
         return Crossed(value, math.nan, math.nan, runs, concepts, math.nan, math.nan, math.nan)
-    of_runs, of_concepts = means.mean(axis=1), means.mean(axis=0)
-    residual = means - of_runs[:, None] - of_concepts[None, :] + value
-    ms_runs = concepts * float(of_runs.var(ddof=1))
-    ms_concepts = runs * float(of_concepts.var(ddof=1))
-    ms_residual = float((residual**2).sum()) / ((runs - 1) * (concepts - 1))
+    ms_runs, ms_concepts, ms_residual = _mean_squares(means)
     extra_runs, extra_concepts = max(0.0, ms_runs - ms_residual), max(0.0, ms_concepts - ms_residual)
     parts = [
         (ms_runs if extra_runs else 0.0, runs - 1),
@@ -77,3 +76,43 @@ def crossed_mean(means: Floats) -> Crossed:
         math.sqrt(extra_concepts / cells),
         freedom,
     )
+
+
+@dataclass(frozen=True)
+class Components:
+    """What makes single figures of a table of runs and concepts differ, as variances: runs, concepts, and the rest."""
+
+    runs: float
+    concepts: float
+    rest: float
+
+    def detectable(self, runs: int, concepts: int) -> float:
+        """The smallest true mean that so many runs and concepts would tell from zero in 80 of 100 experiments.
+
+        By the normal approximation: the sum of both quantiles times the standard error of the mean.
+        """
+        variance = self.runs / runs + self.concepts / concepts + self.rest / (runs * concepts)
+        return _QUANTILES * math.sqrt(variance)
+
+    def concepts_for(self, difference: float, runs: int) -> float:
+        """How many concepts so many runs need to tell a difference from zero; infinite where runs alone blur it."""
+        left = (difference / _QUANTILES) ** 2 - self.runs / runs
+        return (self.concepts + self.rest / runs) / left if left > 0 else math.inf
+
+
+def components(means: Floats) -> Components:
+    """Of a table of shape (runs, concepts), from the mean squares; a negative estimate counts as zero."""
+    runs, concepts = means.shape
+    if runs < 2 or concepts < 2:
+        return Components(math.nan, math.nan, math.nan)
+    ms_runs, ms_concepts, ms_residual = _mean_squares(means)
+    return Components(max(0.0, ms_runs - ms_residual) / concepts, max(0.0, ms_concepts - ms_residual) / runs, ms_residual)
+
+
+def _mean_squares(means: Floats) -> tuple[float, float, float]:
+    """Of runs, concepts and residuals, in the two-way analysis of variance without replication."""
+    runs, concepts = means.shape
+    of_runs, of_concepts = means.mean(axis=1), means.mean(axis=0)
+    residual = means - of_runs[:, None] - of_concepts[None, :] + means.mean()
+    spread = float((residual**2).sum()) / ((runs - 1) * (concepts - 1))
+    return concepts * float(of_runs.var(ddof=1)), runs * float(of_concepts.var(ddof=1)), spread

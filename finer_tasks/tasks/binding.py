@@ -17,6 +17,7 @@ from finer_tasks.datasets.record import LEVELS, SPLITS
 from finer_tasks.datasets.registry import DATASETS
 from finer_tasks.datasets.seen import seen_data
 from finer_tasks.errors import FinerError, KnowledgeError, user_errors
+from finer_tasks.models.machine import machine
 from finer_tasks.replies import ROUNDS
 from finer_tasks.scoring import SCORING_VERSION
 from finer_tasks.scoring.candidates import CANDIDATES
@@ -130,6 +131,7 @@ def identify(config: Mapping[str, Any]) -> tuple[Prepared, dict[str, Any]]:
         "scoring": SCORING_VERSION,
         "finer_version": finer_tasks.__version__,
         "versions": _versions(),
+        "machine": machine(),
     }
     if "perturbation" in identity:
         _require_our_images(config)

@@ -15,9 +15,9 @@ from finer_tasks.cli.main import main
 from finer_tasks.datasets.images import image_of
 from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.models.loading import LoadOptions, load_model, load_processor
+from finer_tasks.training.ablation.assembling import assemble, load_parts
 from finer_tasks.training.ablation.experiment import ablate, best_rate
 from finer_tasks.training.ablation.features import load_features
-from finer_tasks.training.ablation.parts import assemble, load_parts
 from finer_tasks.training.ablation.plan import AblationPlan, Arm, Folders
 from finer_tasks.training.ablation.teaching import task_of, teach
 from finer_tasks.training.errors import TrainingError
@@ -53,7 +53,7 @@ def test_encoder_and_language_model_may_come_from_folders(mini_data: Path, tmp_p
     sources = folders(tmp_path)
     plan = replace(PLAN, llava=None, folders=sources)
     parts = load_parts(plan)
-    assert (parts.patches, parts.has_class_token, parts.image_size) == (16, True, 32)
+    assert (parts.encoder.patches, parts.encoder.has_class_token, parts.encoder.image_size) == (16, True, 32)
     model, processor = assemble(parts, plan, "mlp2", 0)
     model.save_pretrained(tmp_path / "m")
     processor.save_pretrained(tmp_path / "m")

@@ -25,14 +25,15 @@ from finer_tasks.datasets.perturb import require_as_published
 from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.models.fingerprint import weights_fingerprint
 from finer_tasks.tasks.table import tasks_by_name
+from finer_tasks.training.ablation.assembling import Parts, assemble, load_parts, require_fitting
 from finer_tasks.training.ablation.features import Features, load_features
-from finer_tasks.training.ablation.parts import Parts, assemble, load_parts, require_fitting
 from finer_tasks.training.ablation.plan import AblationPlan, Arm
 from finer_tasks.training.ablation.probing import probe
 from finer_tasks.training.ablation.report import encoder_probe, projector_probe, write_report
 from finer_tasks.training.ablation.teaching import Task, task_of, teach
+from finer_tasks.training.claim import claim
 from finer_tasks.training.errors import TrainingError
-from finer_tasks.training.reproduce.experiment import Limits, claim, evaluate
+from finer_tasks.training.evaluating import Limits, evaluate
 from finer_tasks.training.saving import saving
 from finer_tasks.training.tuning.output import versions
 from finer_tasks.writing import locked, replacing, write_text

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from finer_tasks.datasets.images import image_of
 from finer_tasks.datasets.prepared import Prepared
-from finer_tasks.training.ablation.parts import Parts
+from finer_tasks.training.ablation.assembling import Parts
 from finer_tasks.training.ablation.plan import AblationPlan
 from finer_tasks.writing import replacing, write_text
 
@@ -60,17 +60,17 @@ def chosen(table: Sequence[Mapping[str, Any]], per_concept: int | None) -> list[
 def _encode(
     parts: Parts, prepared: Prepared, documents: Sequence[Mapping[str, Any]], layers: Sequence[int], folder: Path
 ) -> None:
-    shape = (len(documents), parts.patches, int(parts.encoder.config.hidden_size))
+    shape = (len(documents), parts.encoder.patches, int(parts.encoder.module.config.hidden_size))
     arrays = {
         layer: np.lib.format.open_memmap(folder / f"layer{layer}.npy", mode="w+", dtype=np.float16, shape=shape)
         for layer in layers
     }
     for start in tqdm(range(0, len(documents), _BATCH), desc="encoding images", mininterval=5):
         images = [image_of(prepared, document) for document in documents[start : start + _BATCH]]
-        pixels = parts.image_processor(images=images, return_tensors="pt")["pixel_values"]
-        states = parts.encoder(pixel_values=pixels, output_hidden_states=True).hidden_states
+        pixels = parts.encoder.image_processor(images=images, return_tensors="pt")["pixel_values"]
+        states = parts.encoder.module(pixel_values=pixels, output_hidden_states=True).hidden_states
         for layer, array in arrays.items():
-            array[start : start + len(images)] = states[layer][:, int(parts.has_class_token) :].numpy()
+            array[start : start + len(images)] = states[layer][:, int(parts.encoder.has_class_token) :].numpy()
     for array in arrays.values():
         array.flush()
     write_text(folder / "documents.json", json.dumps([document["id"] for document in documents]) + "\n")

@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 
 from finer_tasks.errors import ResultsError
+from finer_tasks.models.machine import machine
 from finer_tasks.plotting import pyplot, save_figure
+from finer_tasks.runs.cells import with_interval
 from finer_tasks.runs.reading import read_run
 from finer_tasks.statistics.bootstrap import Bootstrap, Estimate
 from finer_tasks.statistics.clusters import Clusters, Floats
 from finer_tasks.statistics.crossed import by_concept, crossed_mean
-from finer_tasks.training.ablation.parts import Parts
+from finer_tasks.training.ablation.assembling import Parts
 from finer_tasks.training.ablation.plan import REFERENCE, AblationPlan, Arm
-from finer_tasks.training.reproduce.report import machine, shown
 from finer_tasks.writing import as_json, write_text
 
 NAMES: Mapping[Arm, str] = {
@@ -65,7 +66,7 @@ def projector_probe(output: Path, arm: Arm, seed: int) -> Path:
 def write_report(plan: AblationPlan, output: Path, parts: Parts, versions: Mapping[str, str]) -> Path:
     """Write report.json, table.md and the plot; returns the table's path."""
     found = figures(plan, output)
-    frozen = sum(p.numel() for part in (parts.encoder, parts.language, parts.head) for p in part.parameters())
+    frozen = sum(p.numel() for part in parts.modules for p in part.parameters())
     record = {
         "plan": asdict(plan),
         "frozen_parameters": frozen,
@@ -144,12 +145,12 @@ def table(found: Sequence[ArmFigures]) -> str:
     for arm in found:
         cells = [NAMES[arm.arm], f"{arm.parameters:,}", str(arm.image_tokens), f"{arm.learning_rate:g}"]
         cells.append(f"{sum(arm.loss) / len(arm.loss):.3f}")
-        lines.append(_row([*cells, *(shown(arm.figures[measure].estimate) for measure in measures)]))
+        lines.append(_row([*cells, *(with_interval(arm.figures[measure].estimate) for measure in measures)]))
     lines += ["", _row([f"minus {NAMES[REFERENCE]}", *measures]), _row(["---"] * (len(measures) + 1))]
     for arm in found:
         if arm.arm != REFERENCE:
             differences = (arm.figures[measure].difference for measure in measures)
-            lines.append(_row([NAMES[arm.arm], *(shown(d, signed=True) for d in differences if d is not None)]))
+            lines.append(_row([NAMES[arm.arm], *(with_interval(d, sign=True) for d in differences if d is not None)]))
     return "\n".join(lines) + "\n"
 
 

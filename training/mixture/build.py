@@ -130,9 +130,14 @@ def _write_conversations(recipe: MixtureRecipe, parts: list[Part], general: _Gen
 
 
 def _names_below(recipe: MixtureRecipe, parts: list[Part]) -> set[str]:
-    """Names of the fine concepts of the held-out superordinates."""
-    held = set(recipe.held_out.superordinates)
-    return concept_names(concept for part in parts for concept in part.prepared.concepts() if concept.superordinate in held)
+    """Names of the held-out concepts, and of those of held-out superordinates."""
+    held, alone = set(recipe.held_out.superordinates), set(recipe.held_out.concepts)
+    return concept_names(
+        concept
+        for part in parts
+        for concept in part.prepared.concepts()
+        if concept.superordinate in held or f"{part.prepared.manifest.dataset}/{concept.concept_id}" in alone
+    )
 
 
 def _rows(recipe: MixtureRecipe, parts: list[Part], general: _General | None) -> Iterator[tuple[dict[str, Any], Entry | None]]:

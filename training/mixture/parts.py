@@ -48,6 +48,7 @@ def read_part(recipe: MixtureRecipe, name: str, unchecked: dict[str, str]) -> Pa
     told = {key for key, entry in knowledge.concepts.items() if entry.required}
     reasons = {
         "held-out superordinate": np.isin(superordinates, list(recipe.held_out.superordinates)),
+        "held-out concept": np.isin(concepts, _held_out(recipe, name, prepared)),
         "no attributes of the concept": ~np.isin(concepts, list(told)),
         "near-duplicate of a test image": _near_duplicates(recipe, prepared, len(table), unchecked),
     }
@@ -65,6 +66,14 @@ def read_part(recipe: MixtureRecipe, name: str, unchecked: dict[str, str]) -> Pa
     if not len(chosen):
         raise MixtureError(f"nothing is left of {name}: " + ", ".join(f"{n} {reason}" for reason, n in left_out.items() if n))
     return Part(prepared, table, load_taxonomy(name), knowledge, chosen, left_out)
+
+
+def _held_out(recipe: MixtureRecipe, name: str, prepared: Prepared) -> list[str]:
+    """Ids of the dataset's held-out concepts; raises MixtureError for one that it does not have."""
+    held = [key.partition("/")[2] for key in recipe.held_out.concepts if key.partition("/")[0] == name]
+    if unknown := set(held) - {concept.concept_id for concept in prepared.concepts()}:
+        raise MixtureError(f"held-out concept {min(unknown)!r} is none of {name}")
+    return held
 
 
 def _readable(

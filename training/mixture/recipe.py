@@ -29,7 +29,7 @@ class DatasetShare:
 
 @dataclass(frozen=True, config=STRICT)
 class HeldOut:
-    """What must not be seen: whole datasets, and superordinates of the datasets that are in.
+    """What must not be seen: whole datasets, and superordinates and concepts (dataset/concept_id) of the datasets that are in.
 
     shared_names: what to do with conversations that name a concept of a held-out dataset (CUB and
     NABirds share most species): drop them, or keep them and count.
@@ -37,6 +37,7 @@ class HeldOut:
 
     datasets: tuple[str, ...] = ()
     superordinates: tuple[str, ...] = ()
+    concepts: tuple[str, ...] = ()
     shared_names: Literal["drop", "keep"] = "drop"
 
 
@@ -79,6 +80,8 @@ class MixtureRecipe:
         for name in (*self.datasets, *self.held_out.datasets):
             if name not in known:
                 raise RecipeError(f"unknown dataset {name!r} in the recipe {self.name}; known are {', '.join(known)}")
+        if wrong := next((key for key in self.held_out.concepts if key.partition("/")[0] not in self.datasets), None):
+            raise RecipeError(f"held-out concept {wrong!r}: give it as dataset/concept_id, of a dataset of the recipe")
         both = set(self.datasets) & set(self.held_out.datasets)
         if both:
             raise RecipeError(f"dataset {sorted(both)[0]!r} is both in the mixture and held out")

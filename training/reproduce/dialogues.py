@@ -1,78 +1,95 @@
-"""Texts and questions from which the tiny LLaVA of the miniature learns, stage by stage.
+"""Texts and questions from which the language model and the projector of a reproduction learn.
 
 The language model reads descriptions in words where later an image stands, so that it knows every
-concept by its attributes; of images it is then told the coarse label only.
+concept by its attributes; of images it is then told the superordinate and coarse labels only.
 """
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from finer_tasks.attributes.knowledge import load_knowledge
-from finer_tasks.datasets.mini import reader as mini
-from finer_tasks.datasets.mini.reader import MiniConcept
-from finer_tasks.datasets.record import FinerRecord
+from finer_tasks.attributes.knowledge import ConceptAttributes, load_knowledge
+from finer_tasks.datasets.record import Concept, dataset_of
 from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.tasks.prompts import Blanks, active_prompt_set
 from finer_tasks.training.mixture.conversations import as_prose
 from finer_tasks.training.mixture.templates import SLOTS, load_templates
+from finer_tasks.training.reproduce.partition import concepts_with_images
 from finer_tasks.training.tiny_llava.dialogues import WITHOUT_IMAGE, Dialogue, benchmark_turns
 
 # How often each way of asking occurs in the language stage.
 WAYS = {"direct": 4, "text": 3, "attrseek": 2, "both": 1, "attributes": 1, "attributes_text": 1, "mixture": 3}
+_SAMPLES = 40
 
 
-def concepts_by_id() -> dict[str, MiniConcept]:
-    """The drawable concepts by id."""
-    return {concept.concept.concept_id: concept for concept in mini.mini_concepts()}
+@dataclass(frozen=True)
+class Subject:
+    """A concept of a dataset, with what is known of its looks."""
+
+    dataset: str
+    concept: Concept
+    lists: ConceptAttributes
 
 
-def describe(concept: MiniConcept, rng: random.Random) -> str:
-    """All that can be seen of a concept, in words and random order."""
-    seen = [f"{concept.shape} outline", *(mini.phrase(part, value) for part, value in concept.parts.items())]
+def subjects_of(datasets: Sequence[str]) -> list[Subject]:
+    """Every concept that has images, held out later or not; raises KnowledgeError for one without attributes."""
+    return [
+        Subject(dataset, concept, load_knowledge(dataset)[concept.concept_id])
+        for dataset in datasets
+        for concept in concepts_with_images(dataset)
+    ]
+
+
+def describe(lists: ConceptAttributes, told: float, rng: random.Random) -> str:
+    """A share of a concept's attributes, drawn between `told` and all, in random order."""
+    seen = [*lists.required, *lists.likely]
     rng.shuffle(seen)
-    return f"Seen: {', '.join(seen)}."
+    return f"Seen: {', '.join(seen[: math.ceil(rng.uniform(told, 1) * len(seen))])}."
 
 
-def language_dialogue(concept: MiniConcept, rng: random.Random) -> Dialogue:
+def language_dialogue(subject: Subject, told: float, rng: random.Random) -> Dialogue:
     """A dialogue without image about a concept, a description in the image's place where the question needs one."""
     way = rng.choices(list(WAYS), weights=list(WAYS.values()))[0]
-    turns = _mixture_turns(concept, rng) if way == "mixture" else _benchmark_turns(concept, way, rng)
+    turns = _mixture_turns(subject, rng) if way == "mixture" else _benchmark_turns(subject, way, rng)
     if way not in WITHOUT_IMAGE:
         (question, answer), *others = turns
-        turns = [(f"{describe(concept, rng)}\n{question}", answer), *others]
+        turns = [(f"{describe(subject.lists, told, rng)}\n{question}", answer), *others]
     return Dialogue(tuple(turns), has_image=False)
 
 
-def coarse_dialogue(record: FinerRecord, rng: random.Random) -> Dialogue:
+def coarse_dialogue(document: Mapping[str, Any], rng: random.Random) -> Dialogue:
     """What an image shows at coarse or superordinate level: all that the projector is taught."""
-    labels = {"superordinate": record.superordinate, "coarse": record.coarse[0]}
+    dataset, coarse = dataset_of(document["id"]), document["coarse"][0]
     if rng.random() < 0.4:
-        return Dialogue(((_say("coarse_question", record, rng), record.coarse[0]),), has_image=True)
+        question = rng.choice(load_templates()["coarse_question"]).format(**_blanks(dataset, coarse, ""))
+        return Dialogue(((question, coarse),), has_image=True)
     level = rng.choice(("superordinate", "coarse", "coarse"))
-    parent = record.superordinate if level == "coarse" and rng.random() < 0.7 else None
-    question = active_prompt_set().question("direct", level, load_taxonomy("mini"), Blanks(parent))
-    return Dialogue(((question, f"Answer: {labels[level]}"),), has_image=True)
+    parent = document["superordinate"] if level == "coarse" and rng.random() < 0.7 else None
+    question = active_prompt_set().question("direct", level, load_taxonomy(dataset), Blanks(parent))
+    label = coarse if level == "coarse" else document["superordinate"]
+    return Dialogue(((question, f"Answer: {label}"),), has_image=True)
 
 
-def vocabulary_texts(records: list[FinerRecord]) -> list[str]:
-    """Everything the tokenizer should know: the dialogues, and every template."""
+def vocabulary_texts(subjects: Sequence[Subject], told: float) -> list[str]:
+    """Everything the tokenizer should know: the dialogues of each concept, and every template."""
     rng = random.Random(0)
-    concepts = concepts_by_id()
-    texts = [part for record in records for turn in language_dialogue(concepts[record.concept_id], rng).turns for part in turn]
+    dialogues = (language_dialogue(subject, told, rng) for subject in subjects for _ in range(_SAMPLES))
+    texts = [part for dialogue in dialogues for turn in dialogue.turns for part in turn]
     return texts + [template for slot in SLOTS for template in load_templates()[slot]] * 20
 
 
-def _benchmark_turns(concept: MiniConcept, way: str, rng: random.Random) -> list[tuple[str, str]]:
+def _benchmark_turns(subject: Subject, way: str, rng: random.Random) -> list[tuple[str, str]]:
     levels = ("superordinate", "coarse", "fine", "fine") if way == "direct" else ("coarse", "fine", "fine")
-    return benchmark_turns(concept.concept, way, rng.choice(levels), rng)
+    return benchmark_turns(subject.concept, way, rng.choice(levels), rng, subject.dataset)
 
 
-def _mixture_turns(concept: MiniConcept, rng: random.Random) -> list[tuple[str, str]]:
-    lists = load_knowledge("mini")[concept.concept.concept_id]
-    entry = concept.concept
-    values = _blanks(entry.coarse[0], as_prose(lists.required))
+def _mixture_turns(subject: Subject, rng: random.Random) -> list[tuple[str, str]]:
+    entry = subject.concept
+    values = _blanks(subject.dataset, entry.coarse[0], as_prose(subject.lists.required))
 
     def say(slot: str) -> str:
         return rng.choice(load_templates()[slot]).format(**values)
@@ -85,12 +102,8 @@ def _mixture_turns(concept: MiniConcept, rng: random.Random) -> list[tuple[str, 
     return rng.choice((whole, whole[:2], [(say("direct_question"), entry.fine[0])]))
 
 
-def _say(slot: str, record: FinerRecord, rng: random.Random) -> str:
-    return rng.choice(load_templates()[slot]).format(**_blanks(record.coarse[0], ""))
-
-
-def _blanks(coarse: str, attributes: str) -> Mapping[str, str]:
-    taxonomy = load_taxonomy("mini")
+def _blanks(dataset: str, coarse: str, attributes: str) -> Mapping[str, str]:
+    taxonomy = load_taxonomy(dataset)
     return {
         "noun": taxonomy.noun,
         "coarse_term": taxonomy.coarse_term,

@@ -1,179 +1,177 @@
-"""`finer reproduce mini`: the paper in miniature, stage by stage, each kept on disk so that a stopped run goes on.
-
-OUTPUT/plan.json            what is done; another plan needs another folder
-OUTPUT/stages/, base/       the base model after each of its three stages
-OUTPUT/mixtures/            finer and direct, the same images
-OUTPUT/runs/                one adapter for each mixture and seed
-OUTPUT/evaluations/         what lmms-eval wrote for the base model and each adapter
-OUTPUT/report.json, table.md, summary.html, summary.png
-"""
+"""`finer reproduce`: the paper's experiment by a plan, piece by piece, each kept on disk (see layout.py for where)."""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+import shutil
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import torch
-from loguru import logger
-
+from finer_tasks.attributes.knowledge import knowledge_path, load_knowledge
 from finer_tasks.datasets.perturb import require_as_published
-from finer_tasks.datasets.prepare import ensure_prepared
-from finer_tasks.models.loading import LoadOptions, load_model, load_processor
-from finer_tasks.runs.evaluate import run_lmms_eval
+from finer_tasks.datasets.prepare import Request, ensure_prepared, prepare
+from finer_tasks.datasets.prepared import VARIABLE, Prepared, data_dir
+from finer_tasks.models.fingerprint import weights_fingerprint
+from finer_tasks.training.claim import claim
 from finer_tasks.training.errors import TrainingError
+from finer_tasks.training.evaluating import Limits, evaluate
 from finer_tasks.training.mixture.build import build_mixture
 from finer_tasks.training.mixture.recipe import DatasetShare, HeldOut, MixtureRecipe, Style
+from finer_tasks.training.reproduce.bases import cached_features, make_base, probe_base
+from finer_tasks.training.reproduce.layout import Layout
+from finer_tasks.training.reproduce.partition import Group, groups_of
 from finer_tasks.training.reproduce.plan import Plan
 from finer_tasks.training.reproduce.report import write_report
-from finer_tasks.training.reproduce.stages import (
-    new_model,
-    probe,
-    train_encoder,
-    train_language,
-    train_projector,
-)
-from finer_tasks.training.saving import saving
-from finer_tasks.training.tiny_llava.images import Split, load_split
 from finer_tasks.training.tuning.output import versions
-from finer_tasks.training.tuning.recipe import Lora, TrainRecipe
+from finer_tasks.training.tuning.recipe import TrainRecipe
 from finer_tasks.training.tuning.train import train
+from finer_tasks.training.work import Piece, work
 from finer_tasks.writing import locked, replacing, write_text
 
-STYLES: tuple[Style, ...] = ("finer", "direct")
-TUNED_TASKS = ("finer_mini", "finer_mini_fine_attrseek", "finer_mini_fine_text")
-BASE_TASKS = (*TUNED_TASKS, "finer_mini_coarse_text")
-_BATCH = "64"
+_FINISHED = "training.json"
 
 
 def reproduce(plan: Plan, output: Path) -> Path:
-    """Do what is not done yet of a plan; returns the HTML summary. Raises TrainingError if the folder holds another plan."""
-    require_as_published("a reproduction")
-    with locked(output):
-        claim(asdict(plan), output)
-        ensure_prepared("mini")
-        base = make_base(plan, output)
-        limits = Limits(plan.documents, plan.max_new_tokens)
-        evaluate(output / "evaluations/base", f"pretrained={base}", BASE_TASKS, limits)
-        for style in STYLES:
-            make_mixture(plan, style, output / "mixtures" / style)
-            for seed in plan.tuning_seeds:
-                name = f"{style}-{seed}"
-                tune(plan, seed, base, output / "mixtures" / style, output / "runs" / name)
-                adapter = f"pretrained={base},peft={output / 'runs' / name}"
-                evaluate(output / "evaluations" / name, adapter, TUNED_TASKS, limits)
-        return write_report(plan, output, versions())
+    """Do what is not done yet of a plan; returns the HTML summary.
 
-
-def make_base(plan: Plan, output: Path) -> Path:
-    """The base model: vision encoder, then language model, then projector; and what linear probes read from it."""
-    base = output / "base"
-    if base.exists():
-        return base
-    split = load_split("train")
-    steps: list[tuple[str, Callable[[Any, Any], None]]] = [
-        ("stages/vision", lambda model, _: train_encoder(model, split, plan.seed, plan.vision)),
-        ("stages/language", lambda model, processor: train_language(model, processor, plan.seed, plan.language)),
-        ("base", lambda model, processor: train_projector(model, processor, split, plan.seed, plan.projector)),
-    ]
-    model, processor = new_model(split, plan.seed)
-    for name, step in steps:
-        folder = output / name
-        if folder.exists():
-            options = LoadOptions(str(folder))
-            model, processor = load_model(options, torch.device("cpu")), load_processor(options)
-            continue
-        model.train()
-        step(model, processor)
-        _save(model.eval(), processor, folder, split if name == "base" else None)
-    return base
-
-
-def _save(model: Any, processor: Any, folder: Path, split: Split | None) -> None:
-    with saving(folder), replacing(folder) as fresh:
-        fresh.mkdir()
-        model.save_pretrained(fresh)
-        processor.save_pretrained(fresh)
-        if split is not None:
-            write_text(fresh / "probe.json", json.dumps(probe(model, split, load_split("test"))))
-
-
-def make_mixture(plan: Plan, style: Style, folder: Path) -> None:
-    """One of the two mixtures, from the train split without the held-out superordinate."""
-    if folder.exists():
-        return
-    share: dict[str, DatasetShare | None] = {"mini": DatasetShare(per_concept=plan.per_concept)}
-    held_out = HeldOut(superordinates=(plan.held_out,))
-    recipe = MixtureRecipe(f"mini-{style}", share, style, plan.detail, seed=plan.seed, held_out=held_out)
-    build_mixture(recipe, folder)
-
-
-def tune(plan: Plan, seed: int, base: Path, mixture: Path, folder: Path) -> None:
-    """LoRA on one mixture, through what `finer train` calls."""
-    if (folder / "training.json").exists():
-        return
-    recipe = TrainRecipe(
-        model=str(base),
-        mixture=mixture,
-        output=folder,
-        seed=seed,
-        lora=Lora(plan.rank, plan.alpha, 0.0),
-        learning_rate=plan.learning_rate,
-        projector_learning_rate=plan.projector_learning_rate,
-        global_batch_size=plan.global_batch_size,
-        micro_batch_size=min(16, plan.global_batch_size),
-        max_steps=plan.tuning_steps,
-        save_every=max(1, plan.tuning_steps // 2),
-        max_length=512,
-        workers=0,
-    )
-    if train(recipe).stopped_by is not None:
-        raise TrainingError(f"stopped in {folder}; the same command goes on from there")
+    Raises TrainingError if the folder holds another plan, and whatever data or a model that cannot be used raises.
+    """
+    experiment = Experiment.of(plan, output)
+    work(list(experiment.pieces()), experiment.layout.locks)
+    shutil.rmtree(experiment.layout.locks, ignore_errors=True)
+    with locked(output / "report.json"):
+        return write_report(plan, experiment.groups, experiment.layout, versions())
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Of an evaluation: the first documents of each task, and a shorter limit on replies; None for none."""
+class Experiment:
+    """A plan on the data that is prepared, and where its results lie."""
 
-    documents: int | None
-    max_new_tokens: int | None
+    plan: Plan
+    groups: tuple[Group, ...]
+    layout: Layout
+
+    @classmethod
+    def of(cls, plan: Plan, output: Path) -> Experiment:
+        """Check that everything the plan names is there, and claim the folder."""
+        require_as_published("a reproduction")
+        data = {name: _checked(name) for name in plan.datasets}
+        groups, layout = groups_of(plan), Layout(output)
+        sources = {key: value for key, value in _sources(plan).items() if value}
+        contents = {name: dict(prepared.manifest.contents) for name, prepared in data.items()}
+        with locked(output):
+            claim(asdict(plan) | {"data": contents, "models": weights_fingerprint(sources) if sources else {}}, output)
+            write_text(layout.groups, json.dumps([asdict(group) for group in groups], indent=2) + "\n")
+            if plan.documents_per_concept is not None:
+                for prepared in data.values():
+                    _write_part(prepared, plan.documents_per_concept, layout.data)
+        return cls(plan, groups, layout)
+
+    def pieces(self) -> Iterator[Piece]:
+        """All that is to be done, seed by seed, so that the first seeds are whole where time ends early."""
+        for seed in self.plan.seeds:
+            yield from self._base_pieces(seed)
+            for group in self.groups:
+                for style in self.plan.mixtures:
+                    yield from self._tuning_pieces(seed, group, style)
+
+    def _base_pieces(self, seed: int) -> Iterator[Piece]:
+        plan, layout = self.plan, self.layout
+        if not plan.base.checkpoint:
+            yield Piece("base", f"base model of seed {seed}", layout.base(seed), partial(make_base, plan, seed, layout))
+        if plan.probe:
+            do = partial(probe_base, plan, seed, layout)
+            yield Piece("probe", f"probe of seed {seed}", layout.probe(seed), do, self._needs(seed))
+        place = layout.evaluation(seed)
+        do = partial(self._evaluate, place, f"pretrained={self._base(seed)}")
+        yield Piece("evaluation", f"evaluation of the base model of seed {seed}", place, do, self._needs(seed))
+
+    def _tuning_pieces(self, seed: int, group: Group, style: Style) -> Iterator[Piece]:
+        layout, named = self.layout, f"{style}, seed {seed}, without {group.name}"
+        mixture, run, place = (find(seed, group.name, style) for find in (layout.mixture, layout.run, layout.evaluation))
+        finished = run / _FINISHED
+        yield Piece("mixture", f"mixture {named}", mixture, partial(self.mix, seed, group, style))
+        do = partial(self._tune, seed, mixture, run)
+        yield Piece("tuning", f"tuning {named}", finished, do, (*self._needs(seed), mixture))
+        do = partial(self._evaluate, place, f"pretrained={self._base(seed)},peft={run}")
+        yield Piece("evaluation", f"evaluation {named}", place, do, (finished,))
+
+    def _base(self, seed: int) -> str:
+        return self.plan.base.checkpoint or str(self.layout.base(seed))
+
+    def _needs(self, seed: int) -> tuple[Path, ...]:
+        return () if self.plan.base.checkpoint else (self.layout.base(seed),)
+
+    def mix(self, seed: int, group: Group, style: Style) -> None:
+        """The train images of all datasets but those of the group's concepts; both styles take the same ones."""
+        plan = self.plan
+        by_dataset = plan.held_out.by == "dataset"
+        left = [name for name in plan.datasets if not (by_dataset and name in group.units)]
+        shares: dict[str, DatasetShare | None] = {name: DatasetShare(per_concept=plan.per_concept) for name in left}
+        held_out = HeldOut(datasets=group.units) if by_dataset else HeldOut(concepts=group.concepts)
+        recipe = MixtureRecipe(
+            f"{style}-without-{group.name}", shares, style, plan.detail, seed, held_out, plan.near_duplicates
+        )
+        build_mixture(recipe, self.layout.mixture(seed, group.name, style))
+
+    def _tune(self, seed: int, mixture: Path, run: Path) -> None:
+        """LoRA on one mixture, through what `finer train` calls."""
+        if train(self.tuning(seed, mixture, run)).stopped_by is not None:
+            raise TrainingError(f"stopped in {run}; the same command goes on from there")
+
+    def tuning(self, seed: int, mixture: Path, run: Path) -> TrainRecipe:
+        """The recipe of one run of tuning."""
+        return self.plan.tuned(mixture, self._base(seed), run, seed, cached_features(self.plan, self.layout))
+
+    def _evaluate(self, place: Path, model_args: str) -> None:
+        plan = self.plan
+        if features := cached_features(plan, self.layout):
+            model_args += f",encoder_cache={features}"
+        model_args += f",{plan.model_args}" if plan.model_args else ""
+        limits = Limits(None, plan.max_new_tokens, plan.batch_size)
+        variables = {VARIABLE: str(self.layout.data.resolve())} if plan.documents_per_concept is not None else {}
+        evaluate(place, model_args, tasks_of(plan), limits, variables)
 
 
-def evaluate(folder: Path, model_args: str, tasks: tuple[str, ...], limits: Limits) -> None:
-    """The plain lmms-eval command on a model; nothing where the folder is there."""
-    if folder.exists():
+def tasks_of(plan: Plan) -> list[str]:
+    """The tasks of lmms-eval that a plan asks: each level by the direct question, and the arms at fine level."""
+    asked = [*plan.levels, *(f"fine_{arm}" for arm in plan.arms)]
+    return [f"finer_{dataset}_{level}" for dataset in plan.datasets for level in asked]
+
+
+def _checked(name: str) -> Prepared:
+    """A dataset with both splits and attributes; raises the error that says which command is missing."""
+    prepared = ensure_prepared(name)
+    for split in ("train", "test"):
+        prepared.check(split)
+    load_knowledge(name)
+    return prepared
+
+
+def _sources(plan: Plan) -> dict[str, str | None]:
+    """The folders or names of all models that a plan starts from."""
+    base = plan.base
+    found = {"checkpoint": base.checkpoint}
+    for name, part in (("encoder", base.encoder), ("language", base.language)):
+        if part is not None:
+            found[name] = part.folder or part.llava
+    return found
+
+
+def _write_part(prepared: Prepared, per_concept: int, directory: Path) -> None:
+    """The first test images of each concept, and the attributes, where the evaluations find them."""
+    manifest = prepared.manifest
+    if (directory / manifest.dataset / "manifest.json").exists():
         return
-    began = time.monotonic()
-    options = ["--gen_kwargs", f"max_new_tokens={limits.max_new_tokens}"] if limits.max_new_tokens else []
-    with replacing(folder) as fresh:
-        run_lmms_eval(fresh, "finer_hf", model_args, tasks, _BATCH, limits.documents, options)
-    logger.info(f"{folder.name} evaluated in {time.monotonic() - began:.0f} s")
-
-
-def claim(plan: Mapping[str, Any], output: Path) -> None:
-    """Write plan.json into a folder that is new, or holds the same plan; raises TrainingError for any other."""
-    now, path = json.loads(json.dumps(plan)), output / "plan.json"
-    if output.exists() and not output.is_dir():
-        raise TrainingError(f"{output} is a file; give another --output")
-    if path.exists():
-        before = _read_plan(path)
-        changed = [key for key in now if before.get(key) != now[key]]
-        if changed:
-            raise TrainingError(
-                f"{output} holds a run with another {changed[0]} ({before.get(changed[0])!r}); give another --output"
-            )
-    elif output.exists() and any(output.iterdir()):
-        raise TrainingError(f"{output} is not empty and holds no run; give another --output")
-    write_text(path, json.dumps(now, indent=2) + "\n")
-
-
-def _read_plan(path: Path) -> dict[str, Any]:
-    with suppress(ValueError):
-        before = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(before, dict):
-            return before
-    raise TrainingError(f"{path} is damaged, so that nothing tells what the run was. Give another --output")
+    if manifest.unified or manifest.embedded:
+        raise TrainingError(
+            f"documents_per_concept takes {manifest.dataset} from its folder as published, and it was prepared otherwise. "
+            "Prepare it without --embed-images and --from-unified, or set documents_per_concept=null"
+        )
+    if (known := knowledge_path(manifest.dataset)).exists():
+        target = directory / known.relative_to(data_dir())
+        with replacing(target) as fresh:
+            shutil.copyfile(known, fresh)
+    prepare(Request(manifest.dataset, Path(manifest.root), ("test",), per_concept=per_concept), directory)

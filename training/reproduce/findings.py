@@ -1,155 +1,148 @@
-"""What the evaluations of a reproduction show: accuracies with intervals, and differences that bear on the paper's claims."""
+"""What the scores of a reproduction show: accuracies, and differences that bear on the paper's claims, with intervals.
+
+An interval holds what other seeds and what other concepts would change (statistics/crossed.py).
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
-from finer_tasks.errors import ResultsError
-from finer_tasks.runs.reading import read_run
-from finer_tasks.statistics.bootstrap import Bootstrap, Estimate
-from finer_tasks.statistics.clusters import Clusters
+from finer_tasks.statistics.clusters import Clusters, Floats
+from finer_tasks.statistics.crossed import Components, Crossed, by_concept, components, crossed_mean
+from finer_tasks.training.reproduce.layout import Layout
 from finer_tasks.training.reproduce.plan import Plan
+from finer_tasks.training.reproduce.probing import ENCODER, PROJECTOR
+from finer_tasks.training.reproduce.scores import BASE, HELD_IN, HELD_OUT, Scores, asked_by
 
-MODELS = {"base": "before tuning", "direct": "direct mixture", "finer": "FINER mixture"}
-TASKS = {
-    "finer_mini_superordinate": "superordinate",
-    "finer_mini_coarse": "coarse",
-    "finer_mini_fine": "fine",
-    "finer_mini_fine_attrseek": "fine, AttrSeek",
-    "finer_mini_fine_text": "fine, from text",
-}
-HELD_IN, HELD_OUT = "held-in", "held-out"
+Verdict = Literal["reproduced", "opposite", "not shown", "one run"]
+# The difference, in share of documents, that the number of concepts is reckoned for.
+WANTED = 0.05
 
 
 @dataclass(frozen=True)
 class Figure:
-    """Exact match of one model and task: mean over documents and seeds, interval over concepts, and the mean of each seed."""
+    """Exact match of a model in one way of asking: over seeds and concepts, of each seed, and of each held-out group."""
 
     model: str
-    task: str
     part: str
-    documents: int
-    estimate: Estimate
+    asked: str
+    mean: Crossed
     by_seed: tuple[float, ...]
+    by_group: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of the paper as a difference that is above zero if it holds here, and what was found."""
+    """A claim of the paper as a difference that is above zero if it holds here, and what was found.
+
+    detectable: the difference that so many seeds and concepts would find in 80 of 100 experiments. concepts_for_5_points: how
+    many concepts would do for a difference of 0.05 with as many seeds; infinite where the seeds alone differ too much.
+    """
 
     claim: str
     measured: str
-    difference: Estimate
+    part: str
+    mean: Crossed
+    by_seed: tuple[float, ...]
+    by_group: Mapping[str, float]
+    detectable: float
+    concepts_for_5_points: float
 
     @property
-    def verdict(self) -> str:
+    def verdict(self) -> Verdict:
         """By the interval: wholly above zero, wholly below, or across."""
-        if self.difference.low > 0:
+        if np.isnan(self.mean.low):
+            return "one run"
+        if self.mean.low > 0:
             return "reproduced"
-        return "opposite" if self.difference.high < 0 else "not shown"
+        return "opposite" if self.mean.high < 0 else "not shown"
 
 
-class Scores:
-    """Exact match by model, task and document, a row a seed."""
-
-    def __init__(self, plan: Plan, output: Path) -> None:
-        names = {"base": ["base"]} | {s: [f"{s}-{seed}" for seed in plan.tuning_seeds] for s in ("direct", "finer")}
-        self.tables: dict[tuple[str, str], np.ndarray] = {}
-        self.records: dict[str, Mapping[str, object]] = {}
-        for model, folders in names.items():
-            rows: dict[str, list[list[float]]] = {}
-            for folder in folders:
-                for task in read_run(output / "evaluations" / folder).tasks:
-                    self._check(task.name, [str(sample.record["id"]) for sample in task.samples])
-                    self.records |= {str(sample.record["id"]): sample.record for sample in task.samples}
-                    rows.setdefault(task.name, []).append([float(sample.items["em"]["score"]) for sample in task.samples])
-            self.tables |= {(model, task): np.array(values) for task, values in rows.items()}
-        documents = [self.records[identity] for identity in self.order]
-        self.held_out = np.array([document["superordinate"] == plan.held_out for document in documents])
-        self.concepts = np.array([str(document["concept_id"]) for document in documents])
-
-    def _check(self, task: str, ids: list[str]) -> None:
-        self.order = getattr(self, "order", ids)
-        if ids != self.order:
-            raise ResultsError(
-                f"{task}: its documents are not those of the other evaluations; delete that evaluation and run again"
-            )
-
-    def part(self, name: str) -> np.ndarray:
-        """Which documents are held in or out; all of them under any other name."""
-        return {HELD_IN: ~self.held_out, HELD_OUT: self.held_out}.get(name, np.ones_like(self.held_out))
-
-    def estimate(self, values: np.ndarray, part: str, seed: int) -> Estimate:
-        """Of a value a document, over the documents of a part."""
-        chosen = self.part(part)
-        if not chosen.any():
-            return Estimate(float("nan"), float("nan"), float("nan"))
-        return Bootstrap(Clusters.of(self.concepts[chosen]), seed).mean(values[chosen])
-
-
-def figures(scores: Scores, seed: int) -> list[Figure]:
-    """Every accuracy, by model, task and part."""
+def figures(scores: Scores) -> list[Figure]:
+    """Every accuracy, by model, part and way of asking."""
     found = []
-    for model in MODELS:
-        for task in TASKS:
-            for part in (HELD_IN, HELD_OUT):
-                table = scores.tables[model, task]
-                chosen = scores.part(part)
-                by_seed = tuple(float(row[chosen].mean()) for row in table) if chosen.any() else ()
-                found.append(Figure(model, task, part, int(chosen.sum()), scores.estimate(table.mean(0), part, seed), by_seed))
+    for model in (BASE, *scores.plan.mixtures):
+        for part in (HELD_IN, HELD_OUT):
+            for asked in asked_by(scores.plan):
+                table = scores.base(asked.ending) if model == BASE else scores.tuned(model, asked.ending, part)
+                kept = table[:, scores.known(part)]
+                by_group = _by_group(scores, table) if part == HELD_OUT else {}
+                found.append(Figure(model, part, asked.ending, crossed_mean(kept), _by_seed(kept), by_group))
     return found
 
 
-def claims(scores: Scores, probes: Mapping[str, Sequence[Any]], plan: Plan) -> list[Claim]:
-    """The paper's claims (Kim & Ji 2024, sections 3 to 5) that the miniature can speak to."""
-    mean: dict[tuple[str, str], np.ndarray] = {key: table.mean(0) for key, table in scores.tables.items()}
+def claims(scores: Scores, probes: Mapping[str, Floats] | None) -> list[Claim]:
+    """The paper's claims (Kim & Ji 2024, sections 3 to 5) that the plan can speak to."""
+    return [*_before_tuning(scores), *_of_probes(probes), *_of_tuning(scores)]
 
-    def base(task: str) -> np.ndarray:
-        return mean["base", f"finer_mini_{task}"]
 
-    def tuned(style: str, task: str) -> np.ndarray:
-        return mean[style, f"finer_mini_{task}"]
+def _before_tuning(scores: Scores) -> Iterator[Claim]:
+    asked = {one.ending for one in asked_by(scores.plan)}
+    for claim, measured, more, less in (
+        ("the coarse concept is named less often than the superordinate", "superordinate - coarse", "superordinate", "coarse"),
+        ("the fine concept is named less often than the coarse one", "coarse - fine", "coarse", "fine"),
+        ("the model names from text what it does not name from the image", "fine from text - fine", "fine_text", "fine"),
+        ("asking for the attributes first helps without tuning", "AttrSeek - direct question", "fine_attrseek", "fine"),
+    ):
+        if {more, less} <= asked:
+            yield _claim(claim, measured, "all", scores.base(more) - scores.base(less), {})
 
-    def claim(text: str, measured: str, values: np.ndarray, part: str = "all") -> Claim:
-        return Claim(text, measured, scores.estimate(values, part, plan.seed))
 
-    found = [
-        claim("the coarse concept is named less often than the superordinate", "superordinate - coarse",
-              base("superordinate") - base("coarse")),
-        claim("the fine concept is named less often than the coarse one", "coarse - fine", base("coarse") - base("fine")),
-        claim("the model names from text what it does not name from the image", "fine from text - fine",
-              base("fine_text") - base("fine")),
-        claim("asking for the attributes first helps without tuning", "AttrSeek - direct question",
-              base("fine_attrseek") - base("fine")),
-        _probe_claim(probes, plan),
-    ]  # fmt: skip
+def _of_probes(probes: Mapping[str, Floats] | None) -> Iterator[Claim]:
+    if probes is not None:
+        lost = probes[ENCODER] - probes[PROJECTOR]
+        yield _claim("detail is lost in the projector", "linear probe before - after it", "all", lost, {})
+
+
+def _of_tuning(scores: Scores) -> Iterator[Claim]:
+    control, style = scores.plan.mixtures
     for part in (HELD_IN, HELD_OUT):
-        for task, way in (("fine", "direct question"), ("fine_attrseek", "AttrSeek")):
-            found += [
-                claim(f"tuning on the FINER mixture helps on {part} concepts", f"{way}, FINER - before tuning",
-                      tuned("finer", task) - base(task), part),
-                claim(f"the FINER mixture beats the direct one on {part} concepts", f"{way}, FINER - direct",
-                      tuned("finer", task) - tuned("direct", task), part),
-            ]  # fmt: skip
-    return found
+        for ending, way in (("fine", "direct question"), ("fine_attrseek", "AttrSeek")):
+            if ending not in {one.ending for one in asked_by(scores.plan)}:
+                continue
+            known = scores.known(part)
+            tuned = scores.tuned(style, ending, part)
+            for claim, measured, other in (
+                (f"tuning on the {style} mixture helps", f"{way}, {style} - before tuning", scores.base(ending)),
+                (f"the {style} mixture beats the {control} one", f"{way}, {style} - {control}",
+                 scores.tuned(control, ending, part)),
+            ):  # fmt: skip
+                by_group = _by_group(scores, tuned - other) if part == HELD_OUT else {}
+                yield _claim(claim, measured, part, (tuned - other)[:, known], by_group)
 
 
-def _probe_claim(probes: Mapping[str, Sequence[Any]], plan: Plan) -> Claim:
-    lost = np.array(probes["vision encoder"], float) - np.array(probes["projector"], float)
+def _claim(claim: str, measured: str, part: str, table: Floats, by_group: Mapping[str, float]) -> Claim:
+    spread: Components = components(table)
+    seeds, concepts = table.shape
     return Claim(
-        "detail is lost in the projector",
-        "linear probe after the vision encoder - after the projector",
-        Bootstrap(Clusters.of(probes["concepts"]), plan.seed).mean(lost),
-    )
+        claim, measured, part, crossed_mean(table), _by_seed(table), by_group,
+        spread.detectable(seeds, concepts), spread.concepts_for(WANTED, seeds),
+    )  # fmt: skip
 
 
-def read_probes(output: Path) -> dict[str, list[Any]]:
-    """What `make_base` measured."""
-    found: dict[str, list[Any]] = json.loads((output / "base/probe.json").read_text(encoding="utf-8"))
-    return found
+def _by_seed(table: Floats) -> tuple[float, ...]:
+    return tuple(map(float, table.mean(axis=1)))
+
+
+def _by_group(scores: Scores, table: Floats) -> dict[str, float]:
+    """The mean over the concepts that each group holds out."""
+    return {
+        group.name: float(table[:, held].mean())
+        for group, held in zip(scores.groups, scores.held_out, strict=True)
+        if held.any()
+    }
+
+
+def read_probes(plan: Plan, layout: Layout) -> dict[str, Floats] | None:
+    """Share of each concept's test images that a probe names, by place, shape (seeds, concepts); None without probes."""
+    if not plan.probe:
+        return None
+    read = [json.loads(layout.probe(seed).read_text(encoding="utf-8")) for seed in plan.seeds]
+    clusters = Clusters.of(read[0]["concepts"])
+    tables = {place: np.array([one[place] for one in read], dtype=np.float64) for place in (ENCODER, PROJECTOR)}
+    return {place: by_concept(table, clusters) for place, table in tables.items()}

@@ -1,133 +1,206 @@
-"""The table, the figure and the page of a reproduction."""
+"""The tables, the figure and the page of a reproduction."""
 
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from finer_tasks.plotting import pyplot
+from finer_tasks.models.machine import machine
+from finer_tasks.plotting import pyplot, save_figure
 from finer_tasks.runs.pages import page_environment
-from finer_tasks.statistics.bootstrap import Estimate
-from finer_tasks.training.reproduce.findings import (
-    HELD_IN,
-    HELD_OUT,
-    MODELS,
-    TASKS,
-    Claim,
-    Figure,
-    Scores,
-    claims,
-    figures,
-    read_probes,
-)
+from finer_tasks.statistics.crossed import Crossed, crossed_mean
+from finer_tasks.training.reproduce.coverage import Coverage, coverage
+from finer_tasks.training.reproduce.findings import Claim, Figure, claims, figures, read_probes
+from finer_tasks.training.reproduce.layout import Layout
+from finer_tasks.training.reproduce.partition import Group
 from finer_tasks.training.reproduce.plan import Plan
-from finer_tasks.writing import as_json, replacing, write_text
+from finer_tasks.training.reproduce.scores import BASE, HELD_IN, HELD_OUT, Asked, Scores, asked_by, read_scores
+from finer_tasks.writing import as_json, write_text
 
-_COLOURS = {"base": "#9aa5b1", "direct": "#5b8def", "finer": "#d2553b"}
+_COLOURS = ("#9aa5b1", "#5b8def", "#d2553b")
 
 
-def write_report(plan: Plan, output: Path, versions: Mapping[str, str]) -> Path:
-    """Write report.json, table.md, summary.png and summary.html; returns the last."""
-    scores, probes = Scores(plan, output), read_probes(output)
-    found, checked = figures(scores, plan.seed), claims(scores, probes, plan)
-    accuracy = {place: sum(right) / len(right) for place, right in probes.items() if place != "concepts"}
-    record = {
-        "plan": asdict(plan),
-        "figures": [asdict(figure) for figure in found],
-        "claims": [asdict(claim) | {"verdict": claim.verdict} for claim in checked],
-        "linear_probe": accuracy,
-        "versions": dict(versions),
-        "machine": machine(),
+@dataclass(frozen=True)
+class Findings:
+    """All that a report shows."""
+
+    plan: Plan
+    groups: tuple[Group, ...]
+    figures: Sequence[Figure]
+    claims: Sequence[Claim]
+    probes: Mapping[str, Crossed]
+    coverage: Coverage | None
+    made_by: Mapping[str, str]
+
+    @property
+    def models(self) -> dict[str, str]:
+        """Names for tables."""
+        return {BASE: "before tuning"} | {style: f"{style} mixture" for style in self.plan.mixtures}
+
+    def of(self, model: str, part: str) -> list[Figure]:
+        """The figures of one row."""
+        return [figure for figure in self.figures if (figure.model, figure.part) == (model, part)]
+
+
+def write_report(plan: Plan, groups: tuple[Group, ...], layout: Layout, versions: Mapping[str, str]) -> Path:
+    """Write report.json, table.md, summary.png and .svg, and summary.html; returns the last."""
+    scores, probes = read_scores(plan, groups, layout), read_probes(plan, layout)
+    accuracy = {place: crossed_mean(table) for place, table in (probes or {}).items()}
+    made_by = {**versions, **machine()}
+    found = Findings(plan, groups, figures(scores), claims(scores, probes), accuracy, coverage(scores), made_by)
+    write_text(layout.root / "report.json", as_json(_record(found, scores)) + "\n")
+    write_text(layout.root / "table.md", tables(found))
+    _plot(found, layout.root)
+    return _page(found, layout.root)
+
+
+def _record(found: Findings, scores: Scores) -> dict[str, Any]:
+    return {
+        "plan": asdict(found.plan),
+        "groups": [asdict(group) for group in found.groups],
+        "seeds_are": found.plan.runs,
+        "concepts": len(scores.concepts),
+        "documents": int(scores.documents.sum()),
+        "figures": [asdict(figure) for figure in found.figures],
+        "claims": [asdict(claim) | {"verdict": claim.verdict} for claim in found.claims],
+        "linear_probe": {place: asdict(mean) for place, mean in found.probes.items()},
+        "coverage": asdict(found.coverage) if found.coverage else None,
+        "made_by": dict(found.made_by),
     }
-    write_text(output / "report.json", as_json(record) + "\n")
-    write_text(output / "table.md", table(found, checked, accuracy))
-    _plot(found, output / "summary.png")
-    return _page(plan, found, checked, accuracy, {**versions, **machine()}, output)
 
 
-def machine() -> dict[str, str]:
-    """What sums in floating point depend on beside the versions: the processor's instructions, and how many share the work."""
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
-    return {"instructions": torch.backends.cpu.get_cpu_capability(), "threads": str(torch.get_num_threads()), "GPU": gpu}
+def tables(found: Findings) -> str:
+    """All tables in Markdown."""
+    return "\n".join([*_accuracies(found), "", *_claims(found), "", *_by_group(found), "", *_remarks(found)]) + "\n"
 
 
-def table(found: Sequence[Figure], checked: Sequence[Claim], accuracy: Mapping[str, float]) -> str:
-    """Both tables in Markdown."""
-    lines = ["| model | concepts | " + " | ".join(TASKS.values()) + " |", "|---|---|" + "---|" * len(TASKS)]
-    for model, name in MODELS.items():
+def _accuracies(found: Findings) -> list[str]:
+    asked = asked_by(found.plan)
+    lines = [_row(["model", "concepts", *(one.name for one in asked)]), _row(["---"] * (len(asked) + 2))]
+    for model, name in found.models.items():
         for part in (HELD_IN, HELD_OUT):
-            cells = [shown(figure.estimate) for figure in found if (figure.model, figure.part) == (model, part)]
-            lines.append(f"| {name} | {part} | " + " | ".join(cells) + " |")
-    probes = ", ".join(f"{value:.3f} after the {place}" for place, value in accuracy.items())
-    lines += ["", f"Linear probe for the fine concept: {probes}.", ""]
-    lines += ["| claim of the paper | measured here as | difference | verdict |", "|---|---|---|---|"]
-    lines += [f"| {c.claim} | {c.measured} | {shown(c.difference, signed=True)} | {c.verdict} |" for c in checked]
-    return "\n".join(lines) + "\n"
+            lines.append(_row([name, part, *(shown(figure.mean) for figure in found.of(model, part))]))
+    return lines
 
 
-def shown(estimate: Estimate, signed: bool = False) -> str:
-    """A value with its interval."""
-    if estimate.value != estimate.value:
-        return "no documents"
-    sign = "+" if signed else ""
-    return f"{estimate.value:{sign}.3f} ({estimate.low:{sign}.3f} to {estimate.high:{sign}.3f})"
+def _claims(found: Findings) -> list[str]:
+    head = ["claim", "measured as", "concepts", "difference", "of runs", "of concepts", "n", "would be found", "verdict"]
+    lines = [_row(head), _row(["---"] * len(head))]
+    for claim in found.claims:
+        errors = [f"±{error:.3f}" if error == error else "-" for error in (claim.mean.from_runs, claim.mean.from_concepts)]
+        count = f"{claim.mean.runs} x {claim.mean.concepts}"
+        least = f"{claim.detectable:.3f}" if claim.detectable == claim.detectable else "-"
+        lines.append(
+            _row([claim.claim, claim.measured, claim.part, shown(claim.mean, True), *errors, count, least, claim.verdict])
+        )
+    return lines
 
 
-def _plot(found: Sequence[Figure], path: Path) -> None:
-    plt = pyplot()
+def _by_group(found: Findings) -> list[str]:
+    """Each held-out group by itself; of whole datasets, this is the paper's table of held-out datasets."""
+    asked = asked_by(found.plan)
+    head = ["held out", "concepts", *(f"{one.name}: {' / '.join(found.models.values())}" for one in asked)]
+    lines = [_row(head), _row(["---"] * len(head))]
+    for group in found.groups:
+        cells = [_of_group(found, one, group) for one in asked]
+        lines.append(_row([group.name if len(group.units) == 1 else ", ".join(group.units), str(len(group.concepts)), *cells]))
+    return lines
 
-    panes, axes = plt.subplots(1, 2, figsize=(11, 4.2), sharey=True, layout="constrained")
+
+def _of_group(found: Findings, asked: Asked, group: Group) -> str:
+    values = [
+        figure.by_group.get(group.name, math.nan)
+        for model in found.models
+        for figure in found.of(model, HELD_OUT)
+        if figure.asked == asked.ending
+    ]
+    return " / ".join("-" if math.isnan(value) else f"{value:.3f}" for value in values)
+
+
+def _remarks(found: Findings) -> list[str]:
+    seeds = ", ".join(map(str, found.plan.seeds))
+    lines = [
+        f"Means over {len(found.plan.seeds)} {found.plan.runs} (seeds {seeds}) and all concepts, each as much as another; "
+        "brackets: 95 % over runs and concepts. `of runs` and `of concepts`: the standard error that each alone would give; "
+        "`would be found`: the difference that this many runs and concepts show in 80 of 100 experiments."
+    ]
+    if found.probes:
+        told = ", ".join(f"{shown(mean)} after the {place}" for place, mean in found.probes.items())
+        lines += ["", f"Linear probe for the fine concept: {told}."]
+    if (cover := found.coverage) is not None:
+        lines += ["", _covered(cover)]
+    return lines
+
+
+def _covered(cover: Coverage) -> str:
+    spread = f"{cover.mean:.0%} are told of others ({cover.least:.0%} to {cover.most:.0%})"
+    told = f"Of a held-out concept's required attributes {spread}"
+    if math.isnan(cover.correlation):
+        return f"{told}; whether the gain depends on it cannot be told."
+    return (
+        f"{told}; its rank correlation with the gain by AttrSeek is {cover.correlation:+.2f} "
+        f"(p = {cover.p_value:.2f}, {cover.concepts} concepts)."
+    )
+
+
+def shown(mean: Crossed, signed: bool = False) -> str:
+    """A mean with its interval, without one where there is one run alone."""
+    form = "+.3f" if signed else ".3f"
+    if math.isnan(mean.value):
+        return "-"
+    if math.isnan(mean.low):
+        return f"{mean.value:{form}}"
+    return f"{mean.value:{form}} [{mean.low:{form}}, {mean.high:{form}}]"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _plot(found: Findings, folder: Path) -> None:
+    plt, asked = pyplot(), asked_by(found.plan)
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.4), sharey=True, layout="constrained")
     for axis, part in zip(axes, (HELD_IN, HELD_OUT), strict=True):
-        for offset, (model, name) in enumerate(MODELS.items()):
-            chosen = [figure for figure in found if (figure.model, figure.part) == (model, part) and figure.documents]
-            at = [number + (offset - 1) * 0.27 for number in range(len(chosen))]
-            values = [figure.estimate.value for figure in chosen]
-            bounds = [(max(0.0, e.value - e.low), max(0.0, e.high - e.value)) for e in (f.estimate for f in chosen)]
-            error = [list(side) for side in zip(*bounds, strict=True)] if bounds else None
-            axis.bar(at, values, 0.25, yerr=error, capsize=3, color=_COLOURS[model], label=name)
-        axis.set_xticks(range(len(TASKS)), list(TASKS.values()), rotation=20)
+        for offset, (model, name) in enumerate(found.models.items()):
+            _bars(axis, found.of(model, part), (offset - 1) * 0.27, _COLOURS[offset], name)
+        axis.set_xticks(range(len(asked)), [one.name for one in asked], rotation=20)
         axis.set_title(f"{part} concepts")
         axis.set_ylim(0, 1.08)
-    axes[0].set_ylabel("exact match, 95 % interval over concepts")
-    panes.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-    with replacing(path) as fresh:
-        panes.savefig(fresh, dpi=140, format="png")
-    plt.close(panes)
+    axes[0].set_ylabel("exact match")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+    figure.suptitle("bars: 95 % over runs and concepts; dots: each run", fontsize=9)
+    save_figure(figure, folder, "summary")
 
 
-def _page(
-    plan: Plan,
-    found: Sequence[Figure],
-    checked: Sequence[Claim],
-    accuracy: Mapping[str, float],
-    versions: Mapping[str, str],
-    output: Path,
-) -> Path:
+def _bars(axis: Any, figures_: Sequence[Figure], offset: float, colour: str, name: str) -> None:
+    at = [number + offset for number in range(len(figures_))]
+    means = [figure.mean for figure in figures_]
+    bounds = [[0.0 if math.isnan(m.low) else max(0.0, m.value - m.low) for m in means]]
+    bounds += [[0.0 if math.isnan(m.high) else max(0.0, m.high - m.value) for m in means]]
+    axis.bar(at, [mean.value for mean in means], 0.25, yerr=bounds, capsize=3, color=colour, label=name)
+    for place, figure in zip(at, figures_, strict=True):
+        axis.plot([place] * len(figure.by_seed), figure.by_seed, ".", color="#222222", markersize=3, alpha=0.7)
+
+
+def _page(found: Findings, folder: Path) -> Path:
     source = (resources.files("finer_tasks.training.reproduce") / "summary.html.j2").read_text(encoding="utf-8")
-    rows: list[dict[str, Any]] = [
-        {"model": name, "part": part, "cells": [f for f in found if (f.model, f.part) == (model, part)]}
-        for model, name in MODELS.items()
-        for part in (HELD_IN, HELD_OUT)
-    ]
     text = (
         page_environment()
         .from_string(source)
         .render(
-            plan=plan,
-            rows=rows,
-            tasks=TASKS,
-            claims=checked,
-            accuracy=accuracy,
-            versions=versions,
+            found=found,
+            asked=asked_by(found.plan),
+            parts=(HELD_IN, HELD_OUT),
+            remarks=[line for line in _remarks(found) if line],
+            of_group=_of_group,
             shown=shown,
-            picture=base64.b64encode((output / "summary.png").read_bytes()).decode(),
+            picture=base64.b64encode((folder / "summary.png").read_bytes()).decode(),
         )
     )
-    write_text(output / "summary.html", text)
-    return output / "summary.html"
+    write_text(folder / "summary.html", text)
+    return folder / "summary.html"

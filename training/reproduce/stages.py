@@ -1,59 +1,52 @@
-"""The three stages that make the base model of the miniature: vision encoder, language model, projector."""
+"""The stages that make a base model of its parts: vision encoder, language model, projector."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch.nn import functional
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from finer_tasks.datasets.mini import reader as mini
 from finer_tasks.datasets.record import FinerRecord
-from finer_tasks.training.reproduce.dialogues import (
-    coarse_dialogue,
-    concepts_by_id,
-    language_dialogue,
-    vocabulary_texts,
-)
+from finer_tasks.training.reproduce.dialogues import Subject, coarse_dialogue, language_dialogue
+from finer_tasks.training.reproduce.images import Shown, handed_over
+from finer_tasks.training.tiny_llava.dialogues import Dialogue
 from finer_tasks.training.tiny_llava.encoding import encode
 from finer_tasks.training.tiny_llava.images import Split, augment
-from finer_tasks.training.tiny_llava.model import build_model, build_processor, build_tokenizer
 from finer_tasks.training.tiny_llava.stages import Schedule, steps_of
 
-_PROBE_RIDGE = 1.0
-
-
-def new_model(split: Split, seed: int) -> tuple[Any, Any]:
-    """An untrained model and its processor."""
-    torch.manual_seed(seed)
-    processor = build_processor(build_tokenizer(vocabulary_texts(split.records)))
-    return build_model(processor.tokenizer), processor
+# Batches that are drawn at once and sorted by length.
+_POOL = 16
 
 
 def train_encoder(model: Any, split: Split, seed: int, schedule: Schedule) -> None:
-    """Stage 1: the vision encoder tells outline and parts of a picture, through linear heads that are then dropped.
+    """Of mini: the vision encoder tells outline and parts of a picture, through linear heads that are then dropped.
 
     It stands for an encoder trained on captions: it sees all attributes, and no concept's name.
     """
     targets, sizes = part_targets(split.records)
     tower = model.model.vision_tower
-    heads = torch.nn.ModuleList(torch.nn.Linear(tower.config.hidden_size, size) for size in sizes)
+    heads = torch.nn.ModuleList(torch.nn.Linear(tower.config.hidden_size, size) for size in sizes).to(model.device)
     generator = torch.Generator().manual_seed(seed)
     for _ in steps_of(schedule, [*tower.parameters(), *heads.parameters()], "vision encoder"):
         chosen = torch.randint(len(split.pixels), (schedule.batch_size,), generator=generator)
-        pooled = tower(pixel_values=augment(split.pixels[chosen], generator)).last_hidden_state[:, 1:].mean(1)
+        pixels, wanted = augment(split.pixels[chosen], generator).to(model.device), targets[chosen].to(model.device)
+        pooled = tower(pixel_values=pixels).last_hidden_state[:, 1:].mean(1)
         losses = [
-            functional.cross_entropy(head(pooled), targets[chosen, number], ignore_index=-1)
+            functional.cross_entropy(head(pooled), wanted[:, number], ignore_index=-1)
             for number, head in enumerate(heads)
-            if (targets[chosen, number] >= 0).any()
+            if (wanted[:, number] >= 0).any()
         ]
         torch.stack(losses).sum().backward()
 
 
 def part_targets(records: list[FinerRecord]) -> tuple[torch.Tensor, list[int]]:
     """For each record the number of its outline and of each part's look, -1 where it has no such part; and how many looks."""
-    concepts = concepts_by_id()
+    concepts = {concept.concept.concept_id: concept for concept in mini.mini_concepts()}
     parts = sorted({part for concept in concepts.values() for part in concept.parts})
     looks = [sorted({concept.shape for concept in concepts.values()})]
     looks += [sorted({c.parts[part] for c in concepts.values() if part in c.parts}) for part in parts]
@@ -65,54 +58,42 @@ def part_targets(records: list[FinerRecord]) -> tuple[torch.Tensor, list[int]]:
     return torch.tensor(rows), [len(known) for known in looks]
 
 
-def train_language(model: Any, processor: Any, seed: int, schedule: Schedule) -> None:
-    """Stage 2: the language model learns all concepts by their attributes, from text alone."""
+def train_language(model: Any, processor: Any, subjects: Sequence[Subject], told: float, seed: int, schedule: Schedule) -> None:
+    """The language model learns all concepts by their attributes, from text alone."""
     rng = random.Random(seed)
-    concepts = mini.mini_concepts()
     language = [*model.model.language_model.parameters(), *model.lm_head.parameters()]
+    batches = _batches_of_texts(subjects, told, schedule.batch_size, rng)
     for _ in steps_of(schedule, language, "language model"):
-        dialogues = [language_dialogue(rng.choice(concepts), rng) for _ in range(schedule.batch_size)]
-        model(**encode(processor, dialogues)).loss.backward()
+        model(**_inputs(model, processor, next(batches))).loss.backward()
 
 
-def train_projector(model: Any, processor: Any, split: Split, seed: int, schedule: Schedule) -> None:
-    """Stage 3: the projector alone learns to say the coarse label of images."""
-    rng, generator = random.Random(seed), torch.Generator().manual_seed(seed + 1)
-    projector = list(model.model.multi_modal_projector.parameters())
+def _batches_of_texts(
+    subjects: Sequence[Subject], told: float, batch_size: int, rng: random.Random
+) -> Iterator[list[Dialogue]]:
+    """Dialogues about concepts drawn at random, those of about one length together, so that little is padding."""
+    while True:
+        drawn = [language_dialogue(rng.choice(subjects), told, rng) for _ in range(_POOL * batch_size)]
+        drawn.sort(key=lambda dialogue: sum(len(text) for turn in dialogue.turns for text in turn))
+        batches = [drawn[start : start + batch_size] for start in range(0, len(drawn), batch_size)]
+        rng.shuffle(batches)
+        yield from batches
+
+
+def train_projector(model: Any, processor: Any, shown: Sequence[Shown], seed: int, schedule: Schedule) -> None:
+    """The projector alone learns to bring out the superordinate and coarse label of images."""
+    rng = random.Random(seed)
     model.requires_grad_(False)
-    model.model.multi_modal_projector.requires_grad_(True)
-    for _ in steps_of(schedule, projector, "projector"):
-        chosen = torch.randint(len(split.pixels), (schedule.batch_size,), generator=generator)
-        dialogues = [coarse_dialogue(split.records[index], rng) for index in chosen.tolist()]
-        model(pixel_values=augment(split.pixels[chosen], generator), **encode(processor, dialogues)).loss.backward()
+    projector = model.model.multi_modal_projector.requires_grad_(True)
+    for _ in steps_of(schedule, list(projector.parameters()), "projector"):
+        batch = rng.choices(shown, k=schedule.batch_size)
+        dialogues = [coarse_dialogue(one.document, rng) for one in batch]
+        images = projector(handed_over(model, processor, batch))
+        # As LLaVA's own encoding of images gives it: a list, whatever the type says.
+        seen = {"image": BaseModelOutputWithPooling(pooler_output=list(images))}  # type: ignore[arg-type]
+        model(mm_encoder_outputs=seen, **_inputs(model, processor, dialogues)).loss.backward()
     model.requires_grad_(True)
 
 
-@torch.no_grad()
-def features(model: Any, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Mean over patches of what leaves the vision encoder and of what leaves the projector, shape (images, width)."""
-    found: dict[str, list[torch.Tensor]] = {"vision encoder": [], "projector": []}
-    for start in range(0, len(pixels), 128):
-        scaled = pixels[start : start + 128].float() / 127.5 - 1
-        patches = model.model.vision_tower(pixel_values=scaled).last_hidden_state[:, 1:]
-        found["vision encoder"].append(patches.mean(1))
-        found["projector"].append(model.model.multi_modal_projector(patches).mean(1))
-    return {name: torch.cat(parts) for name, parts in found.items()}
-
-
-def probe(model: Any, train: Split, test: Split) -> dict[str, list[Any]]:
-    """Whether a linear probe names each test image's fine concept from each place (Kim & Ji 2024, section 4), and the concepts.
-
-    Ridge regression onto one-hot labels of standardised features, fitted on the train split.
-    """
-    names = sorted({record.concept_id for record in train.records})
-    labels = [torch.tensor([names.index(record.concept_id) for record in split.records]) for split in (train, test)]
-    fitted, shown = features(model, train.pixels), features(model, test.pixels)
-    found: dict[str, list[Any]] = {"concepts": [record.concept_id for record in test.records]}
-    for place in fitted:
-        mean, spread = fitted[place].mean(0), fitted[place].std(0).clamp_min(1e-6)
-        x, y = ((values - mean) / spread for values in (fitted[place], shown[place]))
-        ones = functional.one_hot(labels[0], len(names)).float()
-        weights = torch.linalg.solve(x.T @ x + _PROBE_RIDGE * torch.eye(x.shape[1]), x.T @ (ones - ones.mean(0)))
-        found[place] = ((y @ weights + ones.mean(0)).argmax(1) == labels[1]).tolist()
-    return found
+def _inputs(model: Any, processor: Any, dialogues: list[Dialogue]) -> dict[str, torch.Tensor]:
+    encoded = encode(processor, dialogues, model.config.image_seq_length)
+    return {name: values.to(model.device) for name, values in encoded.items()}

@@ -36,10 +36,12 @@ def make_dialogue(record: FinerRecord, rng: random.Random) -> Dialogue:
     return Dialogue(tuple(benchmark_turns(record, variant, level, rng)), has_image=variant not in WITHOUT_IMAGE)
 
 
-def benchmark_turns(concept: Concept | FinerRecord, variant: str, level: str, rng: random.Random) -> list[tuple[str, str]]:
+def benchmark_turns(
+    concept: Concept | FinerRecord, variant: str, level: str, rng: random.Random, dataset: str = "mini"
+) -> list[tuple[str, str]]:
     """Question and true answer by turn; rng draws whether a direct question names the parent."""
     labels = {"superordinate": concept.superordinate, "coarse": concept.coarse[0], "fine": concept.fine[0]}
-    lists = load_knowledge("mini")[concept.concept_id]
+    lists = load_knowledge(dataset)[concept.concept_id]
     above = parent_level(level)
     blanks = Blanks(
         parent=None if above is None or (variant == "direct" and rng.random() < NO_PARENT_SHARE) else labels[above],
@@ -49,7 +51,7 @@ def benchmark_turns(concept: Concept | FinerRecord, variant: str, level: str, rn
     )
 
     def ask(template: str, at: str = level) -> str:
-        return active_prompt_set().question(template, at, load_taxonomy("mini"), blanks)
+        return active_prompt_set().question(template, at, load_taxonomy(dataset), blanks)
 
     name = f"Answer: {labels[level]}"
     seen = bullets((*lists.required, *lists.likely))

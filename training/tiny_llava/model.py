@@ -27,6 +27,15 @@ CHAT_TEMPLATE = (
     "{% endfor %}{% if add_generation_prompt %} ASSISTANT:{% endif %}"
 )
 PATCH_SIZE = 8
+VISION: dict[str, Any] = {
+    "hidden_size": 128,
+    "intermediate_size": 384,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "image_size": mini.IMAGE_SIZE,
+    "patch_size": PATCH_SIZE,
+    "projection_dim": 128,
+}
 IMAGE_TOKENS = (mini.IMAGE_SIZE // PATCH_SIZE) ** 2
 
 
@@ -56,15 +65,8 @@ def build_tokenizer(texts: list[str], vocabulary: int = 1024) -> PreTrainedToken
 
 def build_processor(tokenizer: PreTrainedTokenizerFast) -> LlavaProcessor:
     """The processor of the model: 64 x 64 pixel images in 8 x 8 patches, and the chat template."""
-    side = mini.IMAGE_SIZE
-    image_processor = CLIPImageProcessor(
-        size={"shortest_edge": side},
-        crop_size={"height": side, "width": side},
-        image_mean=[0.5] * 3,
-        image_std=[0.5] * 3,
-    )
     return LlavaProcessor(
-        image_processor=image_processor,
+        image_processor=build_image_processor(),
         tokenizer=tokenizer,
         patch_size=PATCH_SIZE,
         vision_feature_select_strategy="default",
@@ -73,17 +75,20 @@ def build_processor(tokenizer: PreTrainedTokenizerFast) -> LlavaProcessor:
     )
 
 
+def build_image_processor() -> CLIPImageProcessor:
+    """For 64 x 64 pixels, scaled to -1…1."""
+    side = mini.IMAGE_SIZE
+    return CLIPImageProcessor(
+        size={"shortest_edge": side},
+        crop_size={"height": side, "width": side},
+        image_mean=[0.5] * 3,
+        image_std=[0.5] * 3,
+    )
+
+
 def build_model(tokenizer: PreTrainedTokenizerFast) -> LlavaForConditionalGeneration:
     """A randomly initialised LLaVA of about 2.9 million parameters."""
-    vision = CLIPVisionConfig(
-        hidden_size=128,
-        intermediate_size=384,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        image_size=mini.IMAGE_SIZE,
-        patch_size=PATCH_SIZE,
-        projection_dim=128,
-    )
+    vision = CLIPVisionConfig(**VISION)
     language = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=192,

@@ -41,6 +41,7 @@ class TrainRecipe:
     packing: the conversations of a pass stand in one row, without padding; loss and gradients are those of padded rows.
     loss_on: answers computes the output layer only where an answer token is predicted, which is
     the same loss for less memory; all computes it everywhere.
+    encoder_cache: folder that keeps what the frozen vision encoder makes of each image, for LLaVA.
     dtype: of the frozen weights; what is trained is kept in float32 always.
     """
 
@@ -56,6 +57,7 @@ class TrainRecipe:
     attention: Literal["sdpa", "eager", "flash_attention_2"] | None = None
     gradient_checkpointing: bool = False
     compile: bool = False
+    encoder_cache: Path | None = None
     epochs: float = Field(default=1, gt=0)
     max_steps: int | None = Field(default=None, ge=1)
     global_batch_size: int = Field(default=64, ge=1)

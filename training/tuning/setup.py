@@ -60,6 +60,7 @@ def prepare_run(recipe: TrainRecipe) -> Setup:
         load_in_4bit=recipe.quantize == "4bit",
         load_in_8bit=recipe.quantize == "8bit",
         trust_remote_code=recipe.trust_remote_code,
+        encoder_cache=str(recipe.encoder_cache) if recipe.encoder_cache else None,
     )
     _require_libraries(recipe)
     processor = load_processor(options)

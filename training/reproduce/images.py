@@ -1,0 +1,52 @@
+"""The images of a plan's datasets as the base model's vision encoder sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from finer_tasks.datasets.images import image_of
+from finer_tasks.datasets.prepare import ensure_prepared
+from finer_tasks.datasets.prepared import Prepared
+from finer_tasks.training.reproduce.partition import concepts_with_images, key_of
+from finer_tasks.training.reproduce.plan import Plan
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A document and where its image lies."""
+
+    prepared: Prepared
+    document: Mapping[str, Any]
+    concept: str
+
+
+def chosen(plan: Plan, split: str, per_concept: int | None) -> list[Shown]:
+    """The first documents of each concept of every dataset, those alone of which both splits have images."""
+    found = []
+    for dataset in plan.datasets:
+        prepared = ensure_prepared(dataset)
+        counted = dict.fromkeys((concept.concept_id for concept in concepts_with_images(dataset)), 0)
+        for document in prepared.tables()[split]:
+            concept = document["concept_id"]
+            if concept in counted and (per_concept is None or counted[concept] < per_concept):
+                counted[concept] += 1
+                found.append(Shown(prepared, document, key_of(dataset, concept)))
+    return found
+
+
+@torch.no_grad()
+def handed_over(model: Any, processor: Any, shown: Sequence[Shown]) -> torch.Tensor:
+    """What a LLaVA's vision encoder hands to its projector, shape (images, tokens, width)."""
+    images = [image_of(one.prepared, one.document) for one in shown]
+    pixels = processor.image_processor(images=images, return_tensors="pt")["pixel_values"]
+    taken: list[torch.Tensor] = []
+    handle = model.model.multi_modal_projector.register_forward_pre_hook(lambda _module, given: taken.append(given[0]))
+    try:
+        model.get_image_features(pixel_values=pixels.to(device=model.device, dtype=model.dtype))
+    finally:
+        handle.remove()
+    return taken[0]

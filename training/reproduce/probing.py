@@ -1,0 +1,53 @@
+"""What a linear probe reads before and after a base model's projector (Kim & Ji 2024, section 4), as `finer probe` fits it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from finer_tasks.probe.controls import held_out
+from finer_tasks.probe.fitting import Fold, linear_scores
+from finer_tasks.training.reproduce.images import Shown, handed_over
+
+PLACES = ENCODER, PROJECTOR = "vision encoder", "projector"
+_BATCH = 32
+
+
+def probe(model: Any, processor: Any, train: Sequence[Shown], test: Sequence[Shown], seed: int) -> dict[str, Any]:
+    """Whether the concept of each test image is named at both places, and the concepts of the images.
+
+    From the mean over tokens, and beside it the token of the whole image where the projector gets one.
+    """
+    number = {name: index for index, name in enumerate(sorted({one.concept for one in train}))}
+    labels, truth = (torch.tensor([number[one.concept] for one in part]) for part in (train, test))
+    held = torch.from_numpy(held_out([one.concept for one in train], seed))
+    fitted, asked = (_pooled(model, processor, part) for part in (train, test))
+    found: dict[str, Any] = {"concepts": [one.concept for one in test]}
+    for place in PLACES:
+        mean, spread = fitted[place].mean(0), fitted[place].std(0).clamp_min(1e-6)
+        fold = Fold((fitted[place] - mean) / spread, labels, held, (asked[place] - mean) / spread, len(number))
+        found[place] = (linear_scores(fold)[0].argmax(1) == truth).tolist()
+    return found
+
+
+@torch.no_grad()
+def _pooled(model: Any, processor: Any, shown: Sequence[Shown]) -> dict[str, torch.Tensor]:
+    """Features by place, shape (images, width)."""
+    whole, rows = _has_class_token(model), dict[str, list[torch.Tensor]]()
+    for start in tqdm(range(0, len(shown), _BATCH), desc="images for the probe", mininterval=5):
+        before = handed_over(model, processor, shown[start : start + _BATCH])
+        for place, values in zip(PLACES, (before, model.model.multi_modal_projector(before)), strict=True):
+            tokens = values[:, int(whole) :].mean(1)
+            pooled = torch.cat([values[:, 0], tokens], dim=1) if whole else tokens
+            rows.setdefault(place, []).append(pooled.float().cpu())
+    return {place: torch.cat(parts) for place, parts in rows.items()}
+
+
+def _has_class_token(model: Any) -> bool:
+    """Whether a token of the whole image goes before those of the patches, which form a square."""
+    tokens = int(model.config.image_seq_length)
+    return math.isqrt(tokens) ** 2 != tokens
