@@ -21,8 +21,9 @@ COMMANDS = {
 
 @dataclass(frozen=True)
 class BuiltIn:
-    """A recipe that comes with the package; `what` is the first line of the comment at its head."""
+    """A recipe that comes with the package, one of its folder's; `what` is the first line of the comment at its head."""
 
+    folder: str
     name: str
     command: str
     what: str
@@ -33,17 +34,23 @@ def built_in_recipes() -> list[BuiltIn]:
     """All of them, mixtures first, by name within each folder."""
     root = Path(str(resources.files("finer_tasks.training") / "recipes"))
     return [
-        BuiltIn(path.stem, command, path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# "), path)
+        BuiltIn(folder, path.stem, command, path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# "), path)
         for folder, command in COMMANDS.items()
         for path in sorted((root / folder).glob("*.yaml"), key=lambda path: path.stem)
     ]
 
 
 def built_in(name: str) -> BuiltIn:
-    """The recipe of a name; raises RecipeError naming the nearest ones."""
-    known = {recipe.name: recipe for recipe in built_in_recipes()}
-    if name in known:
-        return known[name]
+    """The recipe of a name, or of folder/name; raises RecipeError where several have it, naming the nearest if none has."""
+    recipes = built_in_recipes()
+    found = [recipe for recipe in recipes if name in (recipe.name, f"{recipe.folder}/{recipe.name}")]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise RecipeError(
+            f"{name} is the name of {' and '.join(f'{one.folder}/{one.name}' for one in found)}; give one of them"
+        )
+    known = [recipe.name for recipe in recipes]
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"they are {', '.join(known)}"
     raise RecipeError(f"no built-in recipe {name}; {hint}")

@@ -31,7 +31,7 @@ def read_recipe(kind: type[T], path: Path, overrides: Sequence[str] = ()) -> T:
 
     `overrides` are `key=value` with dots for nested keys, values in YAML ("lora.rank=64").
     """
-    source = locate(path)
+    source = locate(path, getattr(kind, "FOLDER", ""))
     root, raw = read_yaml(source, RecipeError)
     if not isinstance(raw, dict):
         raise RecipeError(f"{source}: expected keys and values, see the recipes that come with finer-tasks")
@@ -42,22 +42,23 @@ def read_recipe(kind: type[T], path: Path, overrides: Sequence[str] = ()) -> T:
         raise RecipeError(_explain(kind, source, root, given, error)) from error
 
 
-def locate_keys(path: Path) -> dict[str, Any]:
-    """Keys and values of a recipe file, or of a built-in recipe, as they stand there; raises RecipeError."""
-    source = locate(path)
+def locate_keys(path: Path, folder: str) -> dict[str, Any]:
+    """Keys and values of a recipe file, or of a built-in recipe of a folder, as they stand there; raises RecipeError."""
+    source = locate(path, folder)
     raw = read_yaml(source, RecipeError)[1]
     if not isinstance(raw, dict):
         raise RecipeError(f"{source}: expected keys and values, see the recipes that come with finer-tasks")
     return raw
 
 
-def locate(path: Path) -> Path:
-    """The file itself, or the recipe of that name that comes with the package."""
+def locate(path: Path, folder: str) -> Path:
+    """The file itself, or the recipe of that name that comes with the package, among those of a kind (all without one)."""
     if path.is_file():
         return path
-    known = {recipe.name: recipe.path for recipe in built_in_recipes()}
+    recipes = [recipe for recipe in built_in_recipes() if folder in ("", recipe.folder)]
+    known = {recipe.name: recipe.path for recipe in recipes}
     name = path.name.removesuffix(".yaml")
-    if name in known and path.parent == Path("."):
+    if name in known and path.parent in (Path("."), Path(folder)):
         return known[name]
     raise RecipeError(f"no recipe {path}; give a YAML file or one of the built-in {', '.join(sorted(known))}")
 

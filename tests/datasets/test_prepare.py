@@ -299,3 +299,17 @@ def test_every_reader_goes_through(tmp_path: Path, dataset: str) -> None:
 def test_the_banner_of_aircraft_is_cut_off(tmp_path: Path) -> None:
     result = prepare(Request("aircraft", official.aircraft(tmp_path / "x"), allow_partial=True))
     assert image_of(result, load_from_disk(str(result.data))["test"][0]).size == (32, 4)
+
+
+def test_the_first_images_of_each_concept_make_a_small_partial_copy_elsewhere(mini_data: Path, tmp_path: Path) -> None:
+    whole = load_prepared("mini")
+    request = Request("mini", Path(whole.manifest.root), ("test",), per_concept=2)
+    small = prepare(request, tmp_path / "small")
+    assert small.folder.is_relative_to(tmp_path / "small")
+    assert (small.manifest.partial, list(small.manifest.splits)) == (True, ["test"])
+    kept, everything = small.tables()["test"], whole.tables()["test"]
+    assert len(kept) == 2 * 64
+    first = [index for index, _ in sorted(enumerate(everything["concept_id"]), key=lambda pair: pair[0])]
+    wanted = [everything[i]["id"] for i in first if everything["concept_id"][:i].count(everything["concept_id"][i]) < 2]
+    assert kept["id"][:] == wanted
+    assert load_prepared("mini").manifest == whole.manifest

@@ -149,4 +149,4 @@ def test_recipes_in_the_guide_are_all_that_come_with_the_package() -> None:
     told = {span for span in spans(ROOT / "docs/fine_tuning.md") if re.fullmatch(r"[a-z0-9.]+(-[a-z0-9.]+)+", span)}
     there = {path.stem for path in (ROOT / "training/recipes").rglob("*.yaml") if "model:" in path.read_text(encoding="utf-8")}
     assert told == there
-    assert all(locate(Path(name)).is_file() for name in told)
+    assert all(locate(Path(name), "").is_file() for name in told)

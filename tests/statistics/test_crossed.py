@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from finer_tasks.statistics.clusters import Clusters
-from finer_tasks.statistics.crossed import by_concept, crossed_mean
+from finer_tasks.statistics.crossed import Components, by_concept, components, crossed_mean
 
 
 def test_by_hand() -> None:
@@ -62,3 +62,26 @@ def test_95_of_100_intervals_hold_the_truth(
         found = crossed_mean(noise + residual * rng.standard_normal((runs, concepts)))
         held += found.low <= 0 <= found.high
     assert 0.93 <= held / drawn <= 0.99
+
+
+def test_components_are_found_again_and_tell_what_would_be_detected() -> None:
+    rng = np.random.default_rng(1)
+    table = rng.normal(0, 0.1, (60, 1)) + rng.normal(0, 0.3, (1, 400)) + rng.normal(0, 0.2, (60, 400))
+    found = components(table)
+    assert math.sqrt(found.runs) == pytest.approx(0.1, rel=0.25)
+    assert math.sqrt(found.concepts) == pytest.approx(0.3, rel=0.1)
+    assert math.sqrt(found.rest) == pytest.approx(0.2, rel=0.05)
+    known = Components(0.0, 0.09, 0.0)
+    assert known.detectable(5, 100) == pytest.approx((1.959964 + 0.841621) * 0.03, rel=1e-4)
+    assert known.concepts_for(0.05, 5) == pytest.approx(0.09 * ((1.959964 + 0.841621) / 0.05) ** 2, rel=1e-4)
+    assert Components(0.09, 0.0, 0.0).concepts_for(0.05, 3) == math.inf
+    assert math.isnan(components(np.ones((1, 4))).detectable(1, 4))
+
+
+def test_80_of_100_experiments_find_what_is_said_to_be_detectable() -> None:
+    rng, spread = np.random.default_rng(2), Components(0.01, 0.04, 0.04)
+    wanted, found, drawn = spread.detectable(8, 60), 0, 600
+    for _ in range(drawn):
+        parts = rng.normal(0, 0.1, (8, 1)), rng.normal(0, 0.2, (1, 60)), rng.normal(0, 0.2, (8, 60))
+        found += crossed_mean(wanted + sum(parts)).low > 0
+    assert 0.65 < found / drawn < 0.85  # a little less, for the few runs make the interval wider

@@ -69,7 +69,7 @@ def test_encoder_and_language_model_may_come_from_folders(mini_data: Path, tmp_p
     with pytest.raises(TrainingError, match="with an image processor, or image_mean and image_std"):
         load_parts(plan)
     scaled = load_parts(replace(plan, folders=replace(sources, image_mean=(0.5, 0.5, 0.5), image_std=(0.2, 0.2, 0.2))))
-    assert list(scaled.image_processor.image_std) == [0.2, 0.2, 0.2]
+    assert list(scaled.encoder.image_processor.image_std) == [0.2, 0.2, 0.2]
     with pytest.raises(TrainingError, match=r"folders.language_model=.*gone cannot be loaded"):
         load_parts(
             replace(

@@ -14,12 +14,13 @@ from datasets import load_from_disk
 from PIL import Image, ImageOps
 
 from finer_tasks.attributes.knowledge import ConceptAttributes, Provenance, knowledge_path, write_knowledge
+from finer_tasks.datasets.concepts import concepts_of
 from finer_tasks.datasets.prepare import Request, prepare
 from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.errors import OutputError
 from finer_tasks.training.errors import MixtureError, RecipeError
 from finer_tasks.training.mixture.build import build_mixture
-from finer_tasks.training.mixture.leakage import NameSearch
+from finer_tasks.training.mixture.leakage import NameSearch, concept_names
 from finer_tasks.training.mixture.recipe import DatasetShare, GeneralSet, HeldOut, MixtureRecipe
 from finer_tasks.training.mixture.selection import Candidates, select
 from finer_tasks.training.mixture.templates import load_templates
@@ -49,6 +50,24 @@ def test_styles_take_the_same_images_and_hold_out_the_same(mini_data: Path, tmp_
     assert all((tmp_path / "finer/images" / row["image"]).is_file() for row in rows)
     assert all(row["conversations"][0]["value"].count("<image>") == 1 for row in rows)
     assert load_from_disk(str(tmp_path / "finer/arrow"))[:]["id"] == [row["id"] for row in rows]
+
+
+def test_single_concepts_are_held_out_by_name(mini_data: Path, tmp_path: Path) -> None:
+    out = ("mini/" + rows_of_concepts()[0], "mini/" + rows_of_concepts()[1])
+    recipe = replace(RECIPE, held_out=HeldOut(concepts=out))
+    card = build_mixture(recipe, tmp_path / "m")
+    assert card["counts"]["concepts"] == 62
+    assert card["left_out"]["mini"]["held-out concept"] == 96
+    names = concept_names(c for c in concepts_of("mini") if f"mini/{c.concept_id}" in out)
+    assert not any(NameSearch(names).find(json.dumps(row["conversations"])) for row in rows_of(tmp_path / "m"))
+    with pytest.raises(MixtureError, match="held-out concept 'dodo' is none of mini"):
+        build_mixture(replace(RECIPE, held_out=HeldOut(concepts=("mini/dodo",))), tmp_path / "n")
+    with pytest.raises(RecipeError, match="held-out concept 'dodo': give it as dataset/concept_id"):
+        build_mixture(replace(RECIPE, held_out=HeldOut(concepts=("dodo",))), tmp_path / "n")
+
+
+def rows_of_concepts() -> list[str]:
+    return sorted(concept.concept_id for concept in concepts_of("mini"))
 
 
 def test_general_entries_that_name_a_held_out_concept_are_left_out(mini_data: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from finer_tasks.cli.main import main, parse_arguments
 from finer_tasks.datasets.registry import DATASETS
 from finer_tasks.training.ablation.plan import AblationPlan
 from finer_tasks.training.built_in import BuiltIn, built_in_recipes
+from finer_tasks.training.errors import RecipeError
 from finer_tasks.training.mixture.recipe import MixtureRecipe
 from finer_tasks.training.recipe import read_recipe
 from finer_tasks.training.reproduce.plan import Plan
@@ -21,7 +22,7 @@ from finer_tasks.training.tuning.arguments import passes_per_step
 from finer_tasks.training.tuning.recipe import TrainRecipe
 
 KINDS = {"mixture": MixtureRecipe, "train": TrainRecipe, "reproduce": Plan, "ablate": AblationPlan}
-RECIPES = {recipe.name: recipe for recipe in built_in_recipes()}
+RECIPES = {f"{recipe.folder}/{recipe.name}": recipe for recipe in built_in_recipes()}
 
 
 def head(recipe: BuiltIn) -> str:
@@ -33,7 +34,7 @@ def head(recipe: BuiltIn) -> str:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_that_comes_with_the_package_is_valid(name: str) -> None:
-    recipe = read_recipe(KINDS[RECIPES[name].path.parent.name], Path(name))
+    recipe = read_recipe(KINDS[RECIPES[name].folder], Path(RECIPES[name].name))
     if isinstance(recipe, MixtureRecipe):
         recipe.check(tuple(DATASETS))
 
@@ -41,16 +42,16 @@ def test_a_recipe_that_comes_with_the_package_is_valid(name: str) -> None:
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_head_says_how_to_launch_a_recipe_and_what_it_says_holds(name: str) -> None:
     commands = re.findall(
-        r"(torchrun .*|)\bfiner ((?:train|mixture build|reproduce mini|ablate projectors) .*)", head(RECIPES[name])
+        r"(torchrun .*|)\bfiner ((?:train|mixture build|reproduce|ablate projectors) .*)", head(RECIPES[name])
     )
-    trained = RECIPES[name].command == "finer train"
-    assert len(commands) == (3 if trained else 1)  # one GPU, several, several nodes
+    trained, tried = RECIPES[name].folder == "train", "--dry-run" in head(RECIPES[name])
+    assert len(commands) == (3 if trained else 1 + tried)  # one GPU, several, several nodes
     for launcher, command in commands:
         arguments = parse_arguments(command.split())
-        assert arguments.recipe == Path(name)
+        assert arguments.recipe == Path(RECIPES[name].name)
         if trained:
             processes = math.prod(map(int, re.findall(r"--(?:nnodes|nproc_per_node) (\d+)", launcher)))
-            assert passes_per_step(read_recipe(TrainRecipe, Path(name), arguments.overrides), processes) >= 1
+            assert passes_per_step(read_recipe(TrainRecipe, arguments.recipe, arguments.overrides), processes) >= 1
 
 
 def test_the_paper_recipes_hold_its_setting_and_the_same_images() -> None:
@@ -64,7 +65,7 @@ def test_the_paper_recipes_hold_its_setting_and_the_same_images() -> None:
 def test_recipes_are_listed_with_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recipes"]) == 0
     printed = capsys.readouterr().out
-    assert all(re.search(rf"{re.escape(name)} .*{re.escape(recipe.what)}", printed) for name, recipe in RECIPES.items())
+    assert all(re.search(rf"{re.escape(recipe.name)} .*{re.escape(recipe.what)}", printed) for recipe in RECIPES.values())
     assert main(["recipes", "--json"]) == 0
     listed = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
     assert listed["mini-lora"]["command"] == "finer train"
@@ -79,7 +80,7 @@ def test_a_recipe_is_copied_as_it_is_and_nothing_is_overwritten(
     for target, file in (([], "mini-lora.yaml"), (["mine.yaml"], "mine.yaml"), (["folder"], "folder/mini-lora.yaml")):
         assert main(["recipes", "copy", "mini-lora", *target]) == 0
         assert f"finer train {file}" in capsys.readouterr().out
-        assert (tmp_path / file).read_bytes() == RECIPES["mini-lora"].path.read_bytes()
+        assert (tmp_path / file).read_bytes() == RECIPES["train/mini-lora"].path.read_bytes()
     (tmp_path / "mine.yaml").write_text("mine")
     for target in ([], ["mine.yaml"], ["folder"]):
         assert main(["recipes", "copy", "mini-lora", *target]) == 2
@@ -87,3 +88,14 @@ def test_a_recipe_is_copied_as_it_is_and_nothing_is_overwritten(
     assert (tmp_path / "mine.yaml").read_text() == "mine"
     assert main(["recipes", "copy", "mini-lra"]) == 2
     assert "no built-in recipe mini-lra; did you mean mini-lora?" in capsys.readouterr().err
+    assert main(["recipes", "copy", "llava-1.5-7b"]) == 2
+    assert "llava-1.5-7b is the name of train/llava-1.5-7b and reproduce/llava-1.5-7b" in capsys.readouterr().err
+    assert main(["recipes", "copy", "reproduce/llava-1.5-7b"]) == 0
+    assert (tmp_path / "llava-1.5-7b.yaml").read_bytes() == RECIPES["reproduce/llava-1.5-7b"].path.read_bytes()
+
+
+def test_a_name_is_that_of_the_recipe_of_the_commands_kind() -> None:
+    assert isinstance(read_recipe(Plan, Path("llava-1.5-7b")), Plan)
+    assert isinstance(read_recipe(TrainRecipe, Path("llava-1.5-7b")), TrainRecipe)
+    with pytest.raises(RecipeError, match=r"no recipe photos; give a YAML file or one of the built-in .*mini-lora"):
+        read_recipe(TrainRecipe, Path("photos"))

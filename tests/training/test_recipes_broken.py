@@ -79,6 +79,6 @@ def test_mixtures_and_plans_are_checked_alike(tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_text("name: x\ndatasets: {mini: }\nseed: -1\n")
     with pytest.raises(RecipeError, match=r"m.yaml:3: seed"):
         read_recipe(MixtureRecipe, tmp_path / "m.yaml")
-    for wrong in ("seed=-1", "vision.steps=0", "projector.learning_rate=.nan", "tuning_seeds=[0, -1]", "alpha=.inf"):
+    for wrong in ("seeds=[0, -1]", "base.encoder.train.steps=0", "base.projector.learning_rate=.nan", "per_concept=0"):
         with pytest.raises(RecipeError, match=wrong.partition("=")[0]):
-            read_recipe(Plan, Path("reproduce-mini-fast"), [wrong])
+            read_recipe(Plan, Path("mini-fast"), [wrong])

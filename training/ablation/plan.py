@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
@@ -47,6 +47,8 @@ class AblationPlan:
     teaches: the levels whose names the projector is trained to bring out. per_concept: images of each concept, of train
     and test. documents, max_new_tokens: limits of the evaluation.
     """
+
+    FOLDER: ClassVar[str] = "ablate"
 
     projector_steps: int = Field(ge=1)
     batch_size: int = Field(ge=1)

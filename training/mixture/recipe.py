@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -63,6 +63,8 @@ class MixtureRecipe:
     Recipes that differ in style or detail alone choose the same images. drop_broken: leave out and count what cannot be
     used (malformed entries of the general set, images that cannot be decoded) instead of refusing the whole.
     """
+
+    FOLDER: ClassVar[str] = "mixture"
 
     name: str
     datasets: dict[str, DatasetShare | None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
@@ -152,6 +152,8 @@ class Plan:
     model_args: more arguments of finer_hf, such as dtype=bfloat16.
     """
 
+    FOLDER: ClassVar[str] = "reproduce"
+
     held_out: HeldOutPart
     base: Base
     tuning: dict[str, Any]
@@ -192,7 +194,7 @@ class Plan:
         if placed := next((key for key in _PLACED if key in keys), None):
             raise ValueError(f"tuning.{placed} is set by the experiment; leave it out")
         given = {"model": model, "mixture": mixture, "output": output, "seed": seed, "encoder_cache": features}
-        known = locate_keys(Path(keys.pop("recipe"))) if "recipe" in keys else {}
+        known = locate_keys(Path(keys.pop("recipe")), TrainRecipe.FOLDER) if "recipe" in keys else {}
         try:
             return TypeAdapter(TrainRecipe).validate_python(known | keys | given)
         except ValidationError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 from pydantic.dataclasses import dataclass
@@ -44,6 +44,8 @@ class TrainRecipe:
     encoder_cache: folder that keeps what the frozen vision encoder makes of each image, for LLaVA.
     dtype: of the frozen weights; what is trained is kept in float32 always.
     """
+
+    FOLDER: ClassVar[str] = "train"
 
     model: str
     mixture: Path
