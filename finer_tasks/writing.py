@@ -121,8 +121,8 @@ def _remove(path: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Keep every other process from writing `path`; raises OutputError at once where one does.
+def locked(path: Path, wait: float = 0) -> Iterator[None]:
+    """Keep every other process from writing `path`; raises OutputError where one does, and still does after `wait` seconds.
 
     The lock is the kernel's (flock on a file beside `path`), so that it ends with its process, however that ends.
     """
@@ -131,7 +131,7 @@ def locked(path: Path) -> Iterator[None]:
     with writing(path):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            lock.acquire(blocking=False)
+            lock.acquire(timeout=wait, blocking=wait > 0)
         except Timeout:
             raise OutputError(f"{path} is being written by another process. Wait for its end, or give another output") from None
     try:

@@ -19,8 +19,11 @@ import os, signal, sys
 from pathlib import Path
 from finer_tasks.writing import locked
 with locked(Path(sys.argv[1])):
+    reading, writing = os.pipe()
     if os.fork() == 0:
+        os.write(writing, b"x")  # it has let go of what it inherited
         signal.pause()
+    os.read(reading, 1)
     print("held", flush=True)
     signal.pause()
 """

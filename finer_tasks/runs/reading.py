@@ -198,6 +198,13 @@ def read_run(path: Path, unscored: bool = False) -> Run:
     return Run(file, model, tasks, settings | {"lmms_eval_version": version, "date": raw.date})
 
 
+def runs_below(path: Path) -> list[Path]:
+    """The runs of an experiment's folder, which keeps each below evaluations/; the path itself where it is no such folder."""
+    inside = path / "evaluations"
+    found = sorted({file.parent for file in inside.rglob(f"*{_ENDING}")}) if inside.is_dir() else []
+    return found or [path]
+
+
 def require_alike(what: str, found: Iterable[object], fix: str) -> str:
     """What all runs of a command have in common; raises ResultsError if they differ in it."""
     values = sorted(set(map(str, found)))

@@ -27,16 +27,20 @@ FINER = str(Path(sys.executable).with_name("finer"))
 SMALL = ["held_out.named=[[Airplane]]", "documents_per_concept=1", "max_new_tokens=8"]
 
 
-def reproduce(output: Path) -> None:
+def reproduce(output: Path, processes: int = 1) -> None:
     command = [FINER, "reproduce", "mini-fast", *SMALL, "--output", str(output)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    started = [
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for _ in range(processes)
+    ]
+    for process in started:
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors[-3000:]
 
 
 @pytest.mark.slow
 def test_all_stages_run_go_on_where_they_stopped_and_repeat_to_the_bit(tmp_path: Path) -> None:
     output = tmp_path / "r"
-    reproduce(output)
+    reproduce(output, processes=2)
     record = json.loads((output / "report.json").read_text())
     assert {figure["model"] for figure in record["figures"]} == {"base", "direct", "finer"}
     assert {(figure["part"], figure["mean"]["concepts"]) for figure in record["figures"]} == {("held-in", 48), ("held-out", 16)}
@@ -84,8 +88,11 @@ def test_a_plan_for_a_ready_llava_and_whole_datasets_is_tried_without_keeping_an
     assert "dataset 'aircraft' is not prepared" in capsys.readouterr().err
 
 
-def test_a_folder_in_use_a_file_and_a_damaged_plan_are_refused(mini_data: Path, tmp_path: Path) -> None:
+def test_a_folder_in_use_a_file_and_a_damaged_plan_are_refused(
+    mini_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plan = read_recipe(Plan, Path("mini-fast"))
+    monkeypatch.setattr("finer_tasks.training.reproduce.experiment._WAIT", 0.1)
     with held(tmp_path / "r"), pytest.raises(OutputError, match="r is being written by another process"):
         repeat(plan, tmp_path / "r")
     (tmp_path / "file").write_text("mine")

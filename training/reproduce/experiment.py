@@ -31,6 +31,8 @@ from finer_tasks.training.work import Piece, work
 from finer_tasks.writing import locked, replacing, write_text
 
 _FINISHED = "training.json"
+# Seconds for which a process waits while another of the same experiment sets it up or writes its report.
+_WAIT = 600
 
 
 def reproduce(plan: Plan, output: Path) -> Path:
@@ -40,8 +42,7 @@ def reproduce(plan: Plan, output: Path) -> Path:
     """
     experiment = Experiment.of(plan, output)
     work(list(experiment.pieces()), experiment.layout.locks)
-    shutil.rmtree(experiment.layout.locks, ignore_errors=True)
-    with locked(output / "report.json"):
+    with locked(output, _WAIT):
         return write_report(plan, experiment.groups, experiment.layout, versions())
 
 
@@ -61,7 +62,7 @@ class Experiment:
         groups, layout = groups_of(plan), Layout(output)
         sources = {key: value for key, value in _sources(plan).items() if value}
         contents = {name: dict(prepared.manifest.contents) for name, prepared in data.items()}
-        with locked(output):
+        with locked(output, _WAIT):
             claim(asdict(plan) | {"data": contents, "models": weights_fingerprint(sources) if sources else {}}, output)
             write_text(layout.groups, json.dumps([asdict(group) for group in groups], indent=2) + "\n")
             if plan.documents_per_concept is not None:

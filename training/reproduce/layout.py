@@ -8,6 +8,7 @@ OUTPUT/probes/SEED.json               what linear probes read from it
 OUTPUT/mixtures/SEED/GROUP/STYLE/     the same images in both styles, without the group's concepts
 OUTPUT/runs/SEED/GROUP/STYLE/         one adapter each
 OUTPUT/evaluations/SEED/…             what lmms-eval wrote for the base model and each adapter
+OUTPUT/locks/                         what keeps processes off each other's pieces
 OUTPUT/report.json, table.md, summary.html, summary.png, summary.svg
 """
 
@@ -37,7 +38,7 @@ class Layout:
 
     @property
     def locks(self) -> Path:
-        return self.root / ".locks"
+        return self.root / "locks"
 
     def base(self, seed: int, stage: str = "model") -> Path:
         return self.root / "bases" / str(seed) / stage
