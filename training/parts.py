@@ -10,7 +10,7 @@ from transformers import AutoImageProcessor, AutoModel, AutoModelForCausalLM, Au
 
 from finer_tasks.errors import in_one_line
 from finer_tasks.models.loading import LoadOptions, load_model, load_processor, resolve
-from finer_tasks.models.projectors import MODEL_TYPE
+from finer_tasks.models.projectors import LLAVA, MODEL_TYPE
 from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.tiny_llava.model import CHAT_TEMPLATE
 
@@ -55,7 +55,7 @@ def parts_of_llava(key: str, name: str) -> tuple[Encoder, Language]:
     """Those of a LLaVA; raises TrainingError for another architecture, naming the plan's key, or ModelError."""
     options = LoadOptions(name)
     model, processor = load_model(options, torch.device("cpu")), load_processor(options)
-    if model.config.model_type not in ("llava", MODEL_TYPE):
+    if model.config.model_type not in (LLAVA, MODEL_TYPE):
         raise TrainingError(
             f"{key}={name} is a {model.config.model_type}; give a LLaVA, or its encoder and language model as folders"
         )

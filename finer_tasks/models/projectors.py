@@ -18,6 +18,8 @@ from transformers import AutoConfig, AutoModelForImageTextToText, LlavaConfig, L
 from finer_tasks.errors import ModelError
 
 MODEL_TYPE = "finer_llava"
+LLAVA = "llava"
+CLASS_TOKEN = "class_token"
 # Of the resampler: a block attends to the patches once.
 _BLOCKS = 2
 _QUERY_SPREAD = 0.02
@@ -26,8 +28,8 @@ _QUERY_SPREAD = 0.02
 class FinerLlavaConfig(LlavaConfig):
     """LLaVA's, and which projector there is.
 
-    projector: a name of PROJECTORS. projector_queries: image tokens that the resampler makes. Features of several layers
-    of the encoder go in by LLaVA's own `vision_feature_layer` as a list.
+    projector: a name of PROJECTORS. projector_queries: image tokens that the resampler or class_token makes. Features of
+    several layers of the encoder go in by LLaVA's own `vision_feature_layer` as a list.
     """
 
     model_type = MODEL_TYPE
@@ -63,7 +65,7 @@ def new_projector(config: FinerLlavaConfig) -> nn.Module:
 
 def image_tokens(config: FinerLlavaConfig, patches: int) -> int:
     """How many image tokens the language model gets of so many patches."""
-    if config.projector == "resampler":
+    if config.projector in ("resampler", CLASS_TOKEN):
         return config.projector_queries
     return patches // 4 if config.projector == "mlp2_pool2x2" else patches
 
@@ -134,6 +136,39 @@ class Resampler(nn.Module):
         return made
 
 
+class ClassToken(nn.Module):
+    """The encoder's token of the whole image and the mean of its patches, through an MLP to a few image tokens.
+
+    What goes in is standardised by the mean and spread of the images trained on (`standardise`), for the features of an
+    encoder differ in scale by orders of magnitude, and a few tokens have to carry all.
+    """
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        width, wide = _widths(config)
+        self.tokens = config.projector_queries
+        self.register_buffer("mean", torch.zeros(2 * width))
+        self.register_buffer("spread", torch.ones(2 * width))
+        self.enter = nn.Linear(2 * width, self.tokens * wide)
+        self.leave = nn.Linear(wide, wide)
+
+    def forward(self, patches: torch.Tensor) -> torch.Tensor:
+        """From (images, 1 + patches, encoder width) to (images, tokens, language width)."""
+        states = self.enter((self.pooled(patches) - self.mean) / self.spread)
+        made: torch.Tensor = self.leave(functional.gelu(states.unflatten(1, (self.tokens, -1))))
+        return made
+
+    def standardise(self, values: torch.Tensor) -> None:
+        """Take mean and spread from what `pooled` gives of many images."""
+        self.mean = values.mean(0)
+        self.spread = values.std(0).clamp_min(1e-6)
+
+    @staticmethod
+    def pooled(patches: torch.Tensor) -> torch.Tensor:
+        """Class token and mean patch side by side, shape (images, 2 * encoder width)."""
+        return torch.cat([patches[:, 0], patches[:, 1:].mean(1)], dim=1)
+
+
 class _Block(nn.Module):
     """Cross attention and an MLP, each added to what came in."""
 
@@ -162,6 +197,7 @@ PROJECTORS: Mapping[str, Callable[[Any], nn.Module]] = {
     "mlp4": lambda config: Mlp(config, 4),
     "mlp2_pool2x2": lambda config: PooledMlp(config, 2),
     "resampler": Resampler,
+    CLASS_TOKEN: ClassToken,
 }
 
 

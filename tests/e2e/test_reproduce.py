@@ -79,7 +79,7 @@ def test_a_plan_for_a_ready_llava_and_whole_datasets_is_tried_without_keeping_an
     given = ["base.checkpoint=finer-mini", "datasets=[mini, cub]", "tuning.dtype=float32"]
     assert main(["reproduce", "llava-1.5-7b", *given, "--dry-run"]) == 0
     told = " ".join(capsys.readouterr().out.split())
-    assert "pieces: 15 evaluation, 12 mixture, 12 tuning" in told
+    assert "pieces: 13 evaluation, 12 mixture, 12 tuning" in told
     assert "held-out concepts by group: mini: 64, cub: 2" in told
     assert "steps" in told
     assert main(["reproduce", "llava-1.5-7b", *given]) == 2

@@ -12,6 +12,8 @@ import torch
 
 from finer_tasks.models.encoder_cache import cache_encoder
 from finer_tasks.models.loading import LoadOptions, choose_device, load_model, load_processor
+from finer_tasks.models.projectors import LLAVA, MODEL_TYPE
+from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.reproduce.building import build
 from finer_tasks.training.reproduce.dialogues import subjects_of
 from finer_tasks.training.reproduce.images import chosen
@@ -28,7 +30,7 @@ def make_base(plan: Plan, seed: int, layout: Layout) -> None:
     """Build the model of its parts and train what the plan trains of them; each stage is kept, and not done twice."""
     encoder, language, projector = plan.base.parts
     subjects = subjects_of(plan.datasets)
-    model, processor = build(encoder, language, subjects, seed)
+    model, processor = build(plan.base, subjects, seed)
     model.to(choose_device(None))
     if schedule := encoder.train:
         do = partial(train_encoder, model, load_split("train"), seed, schedule)
@@ -39,7 +41,7 @@ def make_base(plan: Plan, seed: int, layout: Layout) -> None:
     if features := cached_features(plan, layout):
         cache_encoder(model, features)
     shown = chosen(plan, "train", plan.per_concept)
-    do = partial(train_projector, model, processor, shown, seed, projector)
+    do = partial(train_projector, model, processor, shown, seed, projector.train)
     _stage(model, processor, layout.base(seed), do)
 
 
@@ -50,8 +52,12 @@ def probe_base(plan: Plan, seed: int, layout: Layout) -> None:
         plan.base.checkpoint or str(layout.base(seed)), encoder_cache=None if features is None else str(features)
     )
     model, processor = load_model(options, choose_device(None)), load_processor(options)
+    if model.config.model_type not in (LLAVA, MODEL_TYPE):
+        raise TrainingError(
+            f"probe=true is for LLaVA, and {options.pretrained} is a {model.config.model_type}; give probe=false"
+        )
     train, test = chosen(plan, "train", plan.per_concept), chosen(plan, "test", plan.documents_per_concept)
-    write_text(layout.probe(seed), json.dumps(probe(model, processor, train, test, seed)) + "\n")
+    write_text(layout.probe(plan.base_of(seed)), json.dumps(probe(model, processor, train, test, seed)) + "\n")
 
 
 def cached_features(plan: Plan, layout: Layout) -> Path | None:

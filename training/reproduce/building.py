@@ -1,4 +1,4 @@
-"""A LLaVA of stock classes from the parts that a plan names, with a projector that is not trained yet."""
+"""A LLaVA of the parts that a plan names, with a projector that is not trained yet."""
 
 from __future__ import annotations
 
@@ -17,6 +17,13 @@ from transformers import (
     LlavaProcessor,
 )
 
+from finer_tasks.models.projectors import (
+    CLASS_TOKEN,
+    FinerLlavaConfig,
+    FinerLlavaForConditionalGeneration,
+    token_patch_size,
+)
+from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.parts import (
     IMAGE,
     Encoder,
@@ -26,25 +33,26 @@ from finer_tasks.training.parts import (
     parts_of_llava,
 )
 from finer_tasks.training.reproduce.dialogues import Subject, vocabulary_texts
-from finer_tasks.training.reproduce.plan import EncoderPart, LanguagePart, Size
+from finer_tasks.training.reproduce.plan import Base, EncoderPart, LanguagePart, ProjectorPart, Size
 from finer_tasks.training.tiny_llava.model import CHAT_TEMPLATE, VISION, build_image_processor, build_tokenizer
 
 
-def build(encoder: EncoderPart, language: LanguagePart, subjects: Sequence[Subject], seed: int) -> tuple[Any, Any]:
+def build(base: Base, subjects: Sequence[Subject], seed: int) -> tuple[Any, Any]:
     """Model and processor; what is made here is drawn from the seed. Raises TrainingError or ModelError."""
+    encoder, language, projector = base.parts
     torch.manual_seed(seed)
     eye, tongue = _encoder(encoder), _language(language, subjects)
     torch.manual_seed(seed)
-    model: Any = LlavaForConditionalGeneration(_config(eye, tongue, encoder.keep_class_token))
+    model = _joined(eye, tongue, projector)
     model.model.vision_tower, model.model.language_model, model.lm_head = eye.module, tongue.module, tongue.head
     model.generation_config.pad_token_id = tongue.tokenizer.pad_token_id
     model.generation_config.eos_token_id = tongue.tokenizer.eos_token_id
     processor = LlavaProcessor(
         image_processor=eye.image_processor,
         tokenizer=tongue.tokenizer,
-        patch_size=eye.patch_size,
+        patch_size=_token_patch_size(model.config, eye),
         vision_feature_select_strategy=model.config.vision_feature_select_strategy,
-        num_additional_image_tokens=int(eye.has_class_token),
+        num_additional_image_tokens=int(model.config.vision_feature_select_strategy == "default"),
         chat_template=tongue.chat_template,
     )
     return model, processor
@@ -87,17 +95,32 @@ def _llama(size: Size, tokenizer: Any) -> LlamaConfig:
     )
 
 
-def _config(encoder: Encoder, language: Language, keep_class_token: bool) -> LlavaConfig:
+def _joined(encoder: Encoder, language: Language, projector: ProjectorPart) -> Any:
+    """An untrained LLaVA of stock classes, or one with the projector of a class token."""
     text_config = copy.deepcopy(language.module.config)
     text_config.tie_word_embeddings = False
-    dropped = encoder.has_class_token and not keep_class_token
     settings: dict[str, Any] = {
+        "vision_config": copy.deepcopy(encoder.module.config),
+        "text_config": text_config,
         "image_token_id": language.tokenizer.convert_tokens_to_ids(IMAGE),
-        "image_seq_length": encoder.patches + int(encoder.has_class_token and keep_class_token),
+        "image_seq_length": encoder.patches,
         "vision_feature_layer": -1,
-        "vision_feature_select_strategy": "default" if dropped else "full",
+        "vision_feature_select_strategy": "default" if encoder.has_class_token else "full",
         "pad_token_id": language.tokenizer.pad_token_id,
         "eos_token_id": language.tokenizer.eos_token_id,
         "tie_word_embeddings": False,
     }
-    return LlavaConfig(vision_config=copy.deepcopy(encoder.module.config), text_config=text_config, **settings)
+    if projector.form == "patches":
+        return LlavaForConditionalGeneration(LlavaConfig(**settings))
+    if not encoder.has_class_token:
+        raise TrainingError("base.projector.form=class_token: the encoder has no token of the whole image. Give patches")
+    settings |= {"image_seq_length": projector.tokens, "vision_feature_select_strategy": "full"}
+    config = FinerLlavaConfig(projector=CLASS_TOKEN, projector_queries=projector.tokens, **settings)
+    return FinerLlavaForConditionalGeneration(config)
+
+
+def _token_patch_size(config: Any, encoder: Encoder) -> int:
+    """The patch size by which the processor counts image tokens."""
+    if isinstance(config, FinerLlavaConfig):
+        return token_patch_size(config, encoder.image_size, encoder.patch_size)
+    return encoder.patch_size

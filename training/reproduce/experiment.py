@@ -14,6 +14,7 @@ from finer_tasks.datasets.perturb import require_as_published
 from finer_tasks.datasets.prepare import Request, ensure_prepared, prepare
 from finer_tasks.datasets.prepared import VARIABLE, Prepared, data_dir
 from finer_tasks.models.fingerprint import weights_fingerprint
+from finer_tasks.tasks.prompts import active_prompt_set
 from finer_tasks.training.claim import claim
 from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.evaluating import Limits, evaluate
@@ -61,9 +62,15 @@ class Experiment:
         data = {name: _checked(name) for name in plan.datasets}
         groups, layout = groups_of(plan), Layout(output)
         sources = {key: value for key, value in _sources(plan).items() if value}
-        contents = {name: dict(prepared.manifest.contents) for name, prepared in data.items()}
+        made_from = {
+            "data": {name: dict(prepared.manifest.contents) for name, prepared in data.items()},
+            "attributes": {name: load_knowledge(name).fingerprint for name in plan.datasets},
+            "prompts": active_prompt_set().hash,
+            "models": weights_fingerprint(sources),
+        }
+        keys = {name: value for name, value in asdict(plan).items() if name != "seeds"}  # more of them may follow
         with locked(output, _WAIT):
-            claim(asdict(plan) | {"data": contents, "models": weights_fingerprint(sources) if sources else {}}, output)
+            claim(keys | made_from, output)
             write_text(layout.groups, json.dumps([asdict(group) for group in groups], indent=2) + "\n")
             if plan.documents_per_concept is not None:
                 for prepared in data.values():
@@ -80,12 +87,14 @@ class Experiment:
 
     def _base_pieces(self, seed: int) -> Iterator[Piece]:
         plan, layout = self.plan, self.layout
+        if plan.base.checkpoint and seed != plan.seeds[0]:
+            return  # it is the same for all
         if not plan.base.checkpoint:
             yield Piece("base", f"base model of seed {seed}", layout.base(seed), partial(make_base, plan, seed, layout))
         if plan.probe:
             do = partial(probe_base, plan, seed, layout)
-            yield Piece("probe", f"probe of seed {seed}", layout.probe(seed), do, self._needs(seed))
-        place = layout.evaluation(seed)
+            yield Piece("probe", f"probe of seed {seed}", layout.probe(plan.base_of(seed)), do, self._needs(seed))
+        place = layout.base_evaluation(plan.base_of(seed))
         do = partial(self._evaluate, place, f"pretrained={self._base(seed)}")
         yield Piece("evaluation", f"evaluation of the base model of seed {seed}", place, do, self._needs(seed))
 

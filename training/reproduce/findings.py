@@ -142,7 +142,7 @@ def read_probes(plan: Plan, layout: Layout) -> dict[str, Floats] | None:
     """Share of each concept's test images that a probe names, by place, shape (seeds, concepts); None without probes."""
     if not plan.probe:
         return None
-    read = [json.loads(layout.probe(seed).read_text(encoding="utf-8")) for seed in plan.seeds]
+    read = [json.loads(layout.probe(plan.base_of(seed)).read_text(encoding="utf-8")) for seed in plan.seeds]
     clusters = Clusters.of(read[0]["concepts"])
     tables = {place: np.array([one[place] for one in read], dtype=np.float64) for place in (ENCODER, PROJECTOR)}
     return {place: by_concept(table, clusters) for place, table in tables.items()}

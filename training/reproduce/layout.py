@@ -7,7 +7,8 @@ OUTPUT/bases/SEED/                    vision/, text/ and model/: the base model 
 OUTPUT/probes/SEED.json               what linear probes read from it
 OUTPUT/mixtures/SEED/GROUP/STYLE/     the same images in both styles, without the group's concepts
 OUTPUT/runs/SEED/GROUP/STYLE/         one adapter each
-OUTPUT/evaluations/SEED/…             what lmms-eval wrote for the base model and each adapter
+OUTPUT/evaluations/SEED/…             what lmms-eval wrote for the base model and each adapter; of a ready
+                                      checkpoint, evaluations/checkpoint/ and probes/checkpoint.json
 OUTPUT/locks/                         what keeps processes off each other's pieces
 OUTPUT/report.json, table.md, summary.html, summary.png, summary.svg
 """
@@ -43,8 +44,8 @@ class Layout:
     def base(self, seed: int, stage: str = "model") -> Path:
         return self.root / "bases" / str(seed) / stage
 
-    def probe(self, seed: int) -> Path:
-        return self.root / "probes" / f"{seed}.json"
+    def probe(self, base: str) -> Path:
+        return self.root / "probes" / f"{base}.json"
 
     def mixture(self, seed: int, group: str, style: str) -> Path:
         return self.root / "mixtures" / str(seed) / _safe(group) / style
@@ -52,7 +53,10 @@ class Layout:
     def run(self, seed: int, group: str, style: str) -> Path:
         return self.root / "runs" / str(seed) / _safe(group) / style
 
-    def evaluation(self, seed: int, group: str = "", style: str = "base") -> Path:
+    def base_evaluation(self, base: str) -> Path:
+        return self.root / "evaluations" / base / "base"
+
+    def evaluation(self, seed: int, group: str, style: str) -> Path:
         return self.root / "evaluations" / str(seed) / _safe(group) / style
 
 

@@ -49,7 +49,6 @@ class EncoderPart:
     """Where the vision encoder comes from: trained here (mini alone), a folder or hub name, or a LLaVA's.
 
     image_size, image_mean, image_std: of an encoder from a folder, whose images are square.
-    keep_class_token: hand the token of the whole image to the projector as well, where the encoder has one.
     """
 
     train: Schedule | None = None
@@ -58,7 +57,6 @@ class EncoderPart:
     image_size: int = Field(default=224, ge=8)
     image_mean: Scaling | None = None
     image_std: Scaling | None = None
-    keep_class_token: bool = False
 
     @model_validator(mode="after")
     def _check(self) -> EncoderPart:
@@ -110,16 +108,26 @@ class LanguagePart:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Base:
-    """The model before tuning: a ready LLaVA (checkpoint), or its parts and the stages that join them.
+class ProjectorPart:
+    """What joins encoder and language model, and how long it alone is trained to bring out superordinate and coarse labels.
 
-    projector: training of the projector alone to bring out superordinate and coarse labels.
+    form: LLaVA's, a token a patch; or class_token, which makes `tokens` image tokens of the encoder's token of the whole image
+    and the mean patch: for small models, which find little among many patches.
     """
+
+    train: Schedule
+    form: Literal["patches", "class_token"] = "patches"
+    tokens: int = Field(default=4, ge=1)
+
+
+@dataclass(frozen=True, config=STRICT)
+class Base:
+    """The model before tuning: a ready LLaVA (checkpoint), or its parts and the stages that join them."""
 
     checkpoint: str | None = None
     encoder: EncoderPart | None = None
     language: LanguagePart | None = None
-    projector: Schedule | None = None
+    projector: ProjectorPart | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Base:
@@ -130,7 +138,7 @@ class Base:
         return self
 
     @property
-    def parts(self) -> tuple[EncoderPart, LanguagePart, Schedule]:
+    def parts(self) -> tuple[EncoderPart, LanguagePart, ProjectorPart]:
         """What the model is made of; there must be no checkpoint."""
         assert self.encoder is not None
         assert self.language is not None
@@ -200,6 +208,10 @@ class Plan:
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             raise ValueError(f"tuning.{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+    def base_of(self, seed: int) -> str:
+        """What the base model of a seed is called: a checkpoint is that of all seeds."""
+        return "checkpoint" if self.base.checkpoint else str(seed)
 
     @property
     def runs(self) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
+from finer_tasks.models.projectors import CLASS_TOKEN, ClassToken
 from finer_tasks.probe.controls import held_out
 from finer_tasks.probe.fitting import Fold, linear_scores
 from finer_tasks.training.reproduce.images import Shown, handed_over
@@ -20,7 +20,7 @@ _BATCH = 32
 def probe(model: Any, processor: Any, train: Sequence[Shown], test: Sequence[Shown], seed: int) -> dict[str, Any]:
     """Whether the concept of each test image is named at both places, and the concepts of the images.
 
-    From the mean over tokens, and beside it the token of the whole image where the projector gets one.
+    From the mean over tokens; where the projector takes the token of the whole image, from what it takes and all it makes.
     """
     number = {name: index for index, name in enumerate(sorted({one.concept for one in train}))}
     labels, truth = (torch.tensor([number[one.concept] for one in part]) for part in (train, test))
@@ -37,17 +37,12 @@ def probe(model: Any, processor: Any, train: Sequence[Shown], test: Sequence[Sho
 @torch.no_grad()
 def _pooled(model: Any, processor: Any, shown: Sequence[Shown]) -> dict[str, torch.Tensor]:
     """Features by place, shape (images, width)."""
-    whole, rows = _has_class_token(model), dict[str, list[torch.Tensor]]()
+    rows: dict[str, list[torch.Tensor]] = {}
+    whole = getattr(model.config, "projector", None) == CLASS_TOKEN
     for start in tqdm(range(0, len(shown), _BATCH), desc="images for the probe", mininterval=5):
         before = handed_over(model, processor, shown[start : start + _BATCH])
-        for place, values in zip(PLACES, (before, model.model.multi_modal_projector(before)), strict=True):
-            tokens = values[:, int(whole) :].mean(1)
-            pooled = torch.cat([values[:, 0], tokens], dim=1) if whole else tokens
-            rows.setdefault(place, []).append(pooled.float().cpu())
+        after = model.model.multi_modal_projector(before)
+        pooled = (ClassToken.pooled(before), after.flatten(1)) if whole else (before.mean(1), after.mean(1))
+        for place, values in zip(PLACES, pooled, strict=True):
+            rows.setdefault(place, []).append(values.float().cpu())
     return {place: torch.cat(parts) for place, parts in rows.items()}
-
-
-def _has_class_token(model: Any) -> bool:
-    """Whether a token of the whole image goes before those of the patches, which form a square."""
-    tokens = int(model.config.image_seq_length)
-    return math.isqrt(tokens) ** 2 != tokens

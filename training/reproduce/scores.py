@@ -88,7 +88,7 @@ def read_scores(plan: Plan, groups: tuple[Group, ...], layout: Layout) -> Scores
     reader = _Reader(plan)
     tables: dict[tuple[str, str, str], list[Floats]] = {}
     for seed in plan.seeds:
-        places = {(BASE, ""): layout.evaluation(seed)}
+        places = {(BASE, ""): layout.base_evaluation(plan.base_of(seed))}
         places |= {
             (style, group.name): layout.evaluation(seed, group.name, style) for group in groups for style in plan.mixtures
         }

@@ -12,6 +12,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from finer_tasks.datasets.mini import reader as mini
 from finer_tasks.datasets.record import FinerRecord
+from finer_tasks.models.projectors import ClassToken
 from finer_tasks.training.reproduce.dialogues import Subject, coarse_dialogue, language_dialogue
 from finer_tasks.training.reproduce.images import Shown, handed_over
 from finer_tasks.training.tiny_llava.dialogues import Dialogue
@@ -21,6 +22,7 @@ from finer_tasks.training.tiny_llava.stages import Schedule, steps_of
 
 # Batches that are drawn at once and sorted by length.
 _POOL = 16
+_BATCH = 32
 
 
 def train_encoder(model: Any, split: Split, seed: int, schedule: Schedule) -> None:
@@ -84,6 +86,9 @@ def train_projector(model: Any, processor: Any, shown: Sequence[Shown], seed: in
     rng = random.Random(seed)
     model.requires_grad_(False)
     projector = model.model.multi_modal_projector.requires_grad_(True)
+    if isinstance(projector, ClassToken):
+        batches = (handed_over(model, processor, shown[start : start + _BATCH]) for start in range(0, len(shown), _BATCH))
+        projector.standardise(torch.cat([projector.pooled(batch) for batch in batches]))
     for _ in steps_of(schedule, list(projector.parameters()), "projector"):
         batch = rng.choices(shown, k=schedule.batch_size)
         dialogues = [coarse_dialogue(one.document, rng) for one in batch]

@@ -36,7 +36,6 @@ def try_plan(plan: Plan) -> dict[str, object]:
 
 
 def _untrained(plan: Plan, layout: Layout) -> None:
-    encoder, language, _ = plan.base.parts
-    model, processor = build(encoder, language, subjects_of(plan.datasets), plan.seeds[0])
+    model, processor = build(plan.base, subjects_of(plan.datasets), plan.seeds[0])
     model.save_pretrained(layout.base(plan.seeds[0]))
     processor.save_pretrained(layout.base(plan.seeds[0]))
