@@ -13,6 +13,7 @@ from PIL import Image
 from finer_tasks.errors import ModelError
 from finer_tasks.models.loading import LoadOptions, load_model, load_processor
 from finer_tasks.models.projectors import (
+    CLASS_TOKEN,
     FinerLlavaConfig,
     FinerLlavaForConditionalGeneration,
     image_tokens,
@@ -92,3 +93,25 @@ def test_what_cannot_be_built_or_counted_is_refused(tmp_path: Path) -> None:
         token_patch_size(config("resampler", projector_queries=10), 64, 8)
     with pytest.raises(ModelError, match="mlp2_pool2x2 makes"):
         token_patch_size(config("mlp2_pool2x2"), 56, 8)
+
+
+def test_a_few_tokens_of_the_whole_image_do_not_depend_on_the_scale_of_features(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    more = {"vision_feature_select_strategy": "full", "projector_queries": 4}
+    model = FinerLlavaForConditionalGeneration(config(CLASS_TOKEN, **more)).eval()
+    projector = model.model.multi_modal_projector
+    features = torch.randn(50, 65, 128) * torch.logspace(-3, 3, 128) + 7
+    projector.standardise(projector.pooled(features))
+    plain = projector(features)
+    assert plain.shape == (50, 4, 192)
+    projector.standardise(projector.pooled(features * 100 - 3))
+    assert torch.allclose(projector(features * 100 - 3), plain, atol=1e-3)
+    assert not torch.allclose(projector(features), plain, atol=1e-2)
+    processor = save(model, tmp_path)
+    processor.vision_feature_select_strategy, processor.num_additional_image_tokens = "full", 0
+    processor.save_pretrained(tmp_path)
+    loaded, processor = load_model(LoadOptions(str(tmp_path)), CPU), load_processor(LoadOptions(str(tmp_path)))
+    inputs = processor(text=["USER: <image> hi"], images=[[Image.new("RGB", (64, 64), "red")]], return_tensors="pt")
+    assert int((inputs["input_ids"] == loaded.config.image_token_id).sum()) == 4
+    with torch.no_grad():
+        assert torch.equal(loaded(**inputs).logits, model(**inputs).logits)
