@@ -21,6 +21,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Itera
     monkeypatch.setenv("FINER_DATA_DIR", str(tmp_path / "finer-data"))
     monkeypatch.delenv("FINER_PROMPTS", raising=False)
     monkeypatch.delenv("FINER_PERTURB", raising=False)
+    monkeypatch.delenv("FINER_SIMILARITY", raising=False)
     prepared.forget_loaded()
     yield
     prepared.forget_loaded()

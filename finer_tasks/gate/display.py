@@ -23,11 +23,11 @@ def print_gate(gate: Gate, console: PlainConsole) -> None:
     """The table, the reason of each verdict, and what was not compared."""
     table = Table(title=harmless(f"{gate.candidate.model} against {gate.baseline.model}"), title_justify="left")
     for name in _HEAD:
-        table.add_column(name, overflow="fold", min_width=24 if name == "task" else None)
+        table.add_column(name)
     for verdict in gate.verdicts:
         *cells, outcome = _cells(verdict)
         table.add_row(*cells, Text(outcome, style=_STYLES[verdict.outcome]))
-    console.print(table)
+    console.print_figures(table)
     for line in [*(f"{v.task}: {v.outcome}: {v.reason}" for v in gate.verdicts), *_notes(gate)]:
         console.say(line)
     confidence = 100 * (1 - 2 * gate.policy.alpha)

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 
 from finer_tasks.cli.main import main
+from finer_tasks.console import PlainConsole
 from finer_tasks.datasets.prepare import Request, prepare
 from finer_tasks.errors import ResultsError
 from finer_tasks.gate.baseline import read_baseline, write_baseline
+from finer_tasks.gate.display import print_gate
 from finer_tasks.gate.gate import run_gate
 from finer_tasks.gate.measured import Document, Measured, MeasuredTask
 from finer_tasks.gate.policy import Policy, Rule
@@ -81,6 +83,20 @@ def test_equal_runs_pass_and_a_broken_one_fails_with_all_reports(tmp_path: Path,
     assert "&lt;b&gt;broken|&lt;/b&gt;" in page
     assert "<b>broken" not in page
     assert page.count("cub/test/") == int((right != broken).sum())
+
+
+@pytest.mark.parametrize("width", [80, 130])
+def test_no_figure_and_no_outcome_is_cut_short(width: int, capsys: pytest.CaptureFixture[str]) -> None:
+    task = "finer_inat_superordinate_attrseek_named_otherwise"
+    runs = []
+    for first in (1.0, 0.0):
+        (measured,) = in_memory(np.array([first, *[1.0] * 29]), NAMES[::20][:30]).tasks.values()
+        runs.append(Measured("s", "m" * 200, {}, {task: measured}))
+    gate = run_gate(*runs, Policy(rules=(Rule(max_drop=0.02),)))
+    print_gate(gate, PlainConsole(width=width))
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if task in line and "0.967" in line]
+    assert "-0.0333" in row
+    assert row.rstrip(" │").endswith(gate.verdicts[0].outcome)
 
 
 def test_a_page_with_photographs_says_whose_terms_they_stay_under(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
