@@ -1,8 +1,8 @@
 """What a probe says of the runs' documents, and which of its points stand for encoder, projector and language model.
 
 The encoder at the layer that the model uses, pooled in the same way as behind the projector, of the common ways the one that
-tells most at the encoder; the language model at the last position of the prompt, where the answer begins, at the layer that
-tells most.
+tells most at the encoder; of all ways where the projector takes the class token too. The language model at the last position
+of the prompt, where the answer begins, at the layer that tells most.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ def choose(summary: Summary, level: Level) -> dict[Place, str]:
     projector = _at_used_layer([point for point in points if point.place == "projector"])
     language = [point for point in points if point.place == "language"]
     common = {point.pooling for point in encoder} & {point.pooling for point in projector}
+    if any(point.class_token_taken for point in encoder):
+        common = {point.pooling for point in encoder}  # what the projector makes of that token has no pooling to match
     best = _best(top1, (point for point in encoder if point.pooling in common)) or _best(top1, encoder)
     behind = [point for point in projector if best and point.pooling == best.pooling] or projector
     answering = [point for point in language if point.pooling == "last"] or language

@@ -95,6 +95,7 @@ class Extractor:
             Point(
                 name=tap.name, place=tap.place, pooling=tap.pooling, width=shapes[tap.name][-1],
                 order=order_of(self._path, tap), used=tap.layer is None,
+                class_token_taken=tap.pooling == "cls" and tap.layer is None and self._path.takes_class_token,
             )
             for tap in taps
         ]  # fmt: skip

@@ -40,6 +40,7 @@ class Path:
         encoder, projector: modules; encoder_blocks, language_blocks: their blocks in order.
         used: the blocks whose output the model takes, where its settings say so.
         prefix: positions of the encoder that are no patch, the first of which is the class token; 0 without one.
+        takes_class_token: whether the projector gets that token beside the patches.
         image_token: the id that stands for a position of the image in the prompt.
     """
 
@@ -49,6 +50,7 @@ class Path:
     language_blocks: Sequence[nn.Module]
     used: tuple[int, ...]
     prefix: int
+    takes_class_token: bool
     image_token: int
 
 
@@ -90,7 +92,8 @@ def path_of(model: Any, name: str) -> Path:
     layers = getattr(config, "vision_feature_layer", None)
     chosen = [len(blocks)] if layers is None else [layers] if isinstance(layers, int) else list(layers)
     used = tuple(layer if layer >= 0 else len(blocks) + 1 + layer for layer in chosen)
-    return Path(encoder, blocks, found[0], _blocks(language), used, prefix, int(token))
+    takes = bool(prefix) and getattr(config, "vision_feature_select_strategy", None) == "full"
+    return Path(encoder, blocks, found[0], _blocks(language), used, prefix, takes, int(token))
 
 
 def _blocks(part: nn.Module) -> Sequence[nn.Module]:

@@ -44,6 +44,7 @@ class Point(_Strict):
         width: of that vector.
         order: counts from the image to the answer; points that differ in pooling alone have the same.
         used: whether it is what the model's own projector or language model takes.
+        class_token_taken: of the class token where `used`, whether the projector gets it beside the patches.
     """
 
     name: _Text
@@ -52,6 +53,7 @@ class Point(_Strict):
     width: int = Field(ge=1)
     order: int = Field(ge=0)
     used: bool = False
+    class_token_taken: bool = False
 
 
 class Figure(_Strict):

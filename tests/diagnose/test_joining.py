@@ -9,9 +9,10 @@ import pytest
 
 from finer_tasks.diagnose.diagnosis import diagnose
 from finer_tasks.diagnose.joining import join
+from finer_tasks.diagnose.probed import choose
 from finer_tasks.diagnose.verdict import LANGUAGE, UNDECIDED, UNNAMED
 from finer_tasks.errors import ResultsError
-from finer_tasks.probe.results import ProbeError
+from finer_tasks.probe.results import ProbeError, read_probe
 from tests.diagnose.made_runs import EACH, IDS, MADE, NAMES, attributes, closed, naming, probe, run
 
 
@@ -41,6 +42,13 @@ def test_the_points_that_stand_for_a_place(tmp_path: Path) -> None:
     assert sources["encoder"] == "linear probe at encoder.used.mean"
     assert sources["projector"] == "linear probe at projector.mean"
     assert sources["language"] == "linear probe at language.1.last"
+
+
+def test_the_class_token_stands_for_the_encoder_where_the_projector_takes_it(tmp_path: Path) -> None:
+    summary = read_probe(probe(tmp_path))
+    points = tuple(point.model_copy(update={"class_token_taken": point.name == "encoder.used.cls"}) for point in summary.points)
+    chosen = choose(summary.model_copy(update={"points": points}), "fine")
+    assert (chosen["encoder"], chosen["projector"]) == ("encoder.used.cls", "projector.mean")
 
 
 def test_the_likelihood_of_whole_names_chooses_where_it_is_known() -> None:
