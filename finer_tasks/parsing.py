@@ -6,13 +6,15 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from pydantic import ValidationError
 
 from finer_tasks.errors import FinerError, at_line
 from finer_tasks.text import harmless, well_formed
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 # Far above any file that a person writes; aliases within aliases pass it in a dozen lines.
 _MOST_VALUES = 100_000

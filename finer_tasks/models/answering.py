@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lmms_eval.api.instance import TokenCounts
-
 from finer_tasks.models.closed_set import ClosedSets
 from finer_tasks.models.conversation import Conversation
-from finer_tasks.models.generation import Generator, Turn
+from finer_tasks.models.generation import Generator, TokenCounts, Turn
 from finer_tasks.models.jobs import Job, alike, next_messages
 from finer_tasks.models.prefix import Heads, Prefix, branch, encode_heads
 from finer_tasks.scoring.candidates import CANDIDATES

@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from lmms_eval.api.instance import TokenCounts
 
 from finer_tasks.errors import ModelError
 from finer_tasks.models.conversation import ChatEncoder, Conversation, without_images
-from finer_tasks.models.generation import Generator
+from finer_tasks.models.generation import Generator, TokenCounts
 from finer_tasks.models.jobs import Job
 from finer_tasks.models.likelihood import score_replies
 from finer_tasks.models.prefix import fork

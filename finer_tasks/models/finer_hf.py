@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from lmms_eval.api.instance import GenerationResult, Instance, TokenCounts
+from lmms_eval.api.instance import GenerationResult, Instance
+from lmms_eval.api.instance import TokenCounts as TheirCounts
 from lmms_eval.api.model import lmms
 from tqdm import tqdm
 
@@ -20,7 +21,7 @@ from finer_tasks.errors import ModelError, user_errors
 from finer_tasks.models.answering import Answering
 from finer_tasks.models.batching import BatchRunner, batch_size_of, workers_of
 from finer_tasks.models.conversation import ChatEncoder
-from finer_tasks.models.generation import Generator
+from finer_tasks.models.generation import Generator, TokenCounts
 from finer_tasks.models.jobs import Job, chat_job, continuation_job, grouped, simple_job
 from finer_tasks.models.likelihood import score_replies
 from finer_tasks.models.loading import LoadOptions, choose_device, load_model, load_processor
@@ -109,7 +110,7 @@ class FinerHF(lmms):
             for jobs, counts in self._answered(requests):
                 for job, count in zip(jobs, counts, strict=True):
                     text = pack_rounds(job.replies) if job.rounds else job.replies[0]
-                    results[job.index] = GenerationResult(text, count)
+                    results[job.index] = GenerationResult(text, TheirCounts(count.input_tokens, count.output_tokens))
                     self.cache_hook.add_partial("generate_until", (job.context, job.arguments), text)
             return [results[index] for index in range(len(requests))]
 

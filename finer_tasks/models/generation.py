@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from lmms_eval.api.instance import TokenCounts
 
 from finer_tasks.errors import ModelError
 from finer_tasks.models.adapters import without_adapter
@@ -20,6 +19,14 @@ DEFAULT_MAX_NEW_TOKENS = 64
 # Models whose token positions are a plain count, so that a first turn's cache can be continued.
 CACHE_CONTINUES = {"llava", "finer_llava"}
 _SAMPLING = ("top_p", "top_k", "num_beams", "repetition_penalty")
+
+
+@dataclass(frozen=True)
+class TokenCounts:
+    """Tokens of a prompt, image tokens included, and of its reply."""
+
+    input_tokens: int
+    output_tokens: int
 
 
 @dataclass

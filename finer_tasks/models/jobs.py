@@ -6,13 +6,14 @@ import copy
 import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-from lmms_eval.api.instance import Instance
+from typing import TYPE_CHECKING, Any
 
 from finer_tasks.models.batching import by_length
 from finer_tasks.models.conversation import Conversation, images_of
 from finer_tasks.replies import ROUNDS
+
+if TYPE_CHECKING:
+    from lmms_eval.api.instance import Instance
 
 TaskDict = Mapping[str, Mapping[str, Any]]
 

@@ -13,8 +13,6 @@ from functools import cache
 from typing import Protocol
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
-from scipy.sparse import csr_matrix
 
 from finer_tasks.attributes.knowledge import ConceptAttributes
 from finer_tasks.attributes.lists import AttributeLists
@@ -60,6 +58,8 @@ def without_contradictions(matrix: np.ndarray, generated: Sequence[str], referen
 
 def _common(rows: Sequence[Set[str]], columns: Sequence[Set[str]]) -> np.ndarray:
     """How many members each row's set shares with each column's, as a product of incidence matrices."""
+    from scipy.sparse import csr_matrix
+
     numbers: dict[str, int] = {}
     incidence = []
     for sets in (rows, columns):
@@ -132,6 +132,8 @@ def score_attributes(
 
 def _match(matrix: np.ndarray, truth: ConceptAttributes) -> tuple[float, float, float, float]:
     """(precision, recall, f1, recall over required) from similarities; empty against empty is a perfect match."""
+    from scipy.optimize import linear_sum_assignment
+
     generated, references = matrix.shape
     if not generated or not references:
         same = float(not generated and not references)

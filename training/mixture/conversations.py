@@ -5,13 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from finer_tasks.attributes.knowledge import ConceptAttributes
 from finer_tasks.datasets.record import dataset_of
 from finer_tasks.datasets.taxonomy import Taxonomy
-from finer_tasks.training.mixture.recipe import MixtureRecipe
 from finer_tasks.training.mixture.templates import load_templates
+
+if TYPE_CHECKING:
+    from finer_tasks.training.mixture.recipe import MixtureRecipe
 
 FEW = 3
 IMAGE = "<image>"

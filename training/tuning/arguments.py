@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import os
+from typing import TYPE_CHECKING
 
 import torch
 from transformers import TrainingArguments
 
 from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.tuning.precision import mixed_precision
-from finer_tasks.training.tuning.recipe import TrainRecipe
 from finer_tasks.training.tuning.run_folder import is_main_process
+
+if TYPE_CHECKING:
+    from finer_tasks.training.tuning.recipe import TrainRecipe
 
 
 def passes_per_step(recipe: TrainRecipe, processes: int) -> int:

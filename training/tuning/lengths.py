@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from datasets import Dataset
 from PIL import Image
 from torch.utils.data import Sampler
 
 from finer_tasks.errors import DatasetContentError, FinerError
 from finer_tasks.training.errors import MixtureError
 from finer_tasks.training.tuning.encoding import ConversationEncoder
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 _MEGABATCH = 50
 

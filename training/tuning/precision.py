@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
 from finer_tasks.training.errors import TrainingError
-from finer_tasks.training.tuning.recipe import TrainRecipe
+
+if TYPE_CHECKING:
+    from finer_tasks.training.tuning.recipe import TrainRecipe
 
 Precision = Literal["no", "bf16", "fp16"]
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}

@@ -9,17 +9,18 @@ import zipfile
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 from safetensors import SafetensorError, safe_open
 
 from finer_tasks.models.checkpoints import checkpoints, step_of
 from finer_tasks.training.errors import TrainingError
-from finer_tasks.training.recipe import recipe_hash
 from finer_tasks.training.tuning.progress import Progress
-from finer_tasks.training.tuning.recipe import TrainRecipe
 from finer_tasks.writing import write_text
+
+if TYPE_CHECKING:
+    from finer_tasks.training.tuning.recipe import TrainRecipe
 
 STARTED, FINISHED = "run.json", "training.json"
 # Where a run lies and how often it reports are no part of what it computes.
@@ -71,6 +72,8 @@ def checkpoint_to_resume(recipe: TrainRecipe, mixture_hash: str) -> Path | None:
         return None
     if found is None:
         return None  # stopped before its first checkpoint: nothing is lost by another recipe
+    from finer_tasks.training.recipe import recipe_hash
+
     now = identity(recipe, mixture_hash)
     _require_same(output, now, _read_started(started))
     _require_whole(found, sharded=recipe.fsdp or recipe.deepspeed is not None)

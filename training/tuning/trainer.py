@@ -15,7 +15,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
@@ -31,8 +31,10 @@ from finer_tasks.training.tuning.lengths import GroupedOrder
 from finer_tasks.training.tuning.meter import Meter
 from finer_tasks.training.tuning.modules import Parts
 from finer_tasks.training.tuning.progress import Progress
-from finer_tasks.training.tuning.recipe import TrainRecipe
 from finer_tasks.training.tuning.run_folder import delete_older, last_checkpoint
+
+if TYPE_CHECKING:
+    from finer_tasks.training.tuning.recipe import TrainRecipe
 
 PARTIAL = ".partial"
 

@@ -12,8 +12,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import ijson
-
 from finer_tasks.datasets.reader import Archive, Origin, Paper, Reader
 from finer_tasks.datasets.readers.files import find_root
 from finer_tasks.datasets.readers.inat_groups import RULES, group_of
@@ -115,6 +113,8 @@ def _annotation_file(root: Path, split: str) -> Path:
 
 
 def _stream(path: Path, key: str) -> Iterator[dict[str, Any]]:
+    import ijson
+
     try:
         with path.open("rb") as file:
             if file.read(3) != codecs.BOM_UTF8:
