@@ -20,21 +20,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from llava import SHAPES, save_llava
+from llava import SHAPES, make_tokenizer, save_llava
 from PIL import Image
 from record import save
 
-from finer_tasks.datasets.registry import DATASETS
-from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.models.closed_set import PIECE, NameList, score_names
 from finer_tasks.models.conversation import without_images
 from finer_tasks.models.finer_hf import FinerHF
 from finer_tasks.models.likelihood import score_replies
 from finer_tasks.scoring.candidates import candidates_of
-from finer_tasks.tasks import prompts as prompt_sets
-from finer_tasks.training.tiny_llava.model import build_tokenizer
 
-PROMPTS = Path(prompt_sets.__file__).with_name(f"{prompt_sets.DEFAULT}.yaml")
 QUESTION = 'The image shows an organism of the group "Albatross". Which species is it? Write its name after "Answer:".'
 
 
@@ -49,7 +44,7 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     names = made_up(int(arguments.names)) if arguments.names.isdigit() else candidates_of(arguments.names, "fine").names
     with tempfile.TemporaryDirectory() as folder:
-        save_llava(Path(folder), SHAPES[arguments.architecture], tokenizer())
+        save_llava(Path(folder), SHAPES[arguments.architecture], make_tokenizer())
         model = FinerHF(pretrained=folder, device=device, batch_size=arguments.batch_size)
     listed, asked = NameList(model.encoder, names), question()
     before = peak()
@@ -82,12 +77,6 @@ def main() -> None:
             "largest_difference": float(np.abs(found[: len(some)] - each).max()) if some else None,
         },
     )
-
-
-def tokenizer() -> Any:
-    """One with about as many tokens in a name as a language's own: trained on the prompts and the classes of all datasets."""
-    labels = [name for dataset in DATASETS for one in load_taxonomy(dataset).classes.values() for name in one.fine]
-    return build_tokenizer([PROMPTS.read_text(encoding="utf-8"), *labels], vocabulary=3000)
 
 
 def made_up(count: int) -> tuple[str, ...]:

@@ -9,7 +9,13 @@ from typing import Any
 import torch
 from transformers import AutoProcessor, CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
-from finer_tasks.models.loading import BUILT_IN
+from finer_tasks.datasets.registry import DATASETS
+from finer_tasks.datasets.taxonomy import load_taxonomy
+from finer_tasks.models import BUILT_IN
+from finer_tasks.tasks import prompts as prompt_sets
+from finer_tasks.training.tiny_llava.model import build_tokenizer
+
+PROMPTS = Path(prompt_sets.__file__).with_name(f"{prompt_sets.DEFAULT}.yaml")
 
 
 @dataclass(frozen=True)
@@ -33,17 +39,36 @@ SHAPES = {
 
 def save_llava(folder: Path, shape: Shape, tokenizer: Any = None) -> None:
     """Write a model of a shape with its processor; the tokenizer is the built-in model's unless one is given."""
+    processor = make_processor(shape, tokenizer)
+    make_model(shape, processor.tokenizer).save_pretrained(folder)
+    processor.save_pretrained(folder)
+
+
+def make_processor(shape: Shape, tokenizer: Any = None) -> Any:
+    """A processor for images of a shape; the tokenizer is the built-in model's unless one is given."""
     processor = AutoProcessor.from_pretrained(BUILT_IN["finer-mini"])
     processor.image_processor.size = {"shortest_edge": shape.side}
     processor.image_processor.crop_size = {"height": shape.side, "width": shape.side}
     processor.patch_size = shape.patch
     processor.tokenizer = tokenizer or processor.tokenizer
+    return processor
+
+
+def make_model(shape: Shape, tokenizer: Any, device: str = "cpu") -> Any:
+    """A model of a shape with random weights, made where it is to be: on a GPU, billions of weights take seconds."""
     torch.manual_seed(0)
     torch.set_default_dtype(shape.dtype)
-    model = LlavaForConditionalGeneration(config_of(shape, processor.tokenizer))
-    torch.set_default_dtype(torch.float32)
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
+    try:
+        with torch.device(device):
+            return LlavaForConditionalGeneration(config_of(shape, tokenizer))
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def make_tokenizer() -> Any:
+    """One with about as many tokens in a name as a language's own: trained on the prompts and the classes of all datasets."""
+    labels = [name for dataset in DATASETS for one in load_taxonomy(dataset).classes.values() for name in one.fine]
+    return build_tokenizer([PROMPTS.read_text(encoding="utf-8"), *labels], vocabulary=3000)
 
 
 def config_of(shape: Shape, tokenizer: Any) -> LlavaConfig:

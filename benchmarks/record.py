@@ -13,22 +13,38 @@ from typing import Any
 RESULTS = Path(__file__).with_name("results")
 
 
+PACKAGES = ("lmms_eval", "torch", "transformers", "peft", "accelerate")
+
+
 def save(name: str, figures: dict[str, Any]) -> None:
     """Print the figures and write them to results/<date>-<name>.json."""
-    import torch
-
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    document = {
-        "benchmark": name,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "hardware": {"cpu": _cpu(), "cores": os.cpu_count(), "gpu": gpu, "system": platform.platform()},
-        "versions": {package: metadata.version(package) for package in ("finer-tasks", "lmms_eval", "torch", "transformers")},
-        "figures": figures,
-    }
-    text = json.dumps(document, indent=2)
+    text = json.dumps(head(name) | {"figures": figures}, indent=2)
     print(text)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{datetime.now(UTC):%Y-%m-%d}-{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def head(name: str) -> dict[str, Any]:
+    """When, on what, and with which versions; null where a package is not installed."""
+    import torch
+
+    from finer_tasks import __version__
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {
+        "benchmark": name,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "hardware": {"cpu": _cpu(), "cores": os.cpu_count(), "gpu": gpu, "system": platform.platform()},
+        "versions": {"finer-tasks": __version__} | {package: version(package) for package in PACKAGES},
+    }
+
+
+def version(package: str) -> str | None:
+    """The installed version of a package, None where it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _cpu() -> str:

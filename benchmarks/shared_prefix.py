@@ -16,18 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from llava import SHAPES, save_llava
+from llava import PROMPTS, SHAPES, save_llava
 from lmms_eval.evaluator import simple_evaluate
 from record import save
 
 from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.models.finer_hf import FinerHF
 from finer_tasks.runs.evaluate import ARM_SUFFIXES
-from finer_tasks.tasks import prompts as prompt_sets
 from finer_tasks.training.tiny_llava.model import build_tokenizer
 
-# A tokenizer is trained on them, so that a question has about as many tokens as with a language's own.
-PROMPTS = Path(prompt_sets.__file__).with_name(f"{prompt_sets.DEFAULT}.yaml")
 RUNS = {
     "three levels": ("finer_mini_superordinate", "finer_mini_coarse", "finer_mini_fine"),
     "gap, five arms": tuple(f"finer_mini_fine{suffix}" for suffix in ARM_SUFFIXES),
@@ -45,6 +42,7 @@ def main() -> None:
     ensure_prepared("mini")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     with tempfile.TemporaryDirectory() as folder:
+        # A question has about as many tokens as with a language's own.
         prompts = PROMPTS.read_text(encoding="utf-8")
         save_llava(Path(folder), SHAPES[arguments.architecture], build_tokenizer([prompts], vocabulary=2000))
         model = FinerHF(pretrained=folder, device=device, batch_size=arguments.batch_size)

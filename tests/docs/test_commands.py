@@ -57,6 +57,9 @@ def check(words: list[str]) -> None:
     elif program == "make":
         assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M), words
     elif program.endswith("python") or program == "python":
+        if "-m" not in arguments:
+            assert (ROOT / arguments[0]).is_file(), words
+            return
         module = arguments[arguments.index("-m") + 1]
         assert module in {"pytest", "mkdocs"} or find_spec(module), words
     elif "/" in program:
