@@ -703,7 +703,8 @@ def recipe_of(run: Run, arm: Arm) -> Any:
         max_steps=None, global_batch_size=run.batch(arm), micro_batch_size=run.batch(arm), learning_rate=2e-4,
         schedule="cosine", warmup_ratio=0.03, weight_decay=0.0, max_grad_norm=1.0, max_length=4096, overlong="error",
         group_by_length=True, packing=arm.packing, loss_on="answers", workers=run.size.workers, save_every=10_000, keep=1,
-        log_every=10_000, report_to=(), evaluation=None, trust_remote_code=False, fsdp=arm.fsdp, deepspeed=None,
+        log_every=10_000, report_to=(), evaluation=None, trust_remote_code=False, encoder_cache=None, deepspeed=None,
+        fsdp=arm.fsdp,
         # Else accelerate looks for layers of CLIP's text model, which LLaVA does not have.
         fsdp_config={"transformer_layer_cls_to_wrap": ["LlamaDecoderLayer"]} if arm.fsdp else None,
     )  # fmt: skip

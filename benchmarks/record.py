@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).with_name("results")
-
-
 PACKAGES = ("lmms_eval", "torch", "transformers", "peft", "accelerate")
 
 
@@ -26,15 +24,13 @@ def save(name: str, figures: dict[str, Any]) -> None:
 
 def head(name: str) -> dict[str, Any]:
     """When, on what, and with which versions; null where a package is not installed."""
-    import torch
-
     from finer_tasks import __version__
+    from finer_tasks.models.machine import machine
 
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
         "benchmark": name,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "hardware": {"cpu": _cpu(), "cores": os.cpu_count(), "gpu": gpu, "system": platform.platform()},
+        "hardware": {**machine(), "cores": os.cpu_count(), "system": platform.platform()},
         "versions": {"finer-tasks": __version__} | {package: version(package) for package in PACKAGES},
     }
 
@@ -45,11 +41,3 @@ def version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor()
