@@ -146,7 +146,7 @@ def _add_reproduce(commands: Commands) -> None:
     reproduce = commands.add_parser("reproduce", help="the paper's experiment by a plan; a stopped run goes on")
     reproduce.add_argument("recipe", type=Path, metavar="PLAN", help=_RECIPE)
     reproduce.add_argument("overrides", nargs="*", metavar="key=value", help="values that replace the plan's")
-    reproduce.add_argument("--output", type=Path, metavar="DIR", help="folder of the results; the same one to go on")
+    add_output(reproduce, "DIR", "folder of the results; the same one to go on", required=False)
     reproduce.add_argument(
         "--dry-run", action="store_true",
         help="check data, attributes, models and recipes, take one step of tuning, list what would be done; writes nothing",
