@@ -25,9 +25,14 @@ def add_commands(commands: Commands) -> None:
     _add_ablate(commands)
 
 
-def _add_recipe(command: argparse.ArgumentParser) -> None:
-    command.add_argument("recipe", type=Path, metavar="RECIPE", help=_RECIPE)
-    command.add_argument("overrides", nargs="*", metavar="key=value", help="values that replace the recipe's")
+def _add_recipe(command: argparse.ArgumentParser, metavar: str = "RECIPE") -> None:
+    command.add_argument("recipe", type=Path, metavar=metavar, help=_RECIPE)
+    command.add_argument("overrides", nargs="*", metavar="key=value", help=f"values that replace the {metavar.lower()}'s")
+
+
+def _say_lines(path: Path) -> None:
+    for line in path.read_text(encoding="utf-8").splitlines():
+        say(line)
 
 
 def _add_recipes(commands: Commands) -> None:
@@ -144,8 +149,7 @@ def _merge(arguments: argparse.Namespace) -> None:
 
 def _add_reproduce(commands: Commands) -> None:
     reproduce = commands.add_parser("reproduce", help="the paper's experiment by a plan; a stopped run goes on")
-    reproduce.add_argument("recipe", type=Path, metavar="PLAN", help=_RECIPE)
-    reproduce.add_argument("overrides", nargs="*", metavar="key=value", help="values that replace the plan's")
+    _add_recipe(reproduce, "PLAN")
     add_output(reproduce, "DIR", "folder of the results; the same one to go on", required=False)
     reproduce.add_argument(
         "--dry-run", action="store_true",
@@ -169,8 +173,7 @@ def _reproduce(arguments: argparse.Namespace) -> None:
     if arguments.output is None:
         raise TrainingError("give --output DIR, where results are kept, or --dry-run to try the plan")
     page = reproduce(plan, arguments.output)
-    for line in (arguments.output / "table.md").read_text(encoding="utf-8").splitlines():
-        say(line)
+    _say_lines(arguments.output / "table.md")
     say(f"summary in {page}")
 
 
@@ -189,6 +192,5 @@ def _ablate(arguments: argparse.Namespace) -> None:
     from finer_tasks.training.recipe import read_recipe
 
     table = ablate(read_recipe(AblationPlan, arguments.recipe, arguments.overrides), arguments.output)
-    for line in table.read_text(encoding="utf-8").splitlines():
-        say(line)
+    _say_lines(table)
     say(f"table, report.json and plots in {table.parent}")

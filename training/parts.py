@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import AutoImageProcessor, AutoModel, AutoModelForCausalLM, AutoTokenizer, CLIPImageProcessor
+from transformers import AutoImageProcessor, AutoModel, AutoModelForCausalLM, AutoTokenizer, CLIPImageProcessor, LlavaProcessor
 
 from finer_tasks.errors import in_one_line
 from finer_tasks.models.loading import LoadOptions, load_model, load_processor, resolve
@@ -100,6 +101,40 @@ def language_from_folder(key: str, name: str) -> Language:
     head = torch.nn.Linear(causal.config.hidden_size, len(causal.lm_head.weight), bias=False)
     head.weight.data.copy_(causal.lm_head.weight.data)
     return Language(causal.model, head, tokenizer, CHAT_TEMPLATE)
+
+
+def settings_of(encoder: Encoder, language: Language) -> dict[str, Any]:
+    """What the configuration of any LLaVA of these parts says, whatever its projector."""
+    text_config = copy.deepcopy(language.module.config)
+    text_config.tie_word_embeddings = False
+    return {
+        "vision_config": copy.deepcopy(encoder.module.config),
+        "text_config": text_config,
+        "image_token_id": language.tokenizer.convert_tokens_to_ids(IMAGE),
+        "vision_feature_select_strategy": "default" if encoder.has_class_token else "full",
+        "pad_token_id": language.tokenizer.pad_token_id,
+        "eos_token_id": language.tokenizer.eos_token_id,
+        "tie_word_embeddings": False,
+    }
+
+
+def join(model: Any, encoder: Encoder, language: Language, patch_size: int) -> LlavaProcessor:
+    """Put the parts into a LLaVA made by such a configuration; returns its processor.
+
+    patch_size: by which the processor counts image tokens.
+    """
+    model.model.vision_tower, model.model.language_model, model.lm_head = encoder.module, language.module, language.head
+    model.generation_config.pad_token_id = language.tokenizer.pad_token_id
+    model.generation_config.eos_token_id = language.tokenizer.eos_token_id
+    strategy = model.config.vision_feature_select_strategy
+    return LlavaProcessor(
+        image_processor=encoder.image_processor,
+        tokenizer=language.tokenizer,
+        patch_size=patch_size,
+        vision_feature_select_strategy=strategy,
+        num_additional_image_tokens=int(strategy == "default"),
+        chat_template=language.chat_template,
+    )
 
 
 def _image_processor(key: str, name: str, size: int, mean: Scaling | None, spread: Scaling | None) -> Any:

@@ -32,9 +32,7 @@ def read_recipe(kind: type[T], path: Path, overrides: Sequence[str] = ()) -> T:
     `overrides` are `key=value` with dots for nested keys, values in YAML ("lora.rank=64").
     """
     source = locate(path, getattr(kind, "FOLDER", ""))
-    root, raw = read_yaml(source, RecipeError)
-    if not isinstance(raw, dict):
-        raise RecipeError(f"{source}: expected keys and values, see the recipes that come with finer-tasks")
+    root, raw = _read(source)
     given = dict(_override(raw, override) for override in overrides)
     try:
         return TypeAdapter(kind).validate_python(raw)
@@ -44,11 +42,7 @@ def read_recipe(kind: type[T], path: Path, overrides: Sequence[str] = ()) -> T:
 
 def locate_keys(path: Path, folder: str) -> dict[str, Any]:
     """Keys and values of a recipe file, or of a built-in recipe of a folder, as they stand there; raises RecipeError."""
-    source = locate(path, folder)
-    raw = read_yaml(source, RecipeError)[1]
-    if not isinstance(raw, dict):
-        raise RecipeError(f"{source}: expected keys and values, see the recipes that come with finer-tasks")
-    return raw
+    return _read(locate(path, folder))[1]
 
 
 def locate(path: Path, folder: str) -> Path:
@@ -66,6 +60,13 @@ def locate(path: Path, folder: str) -> Path:
 def recipe_hash(values: Any) -> str:
     """First 12 hex digits of the hash of a recipe's values."""
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def _read(source: Path) -> tuple[Any, dict[str, Any]]:
+    root, raw = read_yaml(source, RecipeError)
+    if not isinstance(raw, dict):
+        raise RecipeError(f"{source}: expected keys and values, see the recipes that come with finer-tasks")
+    return root, raw
 
 
 def _override(raw: dict[str, Any], override: str) -> tuple[tuple[str, ...], str]:

@@ -28,9 +28,7 @@ def add_runs(command: argparse.ArgumentParser, nargs: str = "+") -> None:
     command.add_argument("run_folders", type=Path, nargs=nargs, metavar="RUN", help=_RUN)
 
 
-def add_output(
-    command: argparse.ArgumentParser, metavar: str, help_text: str | None = None, required: bool = True
-) -> None:
+def add_output(command: argparse.ArgumentParser, metavar: str, help_text: str | None = None, required: bool = True) -> None:
     """Where to write, FILE or DIR; a command that can be tried by --dry-run, which writes nothing, does not require it."""
     command.add_argument("--output", type=Path, required=required, metavar=metavar, help=help_text)
 

@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import shutil
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -24,7 +23,7 @@ import finer_tasks
 from finer_tasks.datasets.in_use import MARKER, TEMPORARY, remove_unused
 from finer_tasks.datasets.prepared import Manifest, Prepared, data_dir, digest, forget_loaded, load_prepared
 from finer_tasks.datasets.readers import unified
-from finer_tasks.datasets.record import SPLITS, Concept, FinerRecord
+from finer_tasks.datasets.record import SPLITS, Concept, FinerRecord, first_of_each
 from finer_tasks.datasets.registry import get_reader
 from finer_tasks.datasets.tables import Account, join_splits, write_table
 from finer_tasks.datasets.taxonomy import slug, taxonomy_hash
@@ -134,7 +133,8 @@ def _write(request: Request, root: Path, temporary: Path) -> Manifest:
     accounts: dict[str, Account] = {}
     found: dict[str, Concept] = {}
     for split in request.splits:
-        records = _thinned(_reading(files.read(split, root) if files else reader.read(root, (split,))), request.per_concept)
+        records = _reading(files.read(split, root) if files else reader.read(root, (split,)))
+        records = first_of_each(records, lambda record: record.concept_id, request.per_concept)
         total = None if files else reader.official_counts(root)[split]
         shown = tqdm(records, total=total, desc=f"{request.dataset} {split}", unit=" images", mininterval=1)
         raw = temporary / "raw" / f"{split}.arrow"
@@ -171,14 +171,6 @@ def _reading(records: Iterable[FinerRecord]) -> Iterator[FinerRecord]:
         yield from records
     except OSError as error:
         raise DatasetLayoutError(f"{error.filename} cannot be read: {os_error_text(error)}") from error
-
-
-def _thinned(records: Iterable[FinerRecord], per_concept: int | None) -> Iterator[FinerRecord]:
-    counted: Counter[str] = Counter()
-    for record in records:
-        counted[record.concept_id] += 1
-        if per_concept is None or counted[record.concept_id] <= per_concept:
-            yield record
 
 
 def _count_concepts(records: Iterable[FinerRecord], found: dict[str, Concept]) -> Iterator[FinerRecord]:

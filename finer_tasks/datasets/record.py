@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from finer_tasks.errors import DatasetContentError
 
 LEVELS = ("superordinate", "coarse", "fine")
 SPLITS = ("train", "test")
+T = TypeVar("T")
 # Control characters, which would break lines and hashes, and halves of characters, which cannot be written.
 _FLAW = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
@@ -22,8 +24,22 @@ def parent_level(level: str) -> str | None:
 
 
 def dataset_of(identity: str) -> str:
-    """The dataset of a record by its id, `<dataset>/<split>/<image id>`."""
+    """The dataset of a record by its id, `<dataset>/<split>/<image id>`, or of a concept by its key."""
     return identity.split("/", 1)[0]
+
+
+def concept_key(dataset: str, concept_id: str) -> str:
+    """What a concept is called among those of several datasets."""
+    return f"{dataset}/{concept_id}"
+
+
+def first_of_each(items: Iterable[T], concept_of: Callable[[T], str], count: int | None) -> Iterator[T]:
+    """The first `count` items of each concept, in their order; all without a count."""
+    seen: Counter[str] = Counter()
+    for item in items:
+        seen[concept_of(item)] += 1
+        if count is None or seen[concept_of(item)] <= count:
+            yield item
 
 
 def is_inside(image: str) -> bool:

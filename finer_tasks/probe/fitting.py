@@ -69,6 +69,17 @@ def fit_linear(
     return Linear(weights.detach(), bias.detach())
 
 
+def linear_choice(train: Tensor, labels: Tensor, held: Tensor, test: Tensor) -> tuple[Tensor, float]:
+    """The label that a linear probe gives each row of test, and its weight decay.
+
+    Features of shape (documents, width) are standardised here by those of train; labels are 0, 1, …; `held` as in Fold.
+    """
+    mean, spread = train.mean(0), train.std(0).clamp_min(1e-6)
+    fold = Fold((train - mean) / spread, labels, held, (test - mean) / spread, int(labels.max()) + 1)
+    scores, decay = linear_scores(fold)
+    return scores.argmax(1), decay
+
+
 def linear_scores(fold: Fold) -> tuple[Tensor, float]:
     """Scores of test by a linear probe on all of train, and the weight decay that was best on its held-out part.
 

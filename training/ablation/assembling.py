@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import LlavaProcessor
 
 from finer_tasks.models.projectors import (
     FinerLlavaConfig,
@@ -18,12 +16,13 @@ from finer_tasks.models.projectors import (
 from finer_tasks.training.ablation.plan import AblationPlan, Arm
 from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.parts import (
-    IMAGE,
     Encoder,
     Language,
     encoder_from_folder,
+    join,
     language_from_folder,
     parts_of_llava,
+    settings_of,
 )
 
 
@@ -62,18 +61,9 @@ def assemble(parts: Parts, plan: AblationPlan, arm: Arm, seed: int) -> tuple[Any
     torch.manual_seed(seed)
     model: Any = FinerLlavaForConditionalGeneration(config)
     model.requires_grad_(False)
-    model.model.vision_tower, model.model.language_model, model.lm_head = parts.modules
     model.model.multi_modal_projector.requires_grad_(True)
-    model.generation_config.pad_token_id = parts.language.tokenizer.pad_token_id
-    model.generation_config.eos_token_id = parts.language.tokenizer.eos_token_id
-    processor = LlavaProcessor(
-        image_processor=parts.encoder.image_processor,
-        tokenizer=parts.language.tokenizer,
-        patch_size=token_patch_size(config, parts.encoder.image_size, parts.encoder.patch_size),
-        vision_feature_select_strategy=config.vision_feature_select_strategy,
-        num_additional_image_tokens=int(parts.encoder.has_class_token),
-        chat_template=parts.language.chat_template,
-    )
+    patch_size = token_patch_size(config, parts.encoder.image_size, parts.encoder.patch_size)
+    processor = join(model, parts.encoder, parts.language, patch_size)
     return model.eval(), processor
 
 
@@ -97,22 +87,12 @@ def require_fitting(parts: Parts, plan: AblationPlan) -> None:
 
 
 def _config(parts: Parts, plan: AblationPlan, arm: Arm) -> FinerLlavaConfig:
-    layers, text_config = plan.layers_of(arm), copy.deepcopy(parts.language.module.config)
-    text_config.tie_word_embeddings = False
-    settings: dict[str, Any] = {
-        "pad_token_id": parts.language.tokenizer.pad_token_id,
-        "eos_token_id": parts.language.tokenizer.eos_token_id,
-        "tie_word_embeddings": False,
-    }
+    layers = plan.layers_of(arm)
     config = FinerLlavaConfig(
-        vision_config=copy.deepcopy(parts.encoder.module.config),
-        text_config=text_config,
         projector="mlp2" if arm == "mlp2_layers" else arm,
         projector_queries=plan.queries,
         vision_feature_layer=list(layers) if len(layers) > 1 else layers[0],
-        vision_feature_select_strategy="default" if parts.encoder.has_class_token else "full",
-        image_token_index=parts.language.tokenizer.convert_tokens_to_ids(IMAGE),
-        **settings,
+        **settings_of(parts.encoder, parts.language),
     )
     config.image_seq_length = image_tokens(config, parts.encoder.patches)
     return config

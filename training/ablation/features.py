@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from tqdm import tqdm
 
 from finer_tasks.datasets.images import image_of
 from finer_tasks.datasets.prepared import Prepared
+from finer_tasks.datasets.record import first_of_each
 from finer_tasks.training.ablation.assembling import Parts
 from finer_tasks.training.ablation.plan import AblationPlan
 from finer_tasks.writing import replacing, write_text
@@ -36,24 +36,13 @@ class Features:
 
 def load_features(parts: Parts, prepared: Prepared, split: str, plan: AblationPlan, folder: Path) -> Features:
     """From `folder`, or encoded and written there."""
-    documents = chosen(prepared.tables()[split], plan.per_concept)
+    documents = list(first_of_each(prepared.tables()[split], lambda document: document["concept_id"], plan.per_concept))
     layers = sorted({layer for arm in plan.arms for layer in plan.layers_of(arm)})
     if not folder.exists():
         with replacing(folder) as fresh:
             fresh.mkdir()
             _encode(parts, prepared, documents, layers, fresh)
     return Features(documents, {layer: np.load(folder / f"layer{layer}.npy", mmap_mode="r") for layer in layers})
-
-
-def chosen(table: Sequence[Mapping[str, Any]], per_concept: int | None) -> list[Mapping[str, Any]]:
-    """The first documents of each concept."""
-    counted: Counter[str] = Counter()
-    found = []
-    for document in table:
-        counted[document["concept_id"]] += 1
-        if per_concept is None or counted[document["concept_id"]] <= per_concept:
-            found.append(document)
-    return found
 
 
 @torch.inference_mode()

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from finer_tasks.probe.controls import held_out
-from finer_tasks.probe.fitting import Fold, linear_scores
+from finer_tasks.probe.fitting import linear_choice
 from finer_tasks.training.ablation.features import Features
 
 _BATCH = 64
@@ -24,15 +24,13 @@ def probe(module: Any, train: Features, test: Features, layers: Sequence[int], s
     rows = [row for row, document in enumerate(test.documents) if document["concept_id"] in number]
     shown = [test.documents[row] for row in rows]
     fitted, asked = _pooled(module, train, layers, range(len(concepts))), _pooled(module, test, layers, rows)
-    mean, spread = fitted.mean(0), fitted.std(0).clamp_min(1e-6)
     labels = torch.tensor([number[name] for name in concepts])
-    held = torch.from_numpy(held_out(concepts, seed))
-    scores, decay = linear_scores(Fold((fitted - mean) / spread, labels, held, (asked - mean) / spread, len(number)))
+    chosen, decay = linear_choice(fitted, labels, torch.from_numpy(held_out(concepts, seed)), asked)
     truth = torch.tensor([number[document["concept_id"]] for document in shown])
     return {
         "ids": [document["id"] for document in shown],
         "concepts": [document["concept_id"] for document in shown],
-        "right": (scores.argmax(1) == truth).tolist(),
+        "right": (chosen == truth).tolist(),
         "weight_decay": decay,
     }
 

@@ -13,7 +13,7 @@ import numpy as np
 from finer_tasks.errors import ResultsError
 from finer_tasks.models.machine import machine
 from finer_tasks.plotting import pyplot, save_figure
-from finer_tasks.runs.cells import with_interval
+from finer_tasks.runs.cells import markdown_row, with_interval
 from finer_tasks.runs.reading import read_run
 from finer_tasks.statistics.bootstrap import Bootstrap, Estimate
 from finer_tasks.statistics.clusters import Clusters, Floats
@@ -141,21 +141,17 @@ def table(found: Sequence[ArmFigures]) -> str:
     """In Markdown: figures with intervals, then differences to LLaVA's projector."""
     measures = list(found[0].figures)
     head = ["projector", "parameters", "image tokens", "learning rate", "loss", *measures]
-    lines = [_row(head), _row(["---"] * len(head))]
+    lines = [markdown_row(head), markdown_row(["---"] * len(head))]
     for arm in found:
         cells = [NAMES[arm.arm], f"{arm.parameters:,}", str(arm.image_tokens), f"{arm.learning_rate:g}"]
         cells.append(f"{sum(arm.loss) / len(arm.loss):.3f}")
-        lines.append(_row([*cells, *(with_interval(arm.figures[measure].estimate) for measure in measures)]))
-    lines += ["", _row([f"minus {NAMES[REFERENCE]}", *measures]), _row(["---"] * (len(measures) + 1))]
+        lines.append(markdown_row([*cells, *(with_interval(arm.figures[measure].estimate) for measure in measures)]))
+    lines += ["", markdown_row([f"minus {NAMES[REFERENCE]}", *measures]), markdown_row(["---"] * (len(measures) + 1))]
     for arm in found:
         if arm.arm != REFERENCE:
             differences = (arm.figures[measure].difference for measure in measures)
-            lines.append(_row([NAMES[arm.arm], *(with_interval(d, sign=True) for d in differences if d is not None)]))
+            lines.append(markdown_row([NAMES[arm.arm], *(with_interval(d, sign=True) for d in differences if d is not None)]))
     return "\n".join(lines) + "\n"
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _plot(found: Sequence[ArmFigures], folder: Path) -> None:

@@ -27,6 +27,7 @@ from tqdm import tqdm
 import finer_tasks
 from finer_tasks.datasets.concepts import concepts_of
 from finer_tasks.datasets.perturb import require_as_published
+from finer_tasks.datasets.record import concept_key
 from finer_tasks.datasets.registry import DATASETS
 from finer_tasks.training.errors import MixtureError
 from finer_tasks.training.mixture.conversations import Entry, make_entry
@@ -136,7 +137,7 @@ def _names_below(recipe: MixtureRecipe, parts: list[Part]) -> set[str]:
         concept
         for part in parts
         for concept in part.prepared.concepts()
-        if concept.superordinate in held or f"{part.prepared.manifest.dataset}/{concept.concept_id}" in alone
+        if concept.superordinate in held or concept_key(part.prepared.manifest.dataset, concept.concept_id) in alone
     )
 
 

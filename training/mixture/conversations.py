@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from finer_tasks.attributes.knowledge import ConceptAttributes
-from finer_tasks.datasets.record import dataset_of
+from finer_tasks.datasets.record import concept_key, dataset_of
 from finer_tasks.datasets.taxonomy import Taxonomy
 from finer_tasks.training.mixture.templates import load_templates
 
@@ -32,8 +32,7 @@ class Entry:
 def make_entry(recipe: MixtureRecipe, doc: Mapping[str, Any], taxonomy: Taxonomy, lists: ConceptAttributes) -> Entry:
     """The conversation of a record; the same recipe and record always give the same one."""
     rng = random.Random(f"{recipe.seed}/{doc['id']}")
-    blanks = {"noun": taxonomy.noun, "coarse_term": taxonomy.coarse_term, "fine_term": taxonomy.fine_term}
-    blanks |= {"coarse": doc["coarse"][0], "attributes": as_prose(chosen_attributes(recipe.detail, lists, rng))}
+    blanks = blanks_of(taxonomy, doc["coarse"][0], as_prose(chosen_attributes(recipe.detail, lists, rng)))
     used: list[str] = []
 
     def say(slot: str) -> str:
@@ -58,7 +57,18 @@ def make_entry(recipe: MixtureRecipe, doc: Mapping[str, Any], taxonomy: Taxonomy
             {"from": speaker, "value": value} for turn in turns for speaker, value in zip(("human", "gpt"), turn, strict=True)
         ],
     }
-    return Entry(row, tuple(used), f"{dataset}/{doc['concept_id']}", doc["superordinate"])
+    return Entry(row, tuple(used), concept_key(dataset, doc["concept_id"]), doc["superordinate"])
+
+
+def blanks_of(taxonomy: Taxonomy, coarse: str, attributes: str) -> dict[str, str]:
+    """What fills the templates."""
+    return {
+        "noun": taxonomy.noun,
+        "coarse_term": taxonomy.coarse_term,
+        "fine_term": taxonomy.fine_term,
+        "coarse": coarse,
+        "attributes": attributes,
+    }
 
 
 def chosen_attributes(detail: str, lists: ConceptAttributes, rng: random.Random) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from finer_tasks.datasets.duplicates import near_duplicates, perceptual_hashes
 from finer_tasks.datasets.images import published_image
 from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.datasets.prepared import Prepared
+from finer_tasks.datasets.record import dataset_of
 from finer_tasks.datasets.registry import DATASETS, get_reader
 from finer_tasks.datasets.taxonomy import Taxonomy, load_taxonomy
 from finer_tasks.errors import NotPreparedError
@@ -70,7 +71,7 @@ def read_part(recipe: MixtureRecipe, name: str, unchecked: dict[str, str]) -> Pa
 
 def _held_out(recipe: MixtureRecipe, name: str, prepared: Prepared) -> list[str]:
     """Ids of the dataset's held-out concepts; raises MixtureError for one that it does not have."""
-    held = [key.partition("/")[2] for key in recipe.held_out.concepts if key.partition("/")[0] == name]
+    held = [key.partition("/")[2] for key in recipe.held_out.concepts if dataset_of(key) == name]
     if unknown := set(held) - {concept.concept_id for concept in prepared.concepts()}:
         raise MixtureError(f"held-out concept {min(unknown)!r} is none of {name}")
     return held

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from finer_tasks.datasets.record import dataset_of
 from finer_tasks.training.errors import RecipeError
 from finer_tasks.training.recipe import STRICT, Seed
 
@@ -82,7 +83,7 @@ class MixtureRecipe:
         for name in (*self.datasets, *self.held_out.datasets):
             if name not in known:
                 raise RecipeError(f"unknown dataset {name!r} in the recipe {self.name}; known are {', '.join(known)}")
-        if wrong := next((key for key in self.held_out.concepts if key.partition("/")[0] not in self.datasets), None):
+        if wrong := next((key for key in self.held_out.concepts if dataset_of(key) not in self.datasets), None):
             raise RecipeError(f"held-out concept {wrong!r}: give it as dataset/concept_id, of a dataset of the recipe")
         both = set(self.datasets) & set(self.held_out.datasets)
         if both:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,11 +9,9 @@ import torch
 from transformers import (
     CLIPVisionConfig,
     CLIPVisionModel,
-    LlamaConfig,
     LlamaModel,
     LlavaConfig,
     LlavaForConditionalGeneration,
-    LlavaProcessor,
 )
 
 from finer_tasks.models.projectors import (
@@ -25,16 +22,17 @@ from finer_tasks.models.projectors import (
 )
 from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.parts import (
-    IMAGE,
     Encoder,
     Language,
     encoder_from_folder,
+    join,
     language_from_folder,
     parts_of_llava,
+    settings_of,
 )
 from finer_tasks.training.reproduce.dialogues import Subject, vocabulary_texts
-from finer_tasks.training.reproduce.plan import Base, EncoderPart, LanguagePart, ProjectorPart, Size
-from finer_tasks.training.tiny_llava.model import CHAT_TEMPLATE, VISION, build_image_processor, build_tokenizer
+from finer_tasks.training.reproduce.plan import Base, EncoderPart, LanguagePart, ProjectorPart
+from finer_tasks.training.tiny_llava.model import CHAT_TEMPLATE, VISION, build_image_processor, build_tokenizer, llama_config
 
 
 def build(base: Base, subjects: Sequence[Subject], seed: int) -> tuple[Any, Any]:
@@ -44,18 +42,7 @@ def build(base: Base, subjects: Sequence[Subject], seed: int) -> tuple[Any, Any]
     eye, tongue = _encoder(encoder), _language(language, subjects)
     torch.manual_seed(seed)
     model = _joined(eye, tongue, projector)
-    model.model.vision_tower, model.model.language_model, model.lm_head = eye.module, tongue.module, tongue.head
-    model.generation_config.pad_token_id = tongue.tokenizer.pad_token_id
-    model.generation_config.eos_token_id = tongue.tokenizer.eos_token_id
-    processor = LlavaProcessor(
-        image_processor=eye.image_processor,
-        tokenizer=tongue.tokenizer,
-        patch_size=_token_patch_size(model.config, eye),
-        vision_feature_select_strategy=model.config.vision_feature_select_strategy,
-        num_additional_image_tokens=int(model.config.vision_feature_select_strategy == "default"),
-        chat_template=tongue.chat_template,
-    )
-    return model, processor
+    return model, join(model, eye, tongue, _token_patch_size(model.config, eye))
 
 
 def _encoder(part: EncoderPart) -> Encoder:
@@ -73,43 +60,15 @@ def _language(part: LanguagePart, subjects: Sequence[Subject]) -> Language:
         return language_from_folder("base.language.folder", part.folder)
     assert part.size is not None  # the plan names one of the three
     tokenizer = build_tokenizer(vocabulary_texts(subjects, part.told), part.size.vocabulary)
-    model = LlamaModel(_llama(part.size, tokenizer))
+    model = LlamaModel(llama_config(tokenizer, part.size.layers, part.size.width, part.size.heads))
     head = torch.nn.Linear(part.size.width, len(tokenizer), bias=False)
     torch.nn.init.normal_(head.weight, std=model.config.initializer_range)
     return Language(model, head, tokenizer, CHAT_TEMPLATE)
 
 
-def _llama(size: Size, tokenizer: Any) -> LlamaConfig:
-    return LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=size.width,
-        intermediate_size=8 * size.width // 3,
-        num_hidden_layers=size.layers,
-        num_attention_heads=size.heads,
-        num_key_value_heads=size.heads,
-        max_position_embeddings=1024,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        tie_word_embeddings=False,
-    )
-
-
 def _joined(encoder: Encoder, language: Language, projector: ProjectorPart) -> Any:
     """An untrained LLaVA of stock classes, or one with the projector of a class token."""
-    text_config = copy.deepcopy(language.module.config)
-    text_config.tie_word_embeddings = False
-    settings: dict[str, Any] = {
-        "vision_config": copy.deepcopy(encoder.module.config),
-        "text_config": text_config,
-        "image_token_id": language.tokenizer.convert_tokens_to_ids(IMAGE),
-        "image_seq_length": encoder.patches,
-        "vision_feature_layer": -1,
-        "vision_feature_select_strategy": "default" if encoder.has_class_token else "full",
-        "pad_token_id": language.tokenizer.pad_token_id,
-        "eos_token_id": language.tokenizer.eos_token_id,
-        "tie_word_embeddings": False,
-    }
+    settings = settings_of(encoder, language) | {"image_seq_length": encoder.patches, "vision_feature_layer": -1}
     if projector.form == "patches":
         return LlavaForConditionalGeneration(LlavaConfig(**settings))
     if not encoder.has_class_token:

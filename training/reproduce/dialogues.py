@@ -16,7 +16,7 @@ from finer_tasks.attributes.knowledge import ConceptAttributes, load_knowledge
 from finer_tasks.datasets.record import Concept, dataset_of
 from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.tasks.prompts import Blanks, active_prompt_set
-from finer_tasks.training.mixture.conversations import as_prose
+from finer_tasks.training.mixture.conversations import as_prose, blanks_of
 from finer_tasks.training.mixture.templates import SLOTS, load_templates
 from finer_tasks.training.reproduce.partition import concepts_with_images
 from finer_tasks.training.tiny_llava.dialogues import WITHOUT_IMAGE, Dialogue, benchmark_turns
@@ -65,7 +65,7 @@ def coarse_dialogue(document: Mapping[str, Any], rng: random.Random) -> Dialogue
     """What an image shows at coarse or superordinate level: all that the projector is taught."""
     dataset, coarse = dataset_of(document["id"]), document["coarse"][0]
     if rng.random() < 0.4:
-        question = rng.choice(load_templates()["coarse_question"]).format(**_blanks(dataset, coarse, ""))
+        question = rng.choice(load_templates()["coarse_question"]).format(**blanks_of(load_taxonomy(dataset), coarse, ""))
         return Dialogue(((question, coarse),), has_image=True)
     level = rng.choice(("superordinate", "coarse", "coarse"))
     parent = document["superordinate"] if level == "coarse" and rng.random() < 0.7 else None
@@ -89,7 +89,7 @@ def _benchmark_turns(subject: Subject, way: str, rng: random.Random) -> list[tup
 
 def _mixture_turns(subject: Subject, rng: random.Random) -> list[tuple[str, str]]:
     entry = subject.concept
-    values = _blanks(subject.dataset, entry.coarse[0], as_prose(subject.lists.required))
+    values = blanks_of(load_taxonomy(subject.dataset), entry.coarse[0], as_prose(subject.lists.required))
 
     def say(slot: str) -> str:
         return rng.choice(load_templates()[slot]).format(**values)
@@ -100,14 +100,3 @@ def _mixture_turns(subject: Subject, rng: random.Random) -> list[tuple[str, str]
         (say("fine_question"), entry.fine[0]),
     ]
     return rng.choice((whole, whole[:2], [(say("direct_question"), entry.fine[0])]))
-
-
-def _blanks(dataset: str, coarse: str, attributes: str) -> Mapping[str, str]:
-    taxonomy = load_taxonomy(dataset)
-    return {
-        "noun": taxonomy.noun,
-        "coarse_term": taxonomy.coarse_term,
-        "fine_term": taxonomy.fine_term,
-        "coarse": coarse,
-        "attributes": attributes,
-    }

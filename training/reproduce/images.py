@@ -11,7 +11,8 @@ import torch
 from finer_tasks.datasets.images import image_of
 from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.datasets.prepared import Prepared
-from finer_tasks.training.reproduce.partition import concepts_with_images, key_of
+from finer_tasks.datasets.record import concept_key, first_of_each
+from finer_tasks.training.reproduce.partition import concepts_with_images
 from finer_tasks.training.reproduce.plan import Plan
 
 
@@ -29,12 +30,10 @@ def chosen(plan: Plan, split: str, per_concept: int | None) -> list[Shown]:
     found = []
     for dataset in plan.datasets:
         prepared = ensure_prepared(dataset)
-        counted = dict.fromkeys((concept.concept_id for concept in concepts_with_images(dataset)), 0)
-        for document in prepared.tables()[split]:
-            concept = document["concept_id"]
-            if concept in counted and (per_concept is None or counted[concept] < per_concept):
-                counted[concept] += 1
-                found.append(Shown(prepared, document, key_of(dataset, concept)))
+        wanted = {concept.concept_id for concept in concepts_with_images(dataset)}
+        documents = (document for document in prepared.tables()[split] if document["concept_id"] in wanted)
+        for document in first_of_each(documents, lambda document: document["concept_id"], per_concept):
+            found.append(Shown(prepared, document, concept_key(dataset, document["concept_id"])))
     return found
 
 

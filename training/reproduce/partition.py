@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from finer_tasks.datasets.prepare import ensure_prepared
-from finer_tasks.datasets.record import Concept
+from finer_tasks.datasets.prepared import Prepared
+from finer_tasks.datasets.record import Concept, concept_key
 from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.reproduce.plan import HeldOutPart, Plan
 
@@ -49,7 +51,7 @@ def units_of(plan: Plan) -> list[Unit]:
     found: dict[str, list[str]] = {}
     for dataset in plan.datasets:
         for concept in concepts_with_images(dataset):
-            found.setdefault(_unit(plan, dataset, concept), []).append(key_of(dataset, concept.concept_id))
+            found.setdefault(_unit(plan, dataset, concept), []).append(concept_key(dataset, concept.concept_id))
     return [Unit(name, tuple(keys)) for name, keys in found.items()]
 
 
@@ -58,14 +60,14 @@ def concepts_with_images(dataset: str) -> list[Concept]:
     prepared = ensure_prepared(dataset)
     for split in ("train", "test"):
         prepared.check(split)
+    return list(_with_images(prepared))
+
+
+@cache
+def _with_images(prepared: Prepared) -> tuple[Concept, ...]:
     tables = prepared.tables()
     shown = set(tables["train"].unique("concept_id")) & set(tables["test"].unique("concept_id"))
-    return [concept for concept in prepared.concepts() if concept.concept_id in shown]
-
-
-def key_of(dataset: str, concept_id: str) -> str:
-    """A concept over several datasets."""
-    return f"{dataset}/{concept_id}"
+    return tuple(concept for concept in prepared.concepts() if concept.concept_id in shown)
 
 
 def _unit(plan: Plan, dataset: str, concept: Concept) -> str:

@@ -17,8 +17,6 @@ from finer_tasks.training.tuning.recipe import TrainRecipe
 
 Level = Literal["superordinate", "coarse", "fine"]
 Arm = Literal["attrseek", "attrseek1", "cot", "text", "both", "parent_only"]
-# What a run of tuning is given by the experiment itself.
-_PLACED = ("model", "mixture", "output", "seed", "encoder_cache")
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -199,9 +197,9 @@ class Plan:
     def tuned(self, mixture: Path, model: str, output: Path, seed: int, features: Path | None = None) -> TrainRecipe:
         """The recipe of one run of tuning, with the folder of cached features; raises ValueError where its keys make none."""
         keys = dict(self.tuning)
-        if placed := next((key for key in _PLACED if key in keys), None):
-            raise ValueError(f"tuning.{placed} is set by the experiment; leave it out")
         given = {"model": model, "mixture": mixture, "output": output, "seed": seed, "encoder_cache": features}
+        if placed := next((key for key in given if key in keys), None):
+            raise ValueError(f"tuning.{placed} is set by the experiment; leave it out")
         known = locate_keys(Path(keys.pop("recipe")), TrainRecipe.FOLDER) if "recipe" in keys else {}
         try:
             return TypeAdapter(TrainRecipe).validate_python(known | keys | given)

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from finer_tasks.models.projectors import CLASS_TOKEN, ClassToken
 from finer_tasks.probe.controls import held_out
-from finer_tasks.probe.fitting import Fold, linear_scores
+from finer_tasks.probe.fitting import linear_choice
 from finer_tasks.training.reproduce.images import Shown, handed_over
 
 PLACES = ENCODER, PROJECTOR = "vision encoder", "projector"
@@ -28,9 +28,7 @@ def probe(model: Any, processor: Any, train: Sequence[Shown], test: Sequence[Sho
     fitted, asked = (_pooled(model, processor, part) for part in (train, test))
     found: dict[str, Any] = {"concepts": [one.concept for one in test]}
     for place in PLACES:
-        mean, spread = fitted[place].mean(0), fitted[place].std(0).clamp_min(1e-6)
-        fold = Fold((fitted[place] - mean) / spread, labels, held, (asked[place] - mean) / spread, len(number))
-        found[place] = (linear_scores(fold)[0].argmax(1) == truth).tolist()
+        found[place] = (linear_choice(fitted[place], labels, held, asked[place])[0] == truth).tolist()
     return found
 
 

@@ -12,7 +12,9 @@ from typing import Any
 
 from finer_tasks.models.machine import machine
 from finer_tasks.plotting import pyplot, save_figure
+from finer_tasks.runs.cells import markdown_row, with_interval
 from finer_tasks.runs.pages import page_environment
+from finer_tasks.statistics.bootstrap import Estimate
 from finer_tasks.statistics.crossed import Crossed, crossed_mean
 from finer_tasks.training.reproduce.coverage import Coverage, coverage
 from finer_tasks.training.reproduce.findings import Claim, Figure, claims, figures, read_probes
@@ -81,23 +83,22 @@ def tables(found: Findings) -> str:
 
 def _accuracies(found: Findings) -> list[str]:
     asked = asked_by(found.plan)
-    lines = [_row(["model", "concepts", *(one.name for one in asked)]), _row(["---"] * (len(asked) + 2))]
+    lines = [markdown_row(["model", "concepts", *(one.name for one in asked)]), markdown_row(["---"] * (len(asked) + 2))]
     for model, name in found.models.items():
         for part in (HELD_IN, HELD_OUT):
-            lines.append(_row([name, part, *(shown(figure.mean) for figure in found.of(model, part))]))
+            lines.append(markdown_row([name, part, *(shown(figure.mean) for figure in found.of(model, part))]))
     return lines
 
 
 def _claims(found: Findings) -> list[str]:
     head = ["claim", "measured as", "concepts", "difference", "of runs", "of concepts", "n", "would be found", "verdict"]
-    lines = [_row(head), _row(["---"] * len(head))]
+    lines = [markdown_row(head), markdown_row(["---"] * len(head))]
     for claim in found.claims:
         errors = [f"±{error:.3f}" if error == error else "-" for error in (claim.mean.from_runs, claim.mean.from_concepts)]
         count = f"{claim.mean.runs} x {claim.mean.concepts}"
         least = f"{claim.detectable:.3f}" if claim.detectable == claim.detectable else "-"
-        lines.append(
-            _row([claim.claim, claim.measured, claim.part, shown(claim.mean, True), *errors, count, least, claim.verdict])
-        )
+        difference = shown(claim.mean, True)
+        lines.append(markdown_row([claim.claim, claim.measured, claim.part, difference, *errors, count, least, claim.verdict]))
     return lines
 
 
@@ -105,10 +106,11 @@ def _by_group(found: Findings) -> list[str]:
     """Each held-out group by itself; of whole datasets, this is the paper's table of held-out datasets."""
     asked = asked_by(found.plan)
     head = ["held out", "concepts", *(f"{one.name}: {' / '.join(found.models.values())}" for one in asked)]
-    lines = [_row(head), _row(["---"] * len(head))]
+    lines = [markdown_row(head), markdown_row(["---"] * len(head))]
     for group in found.groups:
         cells = [_of_group(found, one, group) for one in asked]
-        lines.append(_row([group.name if len(group.units) == 1 else ", ".join(group.units), str(len(group.concepts)), *cells]))
+        name = group.name if len(group.units) == 1 else ", ".join(group.units)
+        lines.append(markdown_row([name, str(len(group.concepts)), *cells]))
     return lines
 
 
@@ -150,16 +152,11 @@ def _covered(cover: Coverage) -> str:
 
 def shown(mean: Crossed, signed: bool = False) -> str:
     """A mean with its interval, without one where there is one run alone."""
-    form = "+.3f" if signed else ".3f"
     if math.isnan(mean.value):
         return "-"
     if math.isnan(mean.low):
-        return f"{mean.value:{form}}"
-    return f"{mean.value:{form}} [{mean.low:{form}}, {mean.high:{form}}]"
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+        return f"{mean.value:{'+.3f' if signed else '.3f'}}"
+    return with_interval(Estimate(mean.value, mean.low, mean.high), signed)
 
 
 def _plot(found: Findings, folder: Path) -> None:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from finer_tasks.datasets.record import dataset_of
+from finer_tasks.datasets.record import concept_key, dataset_of
 from finer_tasks.errors import ResultsError
 from finer_tasks.runs.reading import read_run
 from finer_tasks.runs.samples import Sample
 from finer_tasks.statistics.clusters import Clusters, Floats
 from finer_tasks.training.reproduce.layout import Layout
-from finer_tasks.training.reproduce.partition import Group, key_of
+from finer_tasks.training.reproduce.partition import Group
 from finer_tasks.training.reproduce.plan import Plan
 
 BASE = "base"
@@ -121,6 +121,8 @@ class _Reader:
     def _check(self, place: Path, ids: list[str], samples: Sequence[Sample]) -> None:
         if not self._documents:
             self._documents = ids
-            self.clusters = Clusters.of([key_of(dataset_of(str(s.record["id"])), str(s.record["concept_id"])) for s in samples])
+            records = [sample.record for sample in samples]
+            keys = [concept_key(dataset_of(str(record["id"])), str(record["concept_id"])) for record in records]
+            self.clusters = Clusters.of(keys)
         if ids != self._documents:
             raise ResultsError(f"{place}: its documents are not those of the other evaluations. Delete it and run again")

@@ -88,19 +88,7 @@ def build_image_processor() -> CLIPImageProcessor:
 
 def build_model(tokenizer: PreTrainedTokenizerFast) -> LlavaForConditionalGeneration:
     """A randomly initialised LLaVA of about 2.9 million parameters."""
-    vision = CLIPVisionConfig(**VISION)
-    language = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=192,
-        intermediate_size=512,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        max_position_embeddings=1024,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-    )
+    vision, language = CLIPVisionConfig(**VISION), llama_config(tokenizer, layers=4, width=192, heads=4)
     settings: dict[str, Any] = {
         "image_token_id": tokenizer.convert_tokens_to_ids("<image>"),
         "image_seq_length": IMAGE_TOKENS,
@@ -115,3 +103,20 @@ def build_model(tokenizer: PreTrainedTokenizerFast) -> LlavaForConditionalGenera
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     return model
+
+
+def llama_config(tokenizer: PreTrainedTokenizerFast, layers: int, width: int, heads: int) -> LlamaConfig:
+    """Of a language model for that tokenizer, whose output layer is its own."""
+    return LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        intermediate_size=8 * width // 3,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=heads,
+        max_position_embeddings=1024,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        tie_word_embeddings=False,
+    )
