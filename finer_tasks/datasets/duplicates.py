@@ -86,6 +86,11 @@ def near_duplicates(train: Hashes, test: Hashes, bits: int) -> np.ndarray:
     return found
 
 
+def near_tests(prepared: Prepared, other: Prepared, bits: int) -> np.ndarray:
+    """Which train images lie within `bits` of a test image of a dataset, it or another, or of its mirror image, as booleans."""
+    return near_duplicates(perceptual_hashes(prepared, "train"), perceptual_hashes(other, "test", mirrored=True), bits)
+
+
 def look_alikes(prepared: Prepared, bits: int) -> list[LookAlike]:
     """Train images that lie within `bits` differing bits of a test image or its mirror image, the nearest first."""
     train, test = perceptual_hashes(prepared, "train"), perceptual_hashes(prepared, "test", mirrored=True)

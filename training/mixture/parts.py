@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from finer_tasks.attributes.knowledge import Knowledge, load_knowledge
-from finer_tasks.datasets.duplicates import near_duplicates, perceptual_hashes
+from finer_tasks.datasets.duplicates import near_tests
 from finer_tasks.datasets.images import published_image
 from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.datasets.prepared import Prepared
@@ -110,7 +110,7 @@ def _near_duplicates(recipe: MixtureRecipe, prepared: Prepared, size: int, unche
     found = np.zeros(size, dtype=bool)
     if recipe.near_duplicates == "ignore":
         return found
-    train, bits = perceptual_hashes(prepared, "train"), recipe.near_duplicate_bits
+    bits = recipe.near_duplicate_bits
     if bits is None:
         bits = get_reader(prepared.manifest.dataset).near_bits
     for name in dict.fromkeys((*recipe.datasets, *recipe.held_out.datasets)):
@@ -120,7 +120,7 @@ def _near_duplicates(recipe: MixtureRecipe, prepared: Prepared, size: int, unche
             unchecked[name] = "not prepared"
             continue
         if "test" in other.manifest.splits:
-            found |= near_duplicates(train, perceptual_hashes(other, "test", mirrored=True), bits)
+            found |= near_tests(prepared, other, bits)
         else:
             unchecked[name] = "prepared without its test split"
     return found

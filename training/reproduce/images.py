@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
+from finer_tasks.datasets.duplicates import near_tests
 from finer_tasks.datasets.images import image_of
 from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.datasets.prepared import Prepared
 from finer_tasks.datasets.record import concept_key, first_of_each
+from finer_tasks.datasets.registry import get_reader
 from finer_tasks.training.reproduce.partition import concepts_with_images
 from finer_tasks.training.reproduce.plan import Plan
 
@@ -26,14 +29,30 @@ class Shown:
 
 
 def chosen(plan: Plan, split: str, per_concept: int | None) -> list[Shown]:
-    """The first documents of each concept of every dataset, those alone of which both splits have images."""
+    """The first documents of each concept of every dataset, those alone of which both splits have images.
+
+    Of train, those that look like a test image are left out, where the plan drops them from mixtures.
+    """
     found = []
     for dataset in plan.datasets:
         prepared = ensure_prepared(dataset)
         wanted = {concept.concept_id for concept in concepts_with_images(dataset)}
-        documents = (document for document in prepared.tables()[split] if document["concept_id"] in wanted)
+        table = prepared.tables()[split]
+        copies = _copies(plan, prepared) if split == "train" else np.zeros(len(table), dtype=bool)
+        pairs = zip(table, copies, strict=True)
+        documents = (document for document, copy in pairs if document["concept_id"] in wanted and not copy)
         for document in first_of_each(documents, lambda document: document["concept_id"], per_concept):
             found.append(Shown(prepared, document, concept_key(dataset, document["concept_id"])))
+    return found
+
+
+def _copies(plan: Plan, prepared: Prepared) -> np.ndarray:
+    """Which train images look like a test image of any of the plan's datasets, as booleans."""
+    found = np.zeros(len(prepared.tables()["train"]), dtype=bool)
+    if plan.near_duplicates == "drop":
+        bits = get_reader(prepared.manifest.dataset).near_bits
+        for dataset in plan.datasets:
+            found |= near_tests(prepared, ensure_prepared(dataset), bits)
     return found
 
 
