@@ -104,10 +104,28 @@ def main() -> None:
     if arguments.worker:
         work(arguments, results)
         return
+    if problem := refused(arguments):
+        parser.error(problem)
     supervise(arguments, results)
     parts = results.read()["parts"]
     print("\n".join(f"{name}: {part['state']}" for name, part in parts.items()))
     sys.exit(any(part["state"].startswith("failed") for part in parts.values()))
+
+
+def refused(arguments: argparse.Namespace) -> str | None:
+    """Why a run cannot be had, if it cannot."""
+    if not arguments.budget > 0:
+        return f"--budget {arguments.budget:g}: give the seconds that the run may take"
+    if arguments.output.exists():
+        return f"--output {arguments.output} is there; give another file, or move it away"
+    if not arguments.output.absolute().parent.is_dir():
+        return f"--output {arguments.output}: its folder is not there; make it first"
+    if not arguments.tiny and find_spec("torch"):
+        import torch
+
+        if not torch.cuda.is_available():
+            return "torch sees no GPU, without which the full size takes days; --tiny tries all parts on a CPU"
+    return None
 
 
 def supervise(arguments: argparse.Namespace, results: Results) -> None:

@@ -16,6 +16,7 @@ def pyplot() -> Any:
     import matplotlib
 
     matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "finer-tasks"  # the same figure has the same names inside
     import matplotlib.pyplot as plt
 
     return plt
@@ -30,7 +31,7 @@ def save_figure(figure: Any, folder: Path, name: str) -> list[Path]:
     written = []
     for kind in FORMS:
         path, picture = folder / f"{name}.{kind}", io.BytesIO()
-        figure.savefig(picture, format=kind, dpi=120)
+        figure.savefig(picture, format=kind, dpi=120, metadata={"Date": None} if kind == "svg" else None)
         write_bytes(path, picture.getvalue())
         written.append(path)
     pyplot().close(figure)

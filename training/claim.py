@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,22 +12,27 @@ from finer_tasks.training.errors import TrainingError
 from finer_tasks.writing import write_text
 
 
-def claim(plan: Mapping[str, Any], output: Path) -> None:
-    """Write plan.json into a folder that is new, or holds the same plan; raises TrainingError for any other."""
+def claim(plan: Mapping[str, Any], output: Path, done: Sequence[str]) -> bool:
+    """Write plan.json into a folder that is new, or whose plan is the same or has none of the folders `done`.
+
+    Returns whether it was written. Raises TrainingError where another plan was begun, or other things are there.
+    """
     now, path = json.loads(json.dumps(plan, default=str)), output / "plan.json"
     if output.exists() and not output.is_dir():
         raise TrainingError(f"{output} is a file; give another --output")
     if path.exists():
         before = _read_plan(path)
         changed = [key for key in now if before.get(key) != now[key]]
-        if changed:
+        if not changed:
+            return False
+        if any((output / name).exists() for name in done):
             raise TrainingError(
                 f"{output} holds a run with another {changed[0]} ({before.get(changed[0])!r}); give another --output"
             )
-        return
-    if output.exists() and any(output.iterdir()):
+    elif output.exists() and any(output.iterdir()):
         raise TrainingError(f"{output} is not empty and holds no run; give another --output")
     write_text(path, json.dumps(now, indent=2) + "\n")
+    return True
 
 
 def _read_plan(path: Path) -> dict[str, Any]:

@@ -160,6 +160,9 @@ def _add_reproduce(commands: Commands) -> None:
 
 def _reproduce(arguments: argparse.Namespace) -> None:
     from finer_tasks.training.errors import TrainingError
+
+    if arguments.output is None and not arguments.dry_run:
+        raise TrainingError("give --output DIR, where results are kept, or --dry-run to try the plan")
     from finer_tasks.training.recipe import read_recipe
     from finer_tasks.training.reproduce.experiment import reproduce
     from finer_tasks.training.reproduce.plan import Plan
@@ -170,8 +173,6 @@ def _reproduce(arguments: argparse.Namespace) -> None:
         for name, value in try_plan(plan).items():
             say(f"{name}: {value}")
         return
-    if arguments.output is None:
-        raise TrainingError("give --output DIR, where results are kept, or --dry-run to try the plan")
     page = reproduce(plan, arguments.output)
     _say_lines(arguments.output / "table.md")
     say(f"summary in {page}")

@@ -76,7 +76,12 @@ def encoder_from_folder(
     encoder = _loaded(key, name, AutoModel)
     encoder = getattr(encoder, "vision_model", encoder)  # of a CLIP or SigLIP with both towers
     patch = getattr(encoder.config, "patch_size", None)
-    if not isinstance(patch, int) or image_size % patch:
+    if not isinstance(patch, int):
+        raise TrainingError(
+            f"{key}={name} is a {encoder.config.model_type}, which cuts no image into square patches; "
+            "give a vision transformer, such as CLIP, SigLIP or DINOv2"
+        )
+    if image_size % patch:
         raise TrainingError(
             f"image_size={image_size}: the encoder {name} has patches of {patch} pixels, which do not divide it"
         )
@@ -92,6 +97,11 @@ def encoder_from_folder(
 def language_from_folder(key: str, name: str) -> Language:
     """A language model of transformers by folder or hub name, with a token for images; raises TrainingError, naming the key."""
     causal = _loaded(key, name, AutoModelForCausalLM)
+    if not hasattr(causal, "model") or not hasattr(causal, "lm_head"):
+        raise TrainingError(
+            f"{key}={name} is a {causal.config.model_type}, and not built as Llama, Qwen2 and Mistral are; "
+            "give such a language model"
+        )
     tokenizer = _loaded(key, name, AutoTokenizer)
     tokenizer.add_special_tokens({"additional_special_tokens": [IMAGE]})
     tokenizer.image_token = IMAGE

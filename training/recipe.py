@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from finer_tasks.parsing import parse_yaml, read_yaml
 from finer_tasks.training.built_in import built_in_recipes
@@ -19,7 +20,7 @@ from finer_tasks.training.errors import RecipeError
 
 # What every part of a recipe is checked by: no unknown key, no number that is none or infinite.
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
-Seed = Annotated[int, Field(ge=0, lt=2**32)]  # the range of NumPy's generators, the narrowest of those seeded
+Seed = Annotated[int, Field(ge=0, lt=2**32, strict=True)]  # the range of NumPy's generators, the narrowest of those seeded
 
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxstring = 2, 80
@@ -86,8 +87,11 @@ def _override(raw: dict[str, Any], override: str) -> tuple[tuple[str, ...], str]
 
 def _explain(kind: type, source: Path, root: Any, given: dict[tuple[str, ...], str], error: ValidationError) -> str:
     problems = []
-    for item in error.errors():
+    for item in _apart(error.errors()):
         location = [str(part) for part in item["loc"]]
+        if not location:  # of the whole, whose values would tell nothing
+            problems.append(f"{_where(source, given, item['msg'])}: {item['msg'].removeprefix('Value error, ')}.")
+            continue
         field, line = ".".join(location), _line(root, location)
         told = next((text for keys, text in given.items() if keys == tuple(location[: len(keys)])), None)
         where = repr(told) if told else f"{source}:{line}" if line else f"{source}"
@@ -99,6 +103,19 @@ def _explain(kind: type, source: Path, root: Any, given: dict[tuple[str, ...], s
             message = item["msg"].removeprefix("Value error, ")
             problems.append(f"{where}: {field}: {message} (found {_SHORT.repr(item['input'])}).")
     return "\n".join(problems)
+
+
+def _apart(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
+    """Without what follows from others: a list that is too short because its items were refused."""
+    below = {error["loc"][:depth] for error in errors for depth in range(len(error["loc"]))}
+    return [error for error in errors if error["type"] != "too_short" or error["loc"] not in below]
+
+
+def _where(source: Path, given: dict[tuple[str, ...], str], message: str) -> str:
+    """The value given on the command line for the key that a message begins with, else the file."""
+    named = message.removeprefix("Value error, ").split(" ", 1)[0].rstrip(":")
+    told = next((text for keys, text in given.items() if ".".join(keys) in (named, named.partition("=")[0])), None)
+    return repr(told) if told else str(source)
 
 
 def _line(root: Any, location: Sequence[str]) -> int | None:

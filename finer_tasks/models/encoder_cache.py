@@ -1,6 +1,6 @@
 """What a frozen vision encoder makes of an image, kept on disk by its pixels, so that no image is encoded twice.
 
-    FOLDER/<encoder and layers>/…/<hash of the pixels>.npy    float32, shape (layers, tokens, width)
+    FOLDER/<encoder and layers>/…/<hash of the pixels>.npy    float32, shape (layers, tokens, width), and a checksum behind it
 
 Several processes may use a folder at once. It helps where the same images are seen many times, as in several epochs of
 tuning, or in the evaluation of several adapters.
@@ -22,6 +22,8 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from finer_tasks.errors import ModelError
 from finer_tasks.writing import write_bytes
+
+_DIGEST = 16  # bytes of the checksum
 
 
 def cache_encoder(model: Any, folder: Path) -> None:
@@ -70,16 +72,20 @@ class _Cached:
 
 
 def _read(path: Path) -> np.ndarray | None:
-    with suppress(OSError, ValueError, EOFError):  # absent, or damaged: it is computed anew
-        values: np.ndarray = np.load(path)
-        return values
+    """The values, None where the file is absent or damaged: they are computed anew then."""
+    with suppress(OSError):
+        content = path.read_bytes()
+        body, digest = content[:-_DIGEST], content[-_DIGEST:]
+        if xxhash.xxh3_128_digest(body) == digest:
+            values: np.ndarray = np.load(io.BytesIO(body))
+            return values
     return None
 
 
 def _write(path: Path, values: np.ndarray) -> None:
     content = io.BytesIO()
     np.save(content, values)
-    write_bytes(path, content.getvalue())
+    write_bytes(path, content.getvalue() + xxhash.xxh3_128_digest(content.getvalue()))
 
 
 def _fingerprint(tower: Any, layers: Sequence[int]) -> str:

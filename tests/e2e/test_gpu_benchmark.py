@@ -125,9 +125,27 @@ def test_a_process_that_ends_is_told_and_a_run_without_time_measures_nothing(tmp
     assert code == 1
     assert set(found["parts"]) == {"device", "fsdp"}
     assert all(part["state"].startswith("failed: its process ended with 1") for part in found["parts"].values())
-    code, found = run_hiding(set(), tmp_path, "--budget", "0")
+    (tmp_path / "late").mkdir()
+    code, found = run_hiding(set(), tmp_path / "late", "--budget", "0.001")
     assert code == 0
     assert {part["state"] for part in found["parts"].values()} == {"not run: no time is left of 0 seconds"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--tiny", "--budget", "0"], "--budget 0: give the seconds that the run may take"),
+        (["--tiny", "--output", "here.json"], "--output here.json is there; give another file"),
+        (["--tiny", "--output", "gone/gpu.json"], "--output gone/gpu.json: its folder is not there"),
+        pytest.param([], "torch sees no GPU", marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_and_earlier_figures_stay(tmp_path: Path, options: list[str], message: str) -> None:
+    (tmp_path / "here.json").write_text("figures")
+    done = subprocess.run([sys.executable, str(SCRIPT), *options], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"here.json": "figures"}
 
 
 def test_its_recipe_is_one_of_finer_train(benchmark: ModuleType, tmp_path: Path) -> None:

@@ -43,16 +43,22 @@ def test_one_run_or_one_concept_has_no_interval(shape: tuple[int, int]) -> None:
     assert math.isnan(found.high)
 
 
-def test_equal_scores_have_an_interval_of_no_width() -> None:
+def test_equal_scores_show_no_spread_and_so_no_interval() -> None:
     found = crossed_mean(np.ones((3, 4)))
-    assert (found.low, found.value, found.high) == (1, 1, 1)
+    assert found.value == 1
+    assert math.isnan(found.low)
+    assert math.isnan(components(np.ones((3, 4))).detectable(3, 4))
+    assert math.isnan(components(np.ones((3, 4))).concepts_for(0.05, 3))
 
 
 @pytest.mark.parametrize(
     ("runs", "concepts", "of_runs", "of_concepts", "residual"),
-    [(3, 16, 0.1, 0.2, 0.2), (5, 64, 0.1, 0.2, 0.2), (5, 64, 0.0, 0.2, 0.2), (3, 64, 0.1, 0.0, 0.2), (5, 100, 0.0, 0.0, 0.3)],
-)
-def test_95_of_100_intervals_hold_the_truth(
+    [
+        (3, 16, 0.1, 0.2, 0.2), (5, 64, 0.1, 0.2, 0.2), (5, 64, 0.0, 0.2, 0.2), (3, 64, 0.1, 0.0, 0.2), (5, 100, 0.0, 0.0, 0.3),
+        (3, 100, 0.1, 0.3, 0.2), (3, 100, 0.05, 0.1, 0.2),
+    ],
+)  # fmt: skip
+def test_about_95_of_100_intervals_hold_the_truth(
     runs: int, concepts: int, of_runs: float, of_concepts: float, residual: float
 ) -> None:
     """At the sizes of the experiments here; a bootstrap over both holds it in 83 to 92 of 100 with three to five runs."""
@@ -61,7 +67,7 @@ def test_95_of_100_intervals_hold_the_truth(
         noise = of_runs * rng.standard_normal((runs, 1)) + of_concepts * rng.standard_normal((1, concepts))
         found = crossed_mean(noise + residual * rng.standard_normal((runs, concepts)))
         held += found.low <= 0 <= found.high
-    assert 0.93 <= held / drawn <= 0.99
+    assert 0.90 <= held / drawn <= 0.99  # the low end is that of three runs that differ much
 
 
 def test_components_are_found_again_and_tell_what_would_be_detected() -> None:
@@ -71,17 +77,26 @@ def test_components_are_found_again_and_tell_what_would_be_detected() -> None:
     assert math.sqrt(found.runs) == pytest.approx(0.1, rel=0.25)
     assert math.sqrt(found.concepts) == pytest.approx(0.3, rel=0.1)
     assert math.sqrt(found.rest) == pytest.approx(0.2, rel=0.05)
-    known = Components(0.0, 0.09, 0.0)
-    assert known.detectable(5, 100) == pytest.approx((1.959964 + 0.841621) * 0.03, rel=1e-4)
-    assert known.concepts_for(0.05, 5) == pytest.approx(0.09 * ((1.959964 + 0.841621) / 0.05) ** 2, rel=1e-4)
-    assert Components(0.09, 0.0, 0.0).concepts_for(0.05, 3) == math.inf
     assert math.isnan(components(np.ones((1, 4))).detectable(1, 4))
 
 
-def test_80_of_100_experiments_find_what_is_said_to_be_detectable() -> None:
-    rng, spread = np.random.default_rng(2), Components(0.01, 0.04, 0.04)
-    wanted, found, drawn = spread.detectable(8, 60), 0, 600
+def test_what_is_detectable_at_the_ends() -> None:
+    """With many degrees of freedom as the normal distribution says; with those of two or three runs, much more."""
+    normal = 1.959964 + 0.841621
+    known = Components(0.0, 0.09, 0.0)
+    assert known.detectable(5, 10_000) == pytest.approx(normal * 0.003, rel=1e-3)
+    assert known.concepts_for(0.05, 5) == pytest.approx(0.09 * (normal / 0.05) ** 2, rel=0.11)
+    blurred = Components(0.09, 0.0, 0.0)
+    assert blurred.concepts_for(0.05, 3) == math.inf
+    assert blurred.detectable(3, 10_000) > 1.9 * normal * math.sqrt(0.09 / 3)
+
+
+@pytest.mark.parametrize(("runs", "concepts", "of_runs"), [(8, 60, 0.1), (3, 100, 0.1), (3, 100, 0.02), (5, 64, 0.05)])
+def test_80_of_100_experiments_find_what_is_said_to_be_detectable(runs: int, concepts: int, of_runs: float) -> None:
+    rng, found, drawn = np.random.default_rng(2), 0, 600
+    wanted = Components(of_runs**2, 0.04, 0.04).detectable(runs, concepts)
     for _ in range(drawn):
-        parts = rng.normal(0, 0.1, (8, 1)), rng.normal(0, 0.2, (1, 60)), rng.normal(0, 0.2, (8, 60))
+        parts = (rng.normal(0, spread, shape) for spread, shape in
+                 ((of_runs, (runs, 1)), (0.2, (1, concepts)), (0.2, (runs, concepts))))  # fmt: skip
         found += crossed_mean(wanted + sum(parts)).low > 0
-    assert 0.65 < found / drawn < 0.85  # a little less, for the few runs make the interval wider
+    assert 0.72 < found / drawn < 0.86

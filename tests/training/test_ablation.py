@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModel, LlamaForCausalLM
+from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModel, GPT2Config, GPT2LMHeadModel, LlamaForCausalLM
 
 from finer_tasks.cli.main import main
 from finer_tasks.datasets.images import image_of
@@ -21,6 +21,7 @@ from finer_tasks.training.ablation.features import load_features
 from finer_tasks.training.ablation.plan import AblationPlan, Arm, Folders
 from finer_tasks.training.ablation.teaching import task_of, teach
 from finer_tasks.training.errors import TrainingError
+from finer_tasks.training.parts import encoder_from_folder, language_from_folder
 from finer_tasks.training.recipe import read_recipe
 from tests.training import tiny_models
 
@@ -77,6 +78,14 @@ def test_encoder_and_language_model_may_come_from_folders(mini_data: Path, tmp_p
                 folders=replace(sources, language_model=str(tmp_path / "gone"), image_mean=(0.5,) * 3, image_std=(0.2,) * 3),
             )
         )
+
+
+def test_parts_of_another_build_are_named(tmp_path: Path) -> None:
+    GPT2LMHeadModel(GPT2Config(n_embd=16, n_layer=1, n_head=2, vocab_size=300)).save_pretrained(tmp_path / "gpt2")
+    with pytest.raises(TrainingError, match=r"key=.*gpt2 is a gpt2, and not built as Llama, Qwen2 and Mistral are"):
+        language_from_folder("key", str(tmp_path / "gpt2"))
+    with pytest.raises(TrainingError, match=r"key=.*gpt2 is a gpt2, which cuts no image into square patches"):
+        encoder_from_folder("key", str(tmp_path / "gpt2"), 32)
 
 
 def _model(options: LoadOptions) -> Any:

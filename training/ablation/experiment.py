@@ -38,6 +38,9 @@ from finer_tasks.training.saving import saving
 from finer_tasks.training.tuning.output import versions
 from finer_tasks.writing import locked, replacing, write_text
 
+# The folders that hold work: without them, nothing of a plan was done.
+_DONE = ("features", "projectors", "models", "evaluations", "probes")
+
 
 @dataclass(frozen=True)
 class Bench:
@@ -62,7 +65,8 @@ def ablate(plan: AblationPlan, output: Path) -> Path:
     require_fitting(parts, plan)
     with locked(output):
         sources = asdict(plan.folders) if plan.folders else {"pretrained": plan.llava}
-        claim(asdict(plan) | {"data": dict(prepared.manifest.contents), "models": weights_fingerprint(sources)}, output)
+        made_from = {"data": dict(prepared.manifest.contents), "models": weights_fingerprint(sources)}
+        claim(asdict(plan) | made_from, output, _DONE)
         train, test = (load_features(parts, prepared, split, plan, output / "features" / split) for split in ("train", "test"))
         bench = Bench(plan, parts, train, test, task_of(plan, train), output)
         for arm in plan.arms:

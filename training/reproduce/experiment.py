@@ -13,19 +13,21 @@ from finer_tasks.attributes.knowledge import knowledge_path, load_knowledge
 from finer_tasks.datasets.perturb import require_as_published
 from finer_tasks.datasets.prepare import Request, ensure_prepared, prepare
 from finer_tasks.datasets.prepared import VARIABLE, Prepared, data_dir
+from finer_tasks.models.arguments import model_arguments
+from finer_tasks.models.batching import batch_size_of
 from finer_tasks.models.fingerprint import weights_fingerprint
+from finer_tasks.models.loading import LoadOptions, choose_device
 from finer_tasks.tasks.prompts import active_prompt_set
 from finer_tasks.training.claim import claim
-from finer_tasks.training.errors import TrainingError
+from finer_tasks.training.errors import MixtureError, TrainingError
 from finer_tasks.training.evaluating import Limits, evaluate
 from finer_tasks.training.mixture.build import build_mixture
 from finer_tasks.training.mixture.recipe import DatasetShare, HeldOut, MixtureRecipe, Style
 from finer_tasks.training.reproduce.bases import cached_features, make_base, probe_base
-from finer_tasks.training.reproduce.layout import Layout
+from finer_tasks.training.reproduce.layout import DONE, Layout
 from finer_tasks.training.reproduce.partition import Group, groups_of
 from finer_tasks.training.reproduce.plan import Plan
 from finer_tasks.training.reproduce.report import write_report
-from finer_tasks.training.tuning.output import versions
 from finer_tasks.training.tuning.recipe import TrainRecipe
 from finer_tasks.training.tuning.train import train
 from finer_tasks.training.work import Piece, work
@@ -44,7 +46,7 @@ def reproduce(plan: Plan, output: Path) -> Path:
     experiment = Experiment.of(plan, output)
     work(list(experiment.pieces()), experiment.layout.locks)
     with locked(output, _WAIT):
-        return write_report(plan, experiment.groups, experiment.layout, versions())
+        return write_report(plan, experiment.groups, experiment.layout)
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,11 @@ class Experiment:
     def of(cls, plan: Plan, output: Path) -> Experiment:
         """Check that everything the plan names is there, and claim the folder."""
         require_as_published("a reproduction")
+        _check_asked(plan)
         data = {name: _checked(name) for name in plan.datasets}
+        if plan.documents_per_concept is not None:
+            for prepared in data.values():
+                _require_folder(prepared)
         groups, layout = groups_of(plan), Layout(output)
         sources = {key: value for key, value in _sources(plan).items() if value}
         made_from = {
@@ -70,7 +76,8 @@ class Experiment:
         }
         keys = {name: value for name, value in asdict(plan).items() if name != "seeds"}  # more of them may follow
         with locked(output, _WAIT):
-            claim(keys | made_from, output)
+            if claim(keys | made_from, output, DONE):
+                shutil.rmtree(layout.data, ignore_errors=True)  # of a plan that was given up before anything was done
             write_text(layout.groups, json.dumps([asdict(group) for group in groups], indent=2) + "\n")
             if plan.documents_per_concept is not None:
                 for prepared in data.values():
@@ -128,7 +135,11 @@ class Experiment:
 
     def _tune(self, seed: int, mixture: Path, run: Path) -> None:
         """LoRA on one mixture, through what `finer train` calls."""
-        if train(self.tuning(seed, mixture, run)).stopped_by is not None:
+        try:
+            outcome = train(self.tuning(seed, mixture, run))
+        except MixtureError as error:
+            raise MixtureError(f"{error}\nIt is a piece of an experiment: delete {mixture} and repeat the command") from error
+        if outcome.stopped_by is not None:
             raise TrainingError(f"stopped in {run}; the same command goes on from there")
 
     def tuning(self, seed: int, mixture: Path, run: Path) -> TrainRecipe:
@@ -151,6 +162,15 @@ def tasks_of(plan: Plan) -> list[str]:
     return [f"finer_{dataset}_{level}" for dataset in plan.datasets for level in asked]
 
 
+def _check_asked(plan: Plan) -> None:
+    """Raise TrainingError or ModelError where finer_hf would refuse how the plan asks, after hours of training."""
+    arguments = model_arguments(plan.model_args)
+    if placed := next((name for name in ("pretrained", "peft", "encoder_cache", "batch_size") if name in arguments), None):
+        raise TrainingError(f"model_args={plan.model_args}: {placed} is set by the experiment; leave it out")
+    LoadOptions.of({"pretrained": "a model of the experiment"} | arguments)
+    batch_size_of(plan.batch_size, choose_device(None))
+
+
 def _checked(name: str) -> Prepared:
     """A dataset with both splits and attributes; raises the error that says which command is missing."""
     prepared = ensure_prepared(name)
@@ -170,16 +190,21 @@ def _sources(plan: Plan) -> dict[str, str | None]:
     return found
 
 
-def _write_part(prepared: Prepared, per_concept: int, directory: Path) -> None:
-    """The first test images of each concept, and the attributes, where the evaluations find them."""
+def _require_folder(prepared: Prepared) -> None:
+    """Raise TrainingError where a part of a dataset cannot be prepared again from its folder."""
     manifest = prepared.manifest
-    if (directory / manifest.dataset / "manifest.json").exists():
-        return
     if manifest.unified or manifest.embedded:
         raise TrainingError(
             f"documents_per_concept takes {manifest.dataset} from its folder as published, and it was prepared otherwise. "
             "Prepare it without --embed-images and --from-unified, or set documents_per_concept=null"
         )
+
+
+def _write_part(prepared: Prepared, per_concept: int, directory: Path) -> None:
+    """The first test images of each concept, and the attributes, where the evaluations find them."""
+    manifest = prepared.manifest
+    if (directory / manifest.dataset / "manifest.json").exists():
+        return
     if (known := knowledge_path(manifest.dataset)).exists():
         target = directory / known.relative_to(data_dir())
         with replacing(target) as fresh:

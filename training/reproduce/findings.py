@@ -6,12 +6,15 @@ An interval holds what other seeds and what other concepts would change (statist
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
+from finer_tasks.errors import ResultsError
 from finer_tasks.statistics.clusters import Clusters, Floats
 from finer_tasks.statistics.crossed import Components, Crossed, by_concept, components, crossed_mean
 from finer_tasks.training.reproduce.layout import Layout
@@ -19,7 +22,7 @@ from finer_tasks.training.reproduce.plan import Plan
 from finer_tasks.training.reproduce.probing import ENCODER, PROJECTOR
 from finer_tasks.training.reproduce.scores import BASE, HELD_IN, HELD_OUT, Scores, asked_by
 
-Verdict = Literal["reproduced", "opposite", "not shown", "one run"]
+Verdict = Literal["reproduced", "opposite", "not shown", "one run", "no spread"]
 # The difference, in share of documents, that the number of concepts is reckoned for.
 WANTED = 0.05
 
@@ -55,9 +58,9 @@ class Claim:
 
     @property
     def verdict(self) -> Verdict:
-        """By the interval: wholly above zero, wholly below, or across."""
+        """By the interval: wholly above zero, wholly below, or across; one run has none, nor have equal scores."""
         if np.isnan(self.mean.low):
-            return "one run"
+            return "one run" if self.mean.runs < 2 else "no spread"
         if self.mean.low > 0:
             return "reproduced"
         return "opposite" if self.mean.high < 0 else "not shown"
@@ -72,7 +75,7 @@ def figures(scores: Scores) -> list[Figure]:
                 table = scores.base(asked.ending) if model == BASE else scores.tuned(model, asked.ending, part)
                 kept = table[:, scores.known(part)]
                 by_group = _by_group(scores, table) if part == HELD_OUT else {}
-                found.append(Figure(model, part, asked.ending, crossed_mean(kept), _by_seed(kept), by_group))
+                found.append(Figure(model, part, asked.ending, share_mean(kept), _by_seed(kept), by_group))
     return found
 
 
@@ -125,6 +128,13 @@ def _claim(claim: str, measured: str, part: str, table: Floats, by_group: Mappin
     )  # fmt: skip
 
 
+def share_mean(table: Floats) -> Crossed:
+    """As crossed_mean, of shares: the interval ends where they do."""
+    mean = crossed_mean(table)
+    low, high = np.clip([mean.low, mean.high], 0.0, 1.0).tolist()
+    return replace(mean, low=low, high=high)
+
+
 def _by_seed(table: Floats) -> tuple[float, ...]:
     return tuple(map(float, table.mean(axis=1)))
 
@@ -138,11 +148,28 @@ def _by_group(scores: Scores, table: Floats) -> dict[str, float]:
     }
 
 
-def read_probes(plan: Plan, layout: Layout) -> dict[str, Floats] | None:
-    """Share of each concept's test images that a probe names, by place, shape (seeds, concepts); None without probes."""
+def read_probes(plan: Plan, layout: Layout, concepts: Sequence[str]) -> dict[str, Floats] | None:
+    """Share of each concept's test images that a probe names, by place, shape (seeds, concepts); None without probes.
+
+    concepts: of each test image that is probed, in their order. Raises ResultsError for a file that does not fit them.
+    """
     if not plan.probe:
         return None
-    read = [json.loads(layout.probe(plan.base_of(seed)).read_text(encoding="utf-8")) for seed in plan.seeds]
-    clusters = Clusters.of(read[0]["concepts"])
+    read = [_probed(layout.probe(plan.base_of(seed)), concepts) for seed in plan.seeds]
+    clusters = Clusters.of(concepts)
     tables = {place: np.array([one[place] for one in read], dtype=np.float64) for place in (ENCODER, PROJECTOR)}
     return {place: by_concept(table, clusters) for place, table in tables.items()}
+
+
+def _probed(path: Path, concepts: Sequence[str]) -> dict[str, list[bool]]:
+    """What a probe named, by place; raises ResultsError where the file is not that of these test images."""
+    with suppress(ValueError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        whole = isinstance(found, dict) and found.get("concepts") == list(concepts)
+        if whole and all(_are_verdicts(found.get(place), len(concepts)) for place in (ENCODER, PROJECTOR)):
+            return {place: found[place] for place in (ENCODER, PROJECTOR)}
+    raise ResultsError(f"{path} is damaged, or is of other test images. Delete it and repeat the command")
+
+
+def _are_verdicts(values: Any, count: int) -> bool:
+    return isinstance(values, list) and len(values) == count and all(isinstance(value, bool) for value in values)

@@ -18,6 +18,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+# The folders that hold work: without them, nothing of a plan was done.
+DONE = ("features", "bases", "probes", "mixtures", "runs", "evaluations")
+
 
 @dataclass(frozen=True)
 class Layout:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
@@ -15,6 +15,7 @@ from finer_tasks.training.recipe import STRICT, Seed, locate_keys
 from finer_tasks.training.tiny_llava.stages import Schedule
 from finer_tasks.training.tuning.recipe import TrainRecipe
 
+Count = Annotated[int, Field(ge=1, strict=True)]
 Level = Literal["superordinate", "coarse", "fine"]
 Arm = Literal["attrseek", "attrseek1", "cot", "text", "both", "parent_only"]
 
@@ -29,7 +30,7 @@ class HeldOutPart:
     """
 
     by: Literal["concept", "coarse", "superordinate", "dataset"]
-    groups: int | None = Field(default=None, ge=1)
+    groups: Count | None = None
     named: tuple[tuple[str, ...], ...] = ()
 
     @model_validator(mode="after")
@@ -69,9 +70,9 @@ class EncoderPart:
 class Size:
     """A language model made here: a Llama of so many layers, width and attention heads, with a tokenizer of its own."""
 
-    layers: int = Field(default=4, ge=1)
+    layers: Count = 4
     width: int = Field(default=192, ge=8)
-    heads: int = Field(default=4, ge=1)
+    heads: Count = 4
     vocabulary: int = Field(default=1024, ge=300)
 
     @model_validator(mode="after")
@@ -115,7 +116,7 @@ class ProjectorPart:
 
     train: Schedule
     form: Literal["patches", "class_token"] = "patches"
-    tokens: int = Field(default=4, ge=1)
+    tokens: Count = 4
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -168,11 +169,11 @@ class Plan:
     levels: tuple[Level, ...] = Field(default=("superordinate", "coarse", "fine"), min_length=1)
     arms: tuple[Arm, ...] = ("attrseek", "text")
     mixtures: tuple[Style, Style] = ("direct", "finer")
-    per_concept: int | None = Field(default=None, ge=1)
+    per_concept: Count | None = None
     detail: Literal["few", "required", "required_and_likely"] = "required"
     near_duplicates: Literal["drop", "ignore"] = "drop"
-    documents_per_concept: int | None = Field(default=None, ge=1)
-    max_new_tokens: int | None = Field(default=None, ge=1)
+    documents_per_concept: Count | None = None
+    max_new_tokens: Count | None = None
     batch_size: str = "64"
     model_args: str = ""
     probe: bool = True

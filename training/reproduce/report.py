@@ -10,14 +10,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from finer_tasks.models.machine import machine
 from finer_tasks.plotting import pyplot, save_figure
 from finer_tasks.runs.cells import markdown_row, with_interval
 from finer_tasks.runs.pages import page_environment
 from finer_tasks.statistics.bootstrap import Estimate
-from finer_tasks.statistics.crossed import Crossed, crossed_mean
+from finer_tasks.statistics.crossed import Crossed
 from finer_tasks.training.reproduce.coverage import Coverage, coverage
-from finer_tasks.training.reproduce.findings import Claim, Figure, claims, figures, read_probes
+from finer_tasks.training.reproduce.findings import Claim, Figure, claims, figures, read_probes, share_mean
+from finer_tasks.training.reproduce.images import chosen
 from finer_tasks.training.reproduce.layout import Layout
 from finer_tasks.training.reproduce.partition import Group
 from finer_tasks.training.reproduce.plan import Plan
@@ -37,7 +37,7 @@ class Findings:
     claims: Sequence[Claim]
     probes: Mapping[str, Crossed]
     coverage: Coverage | None
-    made_by: Mapping[str, str]
+    made_by: Mapping[str, Sequence[str]]
 
     @property
     def models(self) -> dict[str, str]:
@@ -49,12 +49,12 @@ class Findings:
         return [figure for figure in self.figures if (figure.model, figure.part) == (model, part)]
 
 
-def write_report(plan: Plan, groups: tuple[Group, ...], layout: Layout, versions: Mapping[str, str]) -> Path:
+def write_report(plan: Plan, groups: tuple[Group, ...], layout: Layout) -> Path:
     """Write report.json, table.md, summary.png and .svg, and summary.html; returns the last."""
-    scores, probes = read_scores(plan, groups, layout), read_probes(plan, layout)
-    accuracy = {place: crossed_mean(table) for place, table in (probes or {}).items()}
-    made_by = {**versions, **machine()}
-    found = Findings(plan, groups, figures(scores), claims(scores, probes), accuracy, coverage(scores), made_by)
+    scores = read_scores(plan, groups, layout)
+    probes = read_probes(plan, layout, [one.concept for one in chosen(plan, "test", plan.documents_per_concept)])
+    accuracy = {place: share_mean(table) for place, table in (probes or {}).items()}
+    found = Findings(plan, groups, figures(scores), claims(scores, probes), accuracy, coverage(scores), scores.made_by)
     write_text(layout.root / "report.json", as_json(_record(found, scores)) + "\n")
     write_text(layout.root / "table.md", tables(found))
     _plot(found, layout.root)
@@ -72,7 +72,7 @@ def _record(found: Findings, scores: Scores) -> dict[str, Any]:
         "claims": [asdict(claim) | {"verdict": claim.verdict} for claim in found.claims],
         "linear_probe": {place: asdict(mean) for place, mean in found.probes.items()},
         "coverage": asdict(found.coverage) if found.coverage else None,
-        "made_by": dict(found.made_by),
+        "made_by": {name: list(values) for name, values in found.made_by.items()},
     }
 
 
@@ -136,6 +136,9 @@ def _remarks(found: Findings) -> list[str]:
         lines += ["", f"Linear probe for the fine concept: {told}."]
     if (cover := found.coverage) is not None:
         lines += ["", _covered(cover)]
+    if mixed := {name: values for name, values in found.made_by.items() if len(values) > 1}:
+        told = "; ".join(f"{name} {' and '.join(values)}" for name, values in mixed.items())
+        lines += ["", f"Not all evaluations were made alike: {told}. What another machine makes is another run."]
     return lines
 
 

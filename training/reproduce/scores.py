@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from finer_tasks.datasets.record import concept_key, dataset_of
 from finer_tasks.errors import ResultsError
-from finer_tasks.runs.reading import read_run
+from finer_tasks.runs.reading import TaskRun, read_run
 from finer_tasks.runs.samples import Sample
 from finer_tasks.statistics.clusters import Clusters, Floats
 from finer_tasks.training.reproduce.layout import Layout
@@ -46,7 +47,7 @@ class Scores:
 
     concepts: their keys. held_out: by group, which concepts it holds out, shape (groups, concepts).
     tables: by model (base, or a style of mixture), ending of the task and group; the base model has the group "".
-    documents: how many each concept has.
+    documents: how many each concept has. made_by: versions of packages, and the machine, of the evaluations; each value once.
     """
 
     plan: Plan
@@ -54,6 +55,7 @@ class Scores:
     concepts: tuple[str, ...]
     documents: Floats
     tables: dict[tuple[str, str, str], Floats]
+    made_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @cached_property
     def held_out(self) -> np.ndarray:
@@ -97,7 +99,7 @@ def read_scores(plan: Plan, groups: tuple[Group, ...], layout: Layout) -> Scores
                 tables.setdefault((model, ending, group), []).append(means)
     clusters = reader.clusters
     stacked = {key: np.stack(rows) for key, rows in tables.items()}
-    return Scores(plan, groups, clusters.names, clusters.sizes.astype(np.float64), stacked)
+    return Scores(plan, groups, clusters.names, clusters.sizes.astype(np.float64), stacked, reader.made_by)
 
 
 class _Reader:
@@ -107,10 +109,18 @@ class _Reader:
         self._plan = plan
         self._documents: list[str] = []
         self.clusters = Clusters.of([])
+        self._made_by: dict[str, dict[str, None]] = {}
+
+    @property
+    def made_by(self) -> dict[str, tuple[str, ...]]:
+        """What the evaluations say of packages and machine, each value once."""
+        return {name: tuple(values) for name, values in self._made_by.items()}
 
     def read(self, place: Path) -> dict[str, Floats]:
         """Concept means by the ending of the task's name."""
-        tasks = {task.name: task for task in read_run(place).tasks}
+        tasks = {task.name: task for task in _read(place)}
+        for name, value in (item for task in tasks.values() for item in _made_by(task.identity)):
+            self._made_by.setdefault(name, {})[value] = None
         found = {}
         for ending in (asked.ending for asked in asked_by(self._plan)):
             samples = [sample for dataset in self._plan.datasets for sample in tasks[f"finer_{dataset}_{ending}"].samples]
@@ -126,3 +136,15 @@ class _Reader:
             self.clusters = Clusters.of(keys)
         if ids != self._documents:
             raise ResultsError(f"{place}: its documents are not those of the other evaluations. Delete it and run again")
+
+
+def _read(place: Path) -> tuple[TaskRun, ...]:
+    try:
+        return read_run(place).tasks
+    except ResultsError as error:
+        raise ResultsError(f"{error}\nIt is a piece of an experiment: delete {place} and repeat the command") from error
+
+
+def _made_by(identity: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for part in ("versions", "machine"):
+        yield from ((str(name), str(value)) for name, value in (identity.get(part) or {}).items())

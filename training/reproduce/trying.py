@@ -19,7 +19,7 @@ def try_plan(plan: Plan) -> dict[str, object]:
     """What the plan comes to, and what its first run of tuning says of itself; raises what doing it would raise."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "reproduction"
-        experiment = Experiment.of(replace(plan, per_concept=1, documents_per_concept=None), output)
+        experiment = Experiment.of(replace(plan, per_concept=1), output)
         counts = Counter(piece.kind for piece in experiment.pieces())
         seed, group, style = plan.seeds[0], experiment.groups[0], plan.mixtures[1]
         if not plan.base.checkpoint:

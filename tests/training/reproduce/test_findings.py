@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from finer_tasks.errors import ResultsError
 from finer_tasks.training.recipe import read_recipe
 from finer_tasks.training.reproduce.coverage import seen_shares
-from finer_tasks.training.reproduce.findings import Claim, claims, figures
+from finer_tasks.training.reproduce.findings import Claim, claims, figures, read_probes, share_mean
+from finer_tasks.training.reproduce.layout import Layout
 from finer_tasks.training.reproduce.partition import Group
 from finer_tasks.training.reproduce.plan import Plan
+from finer_tasks.training.reproduce.report import Findings, tables
 from finer_tasks.training.reproduce.scores import BASE, HELD_IN, HELD_OUT, Scores, asked_by
 
 PLAN = replace(read_recipe(Plan, Path("mini-fast")), seeds=(0, 1, 2))
@@ -65,6 +69,42 @@ def test_one_run_shows_nothing() -> None:
     claim = beats(scores(0.1, replace(PLAN, seeds=(0,))), HELD_IN)
     assert claim.verdict == "one run"
     assert math.isnan(claim.mean.low)
+
+
+def test_equal_scores_are_no_evidence() -> None:
+    found = scores()
+    same = {key: np.full_like(table, 0.25) for key, table in found.tables.items()}
+    claim = beats(replace(found, tables=same), HELD_IN)
+    assert (claim.verdict, claim.mean.value) == ("no spread", 0.0)
+    assert math.isnan(claim.detectable)
+
+
+def test_intervals_of_shares_end_where_shares_do() -> None:
+    mean = share_mean(np.array([[1.0, 1.0, 0.5], [1.0, 0.9, 1.0]]))
+    assert 0 < mean.low < mean.value < mean.high == 1.0
+    assert math.isnan(share_mean(np.ones((1, 3))).low)
+
+
+def test_probes_of_other_images_or_damaged_ones_are_refused(tmp_path: Path) -> None:
+    plan, layout = replace(PLAN, seeds=(0, 1)), Layout(tmp_path)
+    layout.probe("0").parent.mkdir()
+    whole = {"concepts": ["a", "a", "b"], "vision encoder": [True, False, True], "projector": [True, False, False]}
+    for seed in ("0", "1"):
+        layout.probe(seed).write_text(json.dumps(whole))
+    read = read_probes(plan, layout, ["a", "a", "b"])
+    assert read is not None
+    assert read["projector"].tolist() == [[0.5, 0.0], [0.5, 0.0]]
+    for broken in ("{", "{}", "[]", json.dumps(whole | {"projector": [True]}), json.dumps(whole | {"concepts": ["a"]})):
+        layout.probe("1").write_text(broken)
+        with pytest.raises(ResultsError, match=r"1\.json is damaged, or is of other test images. Delete it and repeat"):
+            read_probes(plan, layout, ["a", "a", "b"])
+
+
+def test_what_was_made_on_two_machines_is_told() -> None:
+    found = Findings(PLAN, GROUPS, [], [], {}, None, {"torch": ("2.14.1",), "processor": ("A", "B")})
+    assert "Not all evaluations were made alike: processor A and B." in tables(found)
+    alike = replace(found, made_by={"processor": ("A",)})
+    assert "made alike" not in tables(alike)
 
 
 def test_claims_are_made_of_what_was_asked_alone() -> None:

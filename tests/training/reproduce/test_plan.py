@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from finer_tasks.errors import ModelError
 from finer_tasks.training.errors import RecipeError, TrainingError
 from finer_tasks.training.recipe import read_recipe
+from finer_tasks.training.reproduce.experiment import reproduce
 from finer_tasks.training.reproduce.partition import groups_of
 from finer_tasks.training.reproduce.plan import HeldOutPart, Plan
 
@@ -41,11 +43,38 @@ FOLDER = "base.encoder={folder: x}"
         ("mixtures=[finer]", "mixtures"),
         ("mixtures=[finer, finer]", "mixtures names one twice"),
         ("arms=[closed]", "arms"),
+        ("seeds=[true]", "seeds.0: Input should be a valid integer"),
+        ("per_concept=1.0", "per_concept: Input should be a valid integer"),
     ],
 )
 def test_mistakes_are_told(given: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message.replace("[", r"\[")):
         read_recipe(Plan, Path("mini-fast"), [given])
+
+
+def test_a_mistake_of_the_whole_names_the_value_given_and_an_item_is_told_once() -> None:
+    with pytest.raises(RecipeError) as told:
+        read_recipe(Plan, Path("mini-fast"), ["per_concept=2", "seeds=[1, 1]"])
+    assert str(told.value) == "'seeds=[1, 1]': seeds names one twice."
+    with pytest.raises(RecipeError) as told:
+        read_recipe(Plan, Path("mini-fast"), ["datasets=[mars]"])
+    assert "at least 1 item" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"model_args": "pretrained=finer-mini"}, "pretrained is set by the experiment"),
+        ({"model_args": "bogus=1"}, "unknown model argument 'bogus'"),
+        ({"batch_size": "abc"}, "batch_size=abc: give a positive number or auto"),
+    ],
+)
+def test_what_would_fail_after_training_is_refused_before_it(
+    mini_data: Path, tmp_path: Path, keys: dict[str, str], message: str
+) -> None:
+    with pytest.raises((TrainingError, ModelError), match=message):
+        reproduce(replace(PLAN, **keys), tmp_path / "r")  # type: ignore[arg-type]
+    assert not (tmp_path / "r").exists()
 
 
 def test_tuning_starts_from_a_recipe_where_one_is_named() -> None:
