@@ -43,6 +43,7 @@ def reproduce(plan: Plan, output: Path) -> Path:
 
     Raises TrainingError if the folder holds another plan, and whatever data or a model that cannot be used raises.
     """
+    output = output.resolve()  # what runs of tuning note as their base model holds from every folder
     experiment = Experiment.of(plan, output)
     work(list(experiment.pieces()), experiment.layout.locks)
     with locked(output, _WAIT):
