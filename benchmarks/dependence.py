@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -87,7 +88,7 @@ def rounded(table: Floats) -> dict[str, Any]:
     """Mean with interval over runs and concepts, and each run's mean."""
     mean: Crossed = crossed_mean(np.asarray(table, dtype=np.float64))
     bounds = {"value": mean.value, "low": mean.low, "high": mean.high}
-    kept = {name: round(float(value), 4) for name, value in bounds.items()}
+    kept = {name: None if math.isnan(value) else round(float(value), 4) for name, value in bounds.items()}
     return kept | {
         "runs": mean.runs,
         "concepts": mean.concepts,
