@@ -24,8 +24,10 @@ def with_error(value: float, error: float) -> str:
 
 
 def with_interval(estimate: Estimate | None, sign: bool = False) -> str:
-    """The number and its interval, a dash where there is none; with `sign`, also of what is above zero."""
-    if estimate is None:
+    """The number and its interval if it has one, a dash where there is no number; with `sign`, also of what is above zero."""
+    if estimate is None or math.isnan(estimate.value):
         return "-"
     form = "+.3f" if sign else ".3f"
+    if math.isnan(estimate.low):
+        return f"{estimate.value:{form}}"
     return f"{estimate.value:{form}} [{estimate.low:{form}}, {estimate.high:{form}}]"

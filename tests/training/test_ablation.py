@@ -148,8 +148,9 @@ def test_the_fast_recipe_goes_through_and_goes_on_where_it_stopped(mini_data: Pa
     reference, other = record["arms"]
     assert reference["figures"]["finer_mini_fine"]["difference"] is None
     assert other["figures"]["probe, encoder"] == reference["figures"]["probe, encoder"] | {
-        "difference": {"value": 0.0, "low": 0.0, "high": 0.0}
+        "difference": {"value": 0.0, "low": None, "high": None}  # the same probe: no spread
     }
+    assert "nan" not in (output / "table.md").read_text()
     assert len(other["figures"]["probe, projector"]["by_seed"]) == 2
     assert (output / "projectors.png").stat().st_size > 5000
     kept = {path: path.stat().st_mtime_ns for path in output.rglob("*") if path.is_file() and path.parent != output}

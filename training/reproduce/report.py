@@ -154,11 +154,7 @@ def _covered(cover: Coverage) -> str:
 
 
 def shown(mean: Crossed, signed: bool = False) -> str:
-    """A mean with its interval, without one where there is one run alone."""
-    if math.isnan(mean.value):
-        return "-"
-    if math.isnan(mean.low):
-        return f"{mean.value:{'+.3f' if signed else '.3f'}}"
+    """A mean with its interval, where it has one."""
     return with_interval(Estimate(mean.value, mean.low, mean.high), signed)
 
 
