@@ -79,9 +79,8 @@ def measures(scores: Scores) -> Iterator[tuple[str, Floats]]:
 
 def differing(scores: Scores, others: list[Scores]) -> dict[str, Any]:
     """The keys of a plan that are not the same in all runs."""
-    plans = [json.loads(json.dumps(asdict(one.plan))) for one in others]
-    own = json.loads(json.dumps(asdict(scores.plan)))
-    return {key: value for key, value in own.items() if any(plan[key] != value for plan in plans)}
+    plans = [asdict(one.plan) for one in others]
+    return {key: value for key, value in asdict(scores.plan).items() if any(plan[key] != value for plan in plans)}
 
 
 def rounded(table: Floats) -> dict[str, Any]:

@@ -88,9 +88,9 @@ def _override(raw: dict[str, Any], override: str) -> tuple[tuple[str, ...], str]
 def _explain(kind: type, source: Path, root: Any, given: dict[tuple[str, ...], str], error: ValidationError) -> str:
     problems = []
     for item in _apart(error.errors()):
-        location = [str(part) for part in item["loc"]]
+        location, message = [str(part) for part in item["loc"]], item["msg"].removeprefix("Value error, ")
         if not location:  # of the whole, whose values would tell nothing
-            problems.append(f"{_where(source, given, item['msg'])}: {item['msg'].removeprefix('Value error, ')}.")
+            problems.append(f"{_where(source, given, message)}: {message}.")
             continue
         field, line = ".".join(location), _line(root, location)
         told = next((text for keys, text in given.items() if keys == tuple(location[: len(keys)])), None)
@@ -100,7 +100,6 @@ def _explain(kind: type, source: Path, root: Any, given: dict[tuple[str, ...], s
         elif item["type"] in ("missing", "missing_argument"):
             problems.append(f"{where}: key {field!r} is missing.")
         else:
-            message = item["msg"].removeprefix("Value error, ")
             problems.append(f"{where}: {field}: {message} (found {_SHORT.repr(item['input'])}).")
     return "\n".join(problems)
 
@@ -113,7 +112,7 @@ def _apart(errors: Sequence[ErrorDetails]) -> list[ErrorDetails]:
 
 def _where(source: Path, given: dict[tuple[str, ...], str], message: str) -> str:
     """The value given on the command line for the key that a message begins with, else the file."""
-    named = message.removeprefix("Value error, ").split(" ", 1)[0].rstrip(":")
+    named = message.split(" ", 1)[0].rstrip(":")
     told = next((text for keys, text in given.items() if ".".join(keys) in (named, named.partition("=")[0])), None)
     return repr(told) if told else str(source)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from finer_tasks.datasets.images import published_image
 from finer_tasks.datasets.prepared import Prepared, data_dir
+from finer_tasks.datasets.registry import get_reader
 from finer_tasks.errors import DatasetContentError
 from finer_tasks.writing import replacing
 
@@ -86,9 +87,17 @@ def near_duplicates(train: Hashes, test: Hashes, bits: int) -> np.ndarray:
     return found
 
 
-def near_tests(prepared: Prepared, other: Prepared, bits: int) -> np.ndarray:
-    """Which train images lie within `bits` of a test image of a dataset, it or another, or of its mirror image, as booleans."""
-    return near_duplicates(perceptual_hashes(prepared, "train"), perceptual_hashes(other, "test", mirrored=True), bits)
+def near_tests(prepared: Prepared, others: Iterable[Prepared], bits: int | None = None) -> np.ndarray:
+    """Which train images lie within `bits` of a test image of any of the others, or of its mirror image, as booleans.
+
+    The others may hold the dataset itself. Without bits, as many as its reader says.
+    """
+    train = perceptual_hashes(prepared, "train")
+    limit = get_reader(prepared.manifest.dataset).near_bits if bits is None else bits
+    found = np.zeros(len(train), dtype=bool)
+    for other in others:
+        found |= near_duplicates(train, perceptual_hashes(other, "test", mirrored=True), limit)
+    return found
 
 
 def look_alikes(prepared: Prepared, bits: int) -> list[LookAlike]:

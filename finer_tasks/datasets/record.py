@@ -37,8 +37,9 @@ def first_of_each(items: Iterable[T], concept_of: Callable[[T], str], count: int
     """The first `count` items of each concept, in their order; all without a count."""
     seen: Counter[str] = Counter()
     for item in items:
-        seen[concept_of(item)] += 1
-        if count is None or seen[concept_of(item)] <= count:
+        concept = concept_of(item)
+        seen[concept] += 1
+        if count is None or seen[concept] <= count:
             yield item
 
 

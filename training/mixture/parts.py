@@ -14,7 +14,7 @@ from finer_tasks.datasets.images import published_image
 from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.datasets.prepared import Prepared
 from finer_tasks.datasets.record import dataset_of
-from finer_tasks.datasets.registry import DATASETS, get_reader
+from finer_tasks.datasets.registry import DATASETS
 from finer_tasks.datasets.taxonomy import Taxonomy, load_taxonomy
 from finer_tasks.errors import NotPreparedError
 from finer_tasks.training.errors import MixtureError
@@ -107,12 +107,9 @@ def _require_superordinates(recipe: MixtureRecipe, superordinates: np.ndarray, n
 
 def _near_duplicates(recipe: MixtureRecipe, prepared: Prepared, size: int, unchecked: dict[str, str]) -> np.ndarray:
     """Train images too close to a test image of any dataset that is in the mixture or held out."""
-    found = np.zeros(size, dtype=bool)
     if recipe.near_duplicates == "ignore":
-        return found
-    bits = recipe.near_duplicate_bits
-    if bits is None:
-        bits = get_reader(prepared.manifest.dataset).near_bits
+        return np.zeros(size, dtype=bool)
+    others = []
     for name in dict.fromkeys((*recipe.datasets, *recipe.held_out.datasets)):
         try:
             other = ensure_prepared(name)
@@ -120,10 +117,10 @@ def _near_duplicates(recipe: MixtureRecipe, prepared: Prepared, size: int, unche
             unchecked[name] = "not prepared"
             continue
         if "test" in other.manifest.splits:
-            found |= near_tests(prepared, other, bits)
+            others.append(other)
         else:
             unchecked[name] = "prepared without its test split"
-    return found
+    return near_tests(prepared, others, recipe.near_duplicate_bits)
 
 
 def fetch(part: Part, indices: np.ndarray) -> Iterator[Mapping[str, Any]]:

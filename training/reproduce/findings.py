@@ -148,13 +148,11 @@ def _by_group(scores: Scores, table: Floats) -> dict[str, float]:
     }
 
 
-def read_probes(plan: Plan, layout: Layout, concepts: Sequence[str]) -> dict[str, Floats] | None:
-    """Share of each concept's test images that a probe names, by place, shape (seeds, concepts); None without probes.
+def read_probes(plan: Plan, layout: Layout, concepts: Sequence[str]) -> dict[str, Floats]:
+    """Share of each concept's test images that a probe names, by place, shape (seeds, concepts), of a plan with probes.
 
     concepts: of each test image that is probed, in their order. Raises ResultsError for a file that does not fit them.
     """
-    if not plan.probe:
-        return None
     read = [_probed(layout.probe(plan.base_of(seed)), concepts) for seed in plan.seeds]
     clusters = Clusters.of(concepts)
     tables = {place: np.array([one[place] for one in read], dtype=np.float64) for place in (ENCODER, PROJECTOR)}

@@ -14,7 +14,6 @@ from finer_tasks.datasets.images import image_of
 from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.datasets.prepared import Prepared
 from finer_tasks.datasets.record import concept_key, first_of_each
-from finer_tasks.datasets.registry import get_reader
 from finer_tasks.training.reproduce.partition import concepts_with_images
 from finer_tasks.training.reproduce.plan import Plan
 
@@ -48,12 +47,9 @@ def chosen(plan: Plan, split: str, per_concept: int | None) -> list[Shown]:
 
 def _copies(plan: Plan, prepared: Prepared) -> np.ndarray:
     """Which train images look like a test image of any of the plan's datasets, as booleans."""
-    found = np.zeros(len(prepared.tables()["train"]), dtype=bool)
-    if plan.near_duplicates == "drop":
-        bits = get_reader(prepared.manifest.dataset).near_bits
-        for dataset in plan.datasets:
-            found |= near_tests(prepared, ensure_prepared(dataset), bits)
-    return found
+    if plan.near_duplicates == "ignore":
+        return np.zeros(len(prepared.tables()["train"]), dtype=bool)
+    return near_tests(prepared, map(ensure_prepared, plan.datasets))
 
 
 @torch.no_grad()

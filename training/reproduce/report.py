@@ -51,8 +51,9 @@ class Findings:
 
 def write_report(plan: Plan, groups: tuple[Group, ...], layout: Layout) -> Path:
     """Write report.json, table.md, summary.png and .svg, and summary.html; returns the last."""
-    scores = read_scores(plan, groups, layout)
-    probes = read_probes(plan, layout, [one.concept for one in chosen(plan, "test", plan.documents_per_concept)])
+    scores, probes = read_scores(plan, groups, layout), None
+    if plan.probe:
+        probes = read_probes(plan, layout, [one.concept for one in chosen(plan, "test", plan.documents_per_concept)])
     accuracy = {place: share_mean(table) for place, table in (probes or {}).items()}
     found = Findings(plan, groups, figures(scores), claims(scores, probes), accuracy, coverage(scores), scores.made_by)
     write_text(layout.root / "report.json", as_json(_record(found, scores)) + "\n")
