@@ -112,6 +112,40 @@ def cars_csv(root: Path) -> Path:
     return root
 
 
+def pets(root: Path) -> Path:
+    """A cat and a dog, two training and two test images, a comment and a blank line."""
+    lists = {
+        "trainval": ["#Image CLASS-ID SPECIES BREED ID", "Maine_Coon_7 18 1 9", "", "wheaten_terrier_12 36 2 24"],
+        "test": ["Maine_Coon_8 18 1 9", "wheaten_terrier_13 36 2 24"],
+    }
+    for name, lines in lists.items():
+        write(root / "annotations" / f"{name}.txt", *lines)
+        for seed, line in enumerate(line for line in lines if "_" in line):
+            picture(root / "images" / f"{line.split()[0]}.jpg", seed + len(name))
+    return root
+
+
+def flowers(root: Path) -> Path:
+    """Four images of two classes: one in each list of training, two to test."""
+    root.mkdir(parents=True, exist_ok=True)
+    scipy.io.savemat(root / "imagelabels.mat", {"labels": np.array([[77, 2, 77, 2]], dtype=np.uint8)})
+    lists = {"trnid": [3], "valid": [2], "tstid": [1, 4]}
+    scipy.io.savemat(root / "setid.mat", {name: np.array([numbers], dtype=np.uint16) for name, numbers in lists.items()})
+    for number in range(1, 5):
+        picture(root / f"jpg/image_{number:05d}.jpg", number)
+    return root
+
+
+def food(root: Path) -> Path:
+    """Two dishes that have images of one number."""
+    lists = {"train": ["apple_pie/7", "pho/7"], "test": ["apple_pie/8", "pho/8"]}
+    for split, lines in lists.items():
+        write(root / "meta" / f"{split}.txt", *lines)
+        for seed, line in enumerate(lines):
+            picture(root / "images" / f"{line}.jpg", seed + len(split))
+    return root
+
+
 def nabirds(root: Path) -> Path:
     """Leaf ids with gaps, stray spaces in names, and a class of each depth."""
     write(

@@ -37,11 +37,21 @@ def fetch_dataset(name: str, origin: Origin, target: Path) -> Path:
         if marker.exists() and (target / origin.unpacked).is_dir():
             continue
         path = fetch(archive, target / "archives")
-        unpack(path, target / archive.into)
+        _place(archive, path, target / archive.into)
         with writing(marker):
             marker.touch()
-            path.unlink()
+            path.unlink(missing_ok=True)
     return target / origin.unpacked
+
+
+def _place(archive: Archive, path: Path, folder: Path) -> None:
+    """Unpack it, or move a file that is no archive to where the dataset has it."""
+    if archive.packed:
+        unpack(path, folder)
+        return
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        os.replace(path, folder / archive.name)
 
 
 def fetch(archive: Archive, folder: Path, wait: float = 1.0) -> Path:

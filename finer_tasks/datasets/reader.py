@@ -29,6 +29,11 @@ class Archive:
     def name(self) -> str:
         return self.url.rsplit("/", 1)[1]
 
+    @property
+    def packed(self) -> bool:
+        """Whether it is to be unpacked; any other file is kept as it is."""
+        return self.name.endswith((".tar", ".tar.gz", ".tgz"))
+
 
 class Paper(NamedTuple):
     """What to read and cite of a dataset; `bibtex` is its entry."""

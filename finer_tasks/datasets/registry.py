@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from finer_tasks.datasets.mini import reader as mini
 from finer_tasks.datasets.reader import Reader
-from finer_tasks.datasets.readers import aircraft, cars, cub, dogs, inat, nabirds
+from finer_tasks.datasets.readers import aircraft, cars, cub, dogs, flowers, food, inat, nabirds, pets
 from finer_tasks.errors import DatasetLayoutError
 
 _ROWS = (
@@ -19,6 +19,9 @@ _ROWS = (
     cars.READER,
     nabirds.READER,
     inat.READER,
+    pets.READER,
+    flowers.READER,
+    food.READER,
     mini.READER,
 )
 READERS: Mapping[str, Reader] = {reader.name: reader for reader in _ROWS}

@@ -1,4 +1,4 @@
-"""The six readers on small files in the official formats, and on the real metadata where it is at hand."""
+"""The readers on small files in the official formats, and on the real metadata where it is at hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import scipy.io
 
 from finer_tasks.datasets.lines import read_lines, read_table
-from finer_tasks.datasets.readers import aircraft, cars, cub, dogs, inat, nabirds
+from finer_tasks.datasets.readers import aircraft, cars, cub, dogs, flowers, food, inat, nabirds, pets
 from finer_tasks.errors import DatasetContentError, DatasetLayoutError, TaxonomyError
 from tests import official
 
@@ -128,6 +128,87 @@ def test_cars_explains_the_missing_labelled_test_list_and_a_class_out_of_range(t
     official.write(root / "anno_test.csv", "00001.jpg,1,2,3,4,197")
     with pytest.raises(DatasetContentError, match=r"anno_test\.csv:1: class 197 is out of range 1…3"):
         list(cars.read(root, ("test",)))
+
+
+def test_pets_reads_the_breed_from_the_name_of_the_image(tmp_path: Path) -> None:
+    records = list(pets.read(pets.locate(official.pets(tmp_path / "oxford-iiit-pet").parent)))
+    assert [(r.id, r.superordinate, r.coarse[0], r.fine[0]) for r in records] == [
+        ("pets/train/Maine_Coon_7", "Cat", "Longhair cat", "Maine Coon"),
+        ("pets/train/wheaten_terrier_12", "Dog", "Terrier", "Wheaten Terrier"),
+        ("pets/test/Maine_Coon_8", "Cat", "Longhair cat", "Maine Coon"),
+        ("pets/test/wheaten_terrier_13", "Dog", "Terrier", "Wheaten Terrier"),
+    ]
+    assert records[1].image == "images/wheaten_terrier_12.jpg"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("Maine_Coon_8 18 1", r"test\.txt:1: expected '<breed>_<number> <class> <species> <breed>'"),
+        ("Maine_Coon_8 18 2 9", r"test\.txt:1: species 2 of 'Maine_Coon_8', which is a Maine_Coon"),
+        ("Maine_Coon_8 17 1 9", r"test\.txt:2: class 18 of 'Maine_Coon_9'; others of Maine_Coon have 17"),
+        ("Maine_Coon_9 18 1 9", r"test\.txt:2: image 'Maine_Coon_9' appears twice"),
+    ],
+)
+def test_pets_names_the_line_that_contradicts_itself_or_others(tmp_path: Path, line: str, message: str) -> None:
+    root = official.pets(tmp_path)
+    official.write(root / "annotations/test.txt", line, "Maine_Coon_9 18 1 9")
+    with pytest.raises(DatasetContentError, match=message):
+        list(pets.read(root, ("test",)))
+
+
+def test_flowers_joins_the_two_lists_of_training_and_numbers_from_one(tmp_path: Path) -> None:
+    root = official.flowers(tmp_path)
+    records = list(flowers.read(flowers.locate(root)))
+    assert [(r.id, r.class_id, r.fine[0], r.coarse[0]) for r in records] == [
+        ("flowers/train/image_00003", "77", "Passion Flower", "Passifloraceae"),
+        ("flowers/train/image_00002", "2", "Hard-leaved Pocket Orchid", "Orchid family"),
+        ("flowers/test/image_00001", "77", "Passion Flower", "Passifloraceae"),
+        ("flowers/test/image_00004", "2", "Hard-leaved Pocket Orchid", "Orchid family"),
+    ]
+    assert all((root / r.image).is_file() for r in records)
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "values", "message"),
+    [
+        ("imagelabels.mat", "labels", [77, 103, 77, 2], r"imagelabels\.mat: labels holds 103, out of range 1…102"),
+        ("setid.mat", "tstid", [1, 5], r"setid\.mat: tstid holds 5, out of range 1…4"),
+        ("setid.mat", "tstid", [1, 3], r"setid\.mat: image 3 is in trnid and in tstid"),
+    ],
+)
+def test_flowers_refuses_numbers_out_of_range_and_an_image_in_two_lists(
+    tmp_path: Path, file: str, name: str, values: list[int], message: str
+) -> None:
+    root = official.flowers(tmp_path)
+    content = {key: value for key, value in scipy.io.loadmat(root / file).items() if not key.startswith("_")}
+    scipy.io.savemat(root / file, content | {name: np.array([values])})
+    with pytest.raises(DatasetContentError, match=message):
+        list(flowers.read(root, ("test",)))
+
+
+def test_food_tells_images_of_one_number_apart_by_their_dish(tmp_path: Path) -> None:
+    records = list(food.read(food.locate(official.food(tmp_path / "food-101").parent)))
+    assert [(r.id, r.coarse[0], r.fine[0]) for r in records] == [
+        ("food/train/apple_pie_7", "Pastry", "Apple Pie"),
+        ("food/train/pho_7", "Noodle dish", "Pho"),
+        ("food/test/apple_pie_8", "Pastry", "Apple Pie"),
+        ("food/test/pho_8", "Noodle dish", "Pho"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("pho/7", r"test\.txt:1: image 'pho/7' is in the train list as well"),
+        ("pho", r"test\.txt:1: expected '<dish>/<image>'"),
+    ],
+)
+def test_food_refuses_an_image_in_both_lists_and_a_line_without_image(tmp_path: Path, line: str, message: str) -> None:
+    root = official.food(tmp_path)
+    official.write(root / "meta/test.txt", line)
+    with pytest.raises(DatasetContentError, match=message):
+        list(food.read(root, ("test",)))
 
 
 def test_nabirds_drops_the_suffix_and_checks_the_hierarchy(tmp_path: Path) -> None:
