@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,13 +23,13 @@ class Box(NamedTuple):
 Boxes = Mapping[str, tuple[Box, ...]]
 
 
-def listed_boxes(root: Path) -> Boxes:
-    """The boxes of bounding_boxes.txt, which CUB and NABirds share; none where a copy lacks it."""
+def listed_boxes(root: Path, spell: Callable[[str], str] = str) -> Boxes:
+    """The boxes of bounding_boxes.txt, which CUB and NABirds share; none where a copy lacks it. `spell` is for ids."""
     path = root / "bounding_boxes.txt"
     if not path.is_file():
         return {}
-    images = read_table(root / "images.txt", "image path")
-    boxes = read_table(path, "x y width height")
+    images = read_table(root / "images.txt", "image path", spell)
+    boxes = read_table(path, "x y width height", spell)
     return {f"images/{image}": (_by_width(boxes[key].split(), path, key),) for key, image in images.items() if key in boxes}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from finer_tasks.errors import DatasetContentError, DatasetLayoutError, at_line, os_error_text
@@ -35,14 +35,15 @@ def _is_utf8(line: str) -> bool:
     return True
 
 
-def read_table(path: Path, what: str) -> dict[str, str]:
-    """A file of `<key> <value with spaces>` lines as a dict in file order.
+def read_table(path: Path, what: str, spell: Callable[[str], str] = str) -> dict[str, str]:
+    """A file of `<key> <value with spaces>` lines as a dict in file order; `spell` gives a key its one spelling.
 
     Raises DatasetContentError, with file and line, for a line without a value or a repeated key.
     """
     table: dict[str, str] = {}
     for number, line in read_lines(path, OFFICIAL_FILE):
-        key, _, value = line.partition(" ")
+        written, _, value = line.partition(" ")
+        key = spell(written)
         if not value.strip():
             raise DatasetContentError(at_line(path, number, f"expected '<id> <{what}>', found {line!r}"))
         if key in table:

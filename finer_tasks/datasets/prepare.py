@@ -213,6 +213,7 @@ def _check_counts(request: Request, root: Path, accounts: Mapping[str, Account])
                 f"{request.dataset}: none of the {account.listed} images of the {split} split is below {root}"
                 f" (looked for {account.examples[0]}). Check --root"
             )
+        _check_not_exchanged(request, root, split, account)
         if request.allow_partial or _is_whole(request, root, split, account):
             continue
         if account.missing:
@@ -224,6 +225,17 @@ def _check_counts(request: Request, root: Path, accounts: Mapping[str, Account])
         raise PartialDatasetError(
             f"{request.dataset} {split}: the lists name {account.listed} images, the official dataset has {official}. "
             "Copy the official files again, or pass --allow-partial to use what is there"
+        )
+
+
+def _check_not_exchanged(request: Request, root: Path, split: str, account: Account) -> None:
+    """Raise DatasetContentError where a split has as many images as the authors put into the other one."""
+    official = {} if request.unified else get_reader(request.dataset).official_counts(root)
+    other = next((name for name in official if name != split), split)
+    if other in official and account.listed == official[other] != official[split]:
+        raise DatasetContentError(
+            f"{request.dataset}: the lists below {root} name {account.listed} images for {split}, which is what the official "
+            f"{other} split has: the splits are exchanged. Copy the official lists again (in train_test_split.txt, 1 is train)"
         )
 
 

@@ -62,6 +62,21 @@ def test_official_counts_are_required_unless_a_partial_copy_is_admitted(tmp_path
         load_prepared("cub")
 
 
+def test_a_copy_whose_flags_of_the_split_are_inverted_is_refused_even_as_a_partial_one(tmp_path: Path) -> None:
+    request = cub_request(tmp_path)
+    name = "001.Black_footed_Albatross"
+    numbers = range(5994 + 5794)
+    official.write(request.root / "images.txt", *(f"{number} {name}/{number}.jpg" for number in numbers))
+    official.write(request.root / "image_class_labels.txt", *(f"{number} 1" for number in numbers))
+    official.write(request.root / "train_test_split.txt", *(f"{number} {int(number < 5794)}" for number in numbers))
+    official.picture(request.root / f"images/{name}/0.jpg", seed=1)
+    official.picture(request.root / f"images/{name}/9000.jpg", seed=2)
+    with pytest.raises(
+        DatasetContentError, match=r"5794 images for train, .* the official test split has: .* exchanged.*1 is train"
+    ):
+        prepare(request)
+
+
 def test_missing_images_are_counted_and_left_out(tmp_path: Path) -> None:
     request = cub_request(tmp_path)
     (request.root / "images/017.Cardinal/d.jpg").unlink()

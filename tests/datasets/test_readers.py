@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -400,3 +401,67 @@ def test_inat_reads_a_byte_order_mark_and_refuses_entries_that_are_no_objects(tm
     path.write_text('{"categories": [5]}')
     with pytest.raises(DatasetContentError, match="categories, entry 1 is 5 instead of an object"):
         list(inat.read(tmp_path, ("test",)))
+
+
+def test_a_folder_is_found_below_the_one_that_is_given_and_two_are_not_guessed_between(tmp_path: Path) -> None:
+    inner = official.cub(tmp_path / "kaggle/archive/CUB_200_2011")
+    assert cub.locate(tmp_path / "kaggle") == inner
+    official.cub(tmp_path / "kaggle/copy/CUB_200_2011")
+    with pytest.raises(DatasetLayoutError, match=r"holds several copies: .*archive.*, .*copy.*Give one of them with --root"):
+        cub.locate(tmp_path / "kaggle")
+
+
+def test_dogs_reads_a_copy_with_each_archive_in_a_folder_of_its_own_and_asks_for_its_lists(tmp_path: Path) -> None:
+    root = official.dogs(tmp_path / "dogs")
+    (root / "images").mkdir()
+    (root / "Images").rename(root / "images/Images")
+    annotation = (
+        "<annotation><object><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>9</xmax><ymax>8</ymax></bndbox></object></annotation>"
+    )
+    official.write(root / "annotations/Annotation/n02085620-Chihuahua/n02085620_3", annotation)
+    records = list(dogs.read(dogs.locate(root)))
+    assert len(records) == 4
+    assert all((root / record.image).is_file() for record in records)
+    assert list(dogs.boxes(root, "test")) == ["images/Images/n02085620-Chihuahua/n02085620_3.jpg"]
+    shutil.rmtree(root / "lists")
+    with pytest.raises(
+        DatasetLayoutError, match=r"has the images but not the lists .* Unpack http.*lists\.tar .* into .*lists$"
+    ):
+        dogs.locate(root)
+
+
+def test_cars_takes_the_devkit_from_where_people_put_it_and_refuses_the_older_numbering(tmp_path: Path) -> None:
+    root = official.cars(tmp_path / "cars", doubled=True)
+    (root / "car_devkit").mkdir()
+    (root / "devkit").rename(root / "car_devkit/devkit")
+    (root / "cars_test_annos_withlabels.mat").rename(root / "cars_test_annos_withlabels (1).mat")
+    records = list(cars.read(cars.locate(root)))
+    assert len(records) == 6
+    assert all((root / record.image).is_file() for record in records)
+    shutil.rmtree(root / "car_devkit")
+    official.write(root / "cars_annos.mat", "x")
+    with pytest.raises(
+        DatasetLayoutError, match=r"cars_annos\.mat numbers the images of both splits in one row .* Put devkit/"
+    ):
+        cars.locate(root)
+
+
+def test_nabirds_reads_ids_with_dashes_without_them_and_mixed(tmp_path: Path) -> None:
+    bare, dashed = "0000139e21dc4d0cbfe14cae3c85c829", "0000139e-21dc-4d0c-bfe1-4cae3c85c829"
+    seen = []
+    for number, ids in enumerate([(bare, bare, bare), (dashed, dashed, dashed), (dashed, bare, dashed)]):
+        root = official.nabirds(tmp_path / str(number))
+        for name, image_id in zip(("images", "image_class_labels", "train_test_split"), ids, strict=True):
+            path = root / f"{name}.txt"
+            path.write_text(path.read_text().replace("bb ", f"{image_id} "))
+        official.write(root / "bounding_boxes.txt", f"{bare} 1 2 3 4")
+        seen.append([record.id for record in nabirds.read(root, ("test",))])
+        assert list(nabirds.boxes(root, "test")) == ["images/0295/bb.jpg"]
+    assert seen == [[f"nabirds/test/{dashed}", "nabirds/test/dd"]] * 3
+
+
+def test_lists_with_a_mark_and_the_line_ends_of_windows_give_the_same_records(tmp_path: Path) -> None:
+    plain, windows = official.cub(tmp_path / "plain"), official.cub(tmp_path / "windows")
+    for path in windows.glob("*.txt"):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert list(cub.read(windows)) == list(cub.read(plain))

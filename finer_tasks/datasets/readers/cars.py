@@ -10,7 +10,7 @@ from typing import NamedTuple
 from finer_tasks.datasets.boxes import Boxes, box_of
 from finer_tasks.datasets.lines import OFFICIAL_FILE, read_lines
 from finer_tasks.datasets.reader import Origin, Paper, Reader
-from finer_tasks.datasets.readers.files import find_root
+from finer_tasks.datasets.readers.files import find_root, inside
 from finer_tasks.datasets.readers.mat import load_mat, number_cell, text_cell
 from finer_tasks.datasets.record import SPLITS, FinerRecord
 from finer_tasks.datasets.taxonomy import load_taxonomy
@@ -21,11 +21,25 @@ _TEST_LABELS = "cars_test_annos_withlabels.mat"
 _CORNERS = ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2")
 
 
+_DEVKITS = ("devkit", "devkit/devkit", "car_devkit/devkit")
+_OLDER = "cars_annos.mat"
+
+
 def locate(root: Path) -> Path:
-    """The folder that holds devkit/ (or its files), or anno_train.csv of the CSV layout."""
-    if (root / "anno_train.csv").exists():
-        return root
-    return find_root(root, "devkit", ("stanford_cars", "car_data")) if not (root / "cars_meta.mat").exists() else root
+    """The folder that holds devkit/ (or its files), or anno_train.csv of the CSV layout.
+
+    Raises DatasetLayoutError for the older release in one folder, whose images are numbered otherwise.
+    """
+    markers = (*(f"{devkit}/cars_meta.mat" for devkit in _DEVKITS), "cars_meta.mat", "anno_train.csv", "devkit")
+    try:
+        return find_root(root, markers, ("stanford_cars",))
+    except DatasetLayoutError:
+        if not (root / _OLDER).exists():
+            raise
+        raise DatasetLayoutError(
+            f"{root / _OLDER} numbers the images of both splits in one row (car_ims/), so it does not fit cars_train/ and "
+            f"cars_test/. Put devkit/ of car_devkit.tgz and {_TEST_LABELS} beside these"
+        ) from None
 
 
 def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
@@ -56,7 +70,7 @@ def _rows(root: Path, splits: tuple[str, ...]) -> Iterator[_Row]:
 
 def _devkit_rows(root: Path, splits: tuple[str, ...]) -> Iterator[_Row]:
     """By the .mat files; both splits use the same file names."""
-    devkit = root / "devkit" if (root / "devkit").is_dir() else root
+    devkit = root / inside(root, ".", *_DEVKITS)
     meta = devkit / "cars_meta.mat"
     cells = load_mat(meta, ("class_names",))["class_names"].ravel()
     names = [text_cell(cell, meta, number, "class_names") for number, cell in enumerate(cells, start=1)]
@@ -66,7 +80,8 @@ def _devkit_rows(root: Path, splits: tuple[str, ...]) -> Iterator[_Row]:
         for field in ("class", "fname"):
             if field not in (array.dtype.names or ()):
                 raise DatasetContentError(f"{path} holds no field {field!r}; the labelled list is {_TEST_LABELS}")
-        folder, corners = _image_folder(root, split), _CORNERS if set(_CORNERS) <= set(array.dtype.names) else ()
+        folder = inside(root, f"cars_{split}", f"cars_{split}/cars_{split}")
+        corners = _CORNERS if set(_CORNERS) <= set(array.dtype.names) else ()
         for number, row in enumerate(array, start=1):
             label = number_cell(row["class"], path, number, "class")
             file = text_cell(row["fname"], path, number, "fname")
@@ -76,24 +91,19 @@ def _devkit_rows(root: Path, splits: tuple[str, ...]) -> Iterator[_Row]:
 
 def _test_labels(root: Path, devkit: Path) -> Path:
     for folder in (root, devkit, root.parent):
-        if (folder / _TEST_LABELS).exists():
-            return folder / _TEST_LABELS
+        for name in (_TEST_LABELS, _TEST_LABELS.replace(".mat", " (1).mat")):  # as browsers name a second download
+            if (folder / name).exists():
+                return folder / name
     raise DatasetLayoutError(
         f"{root}: {_TEST_LABELS} is missing. The devkit's cars_test_annos.mat has no labels; the labelled file is a "
         "separate download. Put it beside devkit/, or prepare the train split alone with --splits train"
     )
 
 
-def _image_folder(root: Path, split: str) -> str:
-    """cars_train or, in one re-upload, cars_train/cars_train."""
-    folder = f"cars_{split}"
-    return f"{folder}/{folder}" if (root / folder / folder).is_dir() else folder
-
-
 def _csv_rows(root: Path, splits: tuple[str, ...]) -> Iterator[_Row]:
     """anno_{train,test}.csv: file name, four box corners, 1-based class; names.csv: one name a line."""
     names = [line.strip('"') for _, line in read_lines(root / "names.csv", OFFICIAL_FILE)]
-    inner = "car_data/car_data" if (root / "car_data" / "car_data").is_dir() else "car_data"
+    inner = inside(root, "car_data", "car_data/car_data")
     for split in splits:
         path = root / f"anno_{split}.csv"
         for number, line in read_lines(path, OFFICIAL_FILE):

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from finer_tasks.datasets.boxes import Box, Boxes, box_of
 from finer_tasks.datasets.lines import OFFICIAL_FILE, read_lines
 from finer_tasks.datasets.reader import Archive, Origin, Paper, Reader
-from finer_tasks.datasets.readers.files import find_root
+from finer_tasks.datasets.readers.files import find_root, inside
 from finer_tasks.datasets.readers.mat import load_mat, number_cell, text_cell
 from finer_tasks.datasets.record import SPLITS, FinerRecord
 from finer_tasks.datasets.taxonomy import load_taxonomy
@@ -19,17 +19,28 @@ CLASSES = 120
 SOURCE = "Stanford Dogs"
 
 
+_IMAGES = ("Images", "images/Images")  # the second in a copy that packs each archive into a folder of its own
+_ANNOTATIONS = ("Annotation", "annotations/Annotation")
+_LISTS = "http://vision.stanford.edu/aditya86/ImageNetDogs/lists.tar"
+
+
 def locate(root: Path) -> Path:
-    """The folder that holds Images/ and lists/ (or the lists themselves)."""
-    for marker in ("lists/test_list.mat", "test_list.mat", "lists/test_list.txt", "test_list.txt"):
-        if (root / marker).exists():
-            return root
-    return find_root(root, "lists", ("stanford_dogs", "StanfordDogs", "Stanford_Dogs"))
+    """The folder that holds Images/ and lists/ (or the lists themselves); those that hold images alone are refused."""
+    lists = ("lists/test_list.mat", "test_list.mat", "lists/test_list.txt", "test_list.txt", "lists")
+    try:
+        return find_root(root, lists, ("stanford_dogs", "StanfordDogs", "Stanford_Dogs"))
+    except DatasetLayoutError:
+        if not any((root / folder).is_dir() for folder in _IMAGES):
+            raise
+        raise DatasetLayoutError(
+            f"{root} has the images but not the lists that part them into train and test. Unpack {_LISTS} (481 KB) "
+            f"into {root / 'lists'}"
+        ) from None
 
 
 def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
     """The records of the wanted splits in list order; labels, where the list has them, are checked against the folders."""
-    taxonomy = load_taxonomy("dogs")
+    taxonomy, images = load_taxonomy("dogs"), inside(root, *_IMAGES)
     for split in splits:
         path, files, labels = _read_list(root, split)
         order = {folder: index for index, folder in enumerate(sorted({file.split("/")[0] for _, file in files}), start=1)}
@@ -42,8 +53,8 @@ def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
                 raise DatasetContentError(
                     at_line(path, number, f"label {labels[position]} does not fit folder {folder!r} ({order[folder]})")
                 )
-            concept = taxonomy.concept(breed)
-            yield FinerRecord.of(concept, "dogs", split, Path(name).stem, image=f"Images/{file}", class_id=breed, source=SOURCE)
+            concept, image_id = taxonomy.concept(breed), Path(name).stem
+            yield FinerRecord.of(concept, "dogs", split, image_id, image=f"{images}/{file}", class_id=breed, source=SOURCE)
 
 
 def _read_list(root: Path, split: str) -> tuple[Path, list[tuple[int, str]], list[int] | None]:
@@ -68,10 +79,11 @@ def _read_list(root: Path, split: str) -> tuple[Path, list[tuple[int, str]], lis
 def boxes(root: Path, split: str) -> Boxes:
     """Where the dogs are, by the file of each image below Annotation/ (annotation.tar); an image may show several."""
     found = {}
+    images, annotations = inside(root, *_IMAGES), root / inside(root, *_ANNOTATIONS)
     for _, file in _read_list(root, split)[1]:
-        path = root / "Annotation" / file.removesuffix(".jpg")
+        path = annotations / file.removesuffix(".jpg")
         if path.is_file():
-            found[f"Images/{file}"] = _annotated(path)
+            found[f"{images}/{file}"] = _annotated(path)
     return found
 
 
@@ -111,7 +123,7 @@ READER = Reader(
                 size=793579520,
             ),
             Archive(
-                "http://vision.stanford.edu/aditya86/ImageNetDogs/lists.tar",
+                _LISTS,
                 checksum="sha256:34b47cacd9a98b5d150e084f24d29391c084c55272295ec65c85651bc35f4d6c",
                 size=481280,
                 into="lists",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 from finer_tasks.datasets.boxes import Boxes, listed_boxes
 from finer_tasks.datasets.lines import read_table
@@ -30,7 +32,7 @@ def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
     taxonomy = load_taxonomy("nabirds")
     names = {key: clean_name(name) for key, name in read_table(root / "classes.txt", "class name").items()}
     parents = read_table(root / "hierarchy.txt", "parent id")
-    for image_id, path, label, split in listed_images(root, splits):
+    for image_id, path, label, split in listed_images(root, splits, with_dashes):
         name = look_up(names, label, root / "classes.txt", "image_class_labels.txt")
         concept = taxonomy.concept(name)
         if concept.coarse[-1] not in ancestors(label, names, parents, root):
@@ -43,7 +45,14 @@ def read(root: Path, splits: tuple[str, ...] = SPLITS) -> Iterator[FinerRecord]:
 
 def boxes(root: Path, split: str) -> Boxes:
     """Where the birds are, by bounding_boxes.txt, which holds both splits."""
-    return listed_boxes(root)
+    return listed_boxes(root, with_dashes)
+
+
+def with_dashes(image_id: str) -> str:
+    """An id as images.txt of the authors spells it, a UUID; some copies have lost its dashes, others only in some files."""
+    if not re.fullmatch("[0-9a-fA-F]{32}", image_id):
+        return image_id
+    return str(UUID(image_id))
 
 
 def clean_name(name: str) -> str:
