@@ -12,15 +12,15 @@ from finer_tasks.gate.measured import Measured
 from finer_tasks.gate.pairing import CONDITIONS, DOCUMENTS, Pairs, pair
 from finer_tasks.gate.policy import Policy, Rule
 from finer_tasks.runs.allowing import FAILED, check_allowed, require_answered
-from finer_tasks.scoring import CLOSED_SCORES, LIST_SCORES, NAMING_SCORES
 from finer_tasks.scoring.closed import RANKS
+from finer_tasks.scoring.task_kinds import TASK_KINDS
 from finer_tasks.statistics.paired import Comparison, Demand, compare, holm
 
 Outcome = Literal["passed", "regressed", "inconclusive"]
 # The widest difference that two scores of a metric can have; 1 of all others.
 _RANGES = {"depth": 3.0} | dict.fromkeys(("attr_discriminability_rank", *RANKS), float("inf"))
 # What is compared where no rule names a metric: the first that a task has.
-_DEFAULTS = (NAMING_SCORES[0], CLOSED_SCORES[0], LIST_SCORES[0])
+_DEFAULTS = tuple(kind.main[0] for kind in TASK_KINDS)
 EXIT_CODES: dict[Outcome, int] = {"passed": 0, "regressed": 1, "inconclusive": 3}
 
 

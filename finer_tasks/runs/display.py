@@ -81,8 +81,8 @@ def _origin(run: Run) -> str:
     identity = run.tasks[0].identity
     first = identity.get("scored_first", identity["scoring"])
     scoring = f"scoring {identity['scoring']}" + (f" (first scored by {first})" if first != identity["scoring"] else "")
-    prompts = f"prompts {identity['prompt_set']} {identity['prompt_hash']}"
-    return f"{prompts}, {scoring}, finer-tasks {identity['finer_version']}, {run.path}"
+    sets = dict.fromkeys(f"{task.identity['prompt_set']} {task.identity['prompt_hash']}" for task in run.tasks)
+    return f"prompts {' and '.join(sets)}, {scoring}, finer-tasks {identity['finer_version']}, {run.path}"
 
 
 def _print_unanswered(task: TaskRun, console: PlainConsole) -> None:

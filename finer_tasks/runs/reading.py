@@ -22,9 +22,9 @@ from finer_tasks.errors import ResultsError
 from finer_tasks.parsing import explain, parse_json
 from finer_tasks.replies import ROUNDS, Unanswered
 from finer_tasks.runs.samples import Sample, read_samples
-from finer_tasks.scoring import CLOSED_SCORES, LIST_SCORES, NAMING_SCORES
 from finer_tasks.scoring.candidates import CANDIDATES
-from finer_tasks.scoring.closed import DETAIL, KINDS
+from finer_tasks.scoring.closed import KINDS
+from finer_tasks.scoring.task_kinds import CLOSED, LISTS, NAMING, TaskKind, kind_of
 from finer_tasks.statistics.clusters import Clusters, Floats
 from finer_tasks.text import harmless
 
@@ -49,13 +49,18 @@ class TaskRun:
     of: int = 0
 
     @property
+    def kind(self) -> TaskKind:
+        """The kind of task that its figures are of."""
+        return kind_of(self.samples[0].items if self.samples else ())
+
+    @property
     def names_concepts(self) -> bool:
-        return bool(self.samples) and "em" in self.samples[0].items
+        return bool(self.samples) and self.kind is NAMING
 
     @property
     def scores_names(self) -> bool:
         """Whether all names of the level were scored, and none generated."""
-        return bool(self.samples) and DETAIL in self.samples[0].items
+        return bool(self.samples) and self.kind is CLOSED
 
     @property
     def kinds(self) -> list[str]:
@@ -64,7 +69,7 @@ class TaskRun:
 
     @property
     def lists_attributes(self) -> bool:
-        return bool(self.samples) and not (self.names_concepts or self.scores_names)
+        return bool(self.samples) and self.kind is LISTS
 
     @property
     def clusters(self) -> Clusters:
@@ -74,9 +79,7 @@ class TaskRun:
     @property
     def main_scores(self) -> tuple[str, ...]:
         """The names of the scores that are shown where few are."""
-        if self.scores_names:
-            return CLOSED_SCORES
-        return NAMING_SCORES if self.names_concepts else LIST_SCORES
+        return self.kind.main
 
     def scores(self, metric: str) -> Floats:
         """A score of every sample."""

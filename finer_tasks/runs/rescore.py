@@ -13,9 +13,10 @@ from finer_tasks.models.similarity import similarity_named
 from finer_tasks.runs.reading import Run, TaskRun
 from finer_tasks.runs.samples import Sample
 from finer_tasks.scoring import SCORING_VERSION
-from finer_tasks.scoring.closed import DETAIL
+from finer_tasks.scoring.abstaining import abstaining_items
 from finer_tasks.scoring.echo import told_parent
 from finer_tasks.scoring.judge import list_items, naming_items, seek_items
+from finer_tasks.scoring.task_kinds import kind_of
 
 
 def rescore(run: Run, similarity: str = "") -> Run:
@@ -48,10 +49,12 @@ def _task(task: TaskRun, similarity: str) -> TaskRun:
 def _items(sample: Sample, identity: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     readable = not sample.items.get("corrupt_images", {}).get("value")
     variant, level = identity["variant"], identity["level"]
-    if DETAIL in sample.items:
+    if not kind_of(sample.items).replies:
         return dict(sample.items)  # likelihoods stand as they are: there is no answer to read again
     if "similarity" in identity:
         return list_items(sample.record, sample.outputs, similarity_named(identity["similarity"]), readable)
     parent = told_parent(variant, identity["parent"])
+    if variant == "abstain":
+        return abstaining_items(sample.record, sample.outputs, level, readable, parent)
     items = naming_items(sample.record, sample.outputs, level, readable, parent)
     return items | (seek_items(sample.record, sample.outputs, level) if variant == "attrseek" else {})

@@ -11,24 +11,18 @@ from typing import TYPE_CHECKING, Any
 from finer_tasks.datasets.record import LEVELS, dataset_of
 from finer_tasks.errors import ResultsError, at_line
 from finer_tasks.replies import COUNTED_AS, Unanswered, no_answer, read_reply, rounds_of
-from finer_tasks.scoring.closed import DETAIL, FIGURES, KINDS, RANKS
+from finer_tasks.scoring.closed import FIGURES, KINDS, RANKS
+from finer_tasks.scoring.task_kinds import CLOSED, TASK_KINDS, kind_of
 from finer_tasks.text import well_formed
 
 if TYPE_CHECKING:
     from finer_tasks.runs.unscored import Documents
 
 RECORD_FIELDS = ("id", "superordinate", "coarse", "fine", "concept_id", "class_id")
-_NAMING = {"em", "em_macro", "f1", "em_strict", "depth", "lca_distance", "named", "corrupt_images"}
-_LISTS = {"attr_f1", "attr_precision", "attr_recall", "attr_unparsed", "corrupt_images"}
-_CLOSED = {*(f"closed_{figure}_norm" for figure in FIGURES), "corrupt_images"}
-# What each kind of task has for every document; the figure that names it holds the record.
-_KINDS = {"em_strict": _NAMING, "attr_f1": _LISTS, DETAIL: _CLOSED}
 # Figures that need not exist for a document, and those that are no shares.
-_OPTIONAL = {"lca_distance", "em_no_echo", "em_strict_no_echo", *RANKS}
+_OPTIONAL = {"lca_distance", "em_no_echo", "em_strict_no_echo", "em_answered", "em_strict_answered", *RANKS}
 _HIGHEST = {"depth": 3.0, "lca_distance": 6.0} | dict.fromkeys(("attr_discriminability_rank", *RANKS), 1e6)
 _ROUNDING = 1e-6
-# Lists of texts in what holds the record.
-_TEXTS: Mapping[str, tuple[str, ...]] = {"em_strict": ("named",), "attr_f1": ("required", "likely"), DETAIL: ()}
 
 
 @dataclass(frozen=True)
@@ -120,7 +114,7 @@ def _object(line: bytes) -> dict[str, Any]:
 
 
 def _is_unscored(raw: Mapping[str, Any]) -> bool:
-    return "bypass" in raw and not _KINDS.keys() & raw.keys()
+    return "bypass" in raw and not any(kind.detail in raw for kind in TASK_KINDS)
 
 
 def _documents(path: Path, identity: Mapping[str, Any], unscored: bool) -> Documents:
@@ -144,8 +138,8 @@ def _unscored_sample(raw: Mapping[str, Any], documents: Documents) -> Sample:
 
 def _sample(raw: Mapping[str, Any], line: bytes) -> tuple[Sample, str | None]:
     """A line of a samples file, and the level it was scored at where it tells."""
-    kind = _kind(raw)
-    detail = raw[kind]
+    kind = kind_of(raw)
+    detail = raw[kind.detail]
     if not isinstance(detail, dict) or not isinstance(detail["record"], dict):
         raise TypeError("a figure or its record is no JSON object")
     record = _record(detail["record"])
@@ -154,9 +148,9 @@ def _sample(raw: Mapping[str, Any], line: bytes) -> tuple[Sample, str | None]:
     if detail.get("specificity", 0) not in range(len(LEVELS) + 1):
         raise ValueError(f"specificity is {str(detail['specificity'])[:40]}")
     items = {name: value for name, value in raw.items() if isinstance(value, dict) and "concept_id" in value}
-    for key in _TEXTS[kind]:
+    for key in kind.texts:
         _texts(key, detail[key], some=False)
-    if kind == DETAIL:
+    if kind is CLOSED:
         _check_closed(items)
         return Sample(record, _chosen(detail), items, (), str(raw.get("input") or "")), detail.get("level")
     outputs = tuple(_texts("rounds", detail["rounds"])) if "rounds" in detail else _outputs(raw["filtered_resps"])
@@ -165,11 +159,6 @@ def _sample(raw: Mapping[str, Any], line: bytes) -> tuple[Sample, str | None]:
     if b"\\ud" in line.lower():  # half of a character in an answer is no reason to refuse a run
         outputs, question = tuple(map(well_formed, outputs)), well_formed(question)
     return Sample(record, read_reply(outputs[-1]).answer, items, outputs, question), detail.get("level")
-
-
-def _kind(raw: Mapping[str, Any]) -> str:
-    """The kind of task that a sample's figures are of; attribute lists where they are of none, and then lack theirs."""
-    return next((kind for kind in _KINDS if kind in raw), "attr_f1")
 
 
 def _chosen(detail: Mapping[str, Any]) -> str:
@@ -215,8 +204,7 @@ def _texts(name: str, value: Any, some: bool = True) -> list[str]:
 
 def _checked_kinds(sample: Sample) -> dict[str, str]:
     """Whether each figure is a score or a value; raises KeyError or ValueError where one is missing or out of its range."""
-    wanted = _KINDS[_kind(sample.items)]
-    if missing := sorted(wanted - set(sample.items)):
+    if missing := sorted(kind_of(sample.items).figures - set(sample.items)):
         raise KeyError(missing[0])
     kinds = {}
     for name, item in sample.items.items():

@@ -15,7 +15,7 @@ from finer_tasks.scoring.attributes import LexicalSimilarity
 from finer_tasks.scoring.judge import judge, list_items
 from finer_tasks.submission.archive import SubmissionError
 from finer_tasks.tasks import questions
-from finer_tasks.tasks.table import SCORES_NAMES, TaskInfo, list_tasks, tasks_by_name
+from finer_tasks.tasks.table import NOT_SUBMITTED, SCORES_NAMES, TaskInfo, list_tasks, tasks_by_name
 
 # In this order they stand in archives.
 SUBMITTED_NAMING = ("em", "f1", "em_strict")
@@ -23,8 +23,8 @@ SUBMITTED_LISTS = ("attr_precision", "attr_recall", "attr_f1")
 
 
 def submitted_tasks() -> list[str]:
-    """The tasks that may be submitted: those whose answers can be scored again."""
-    return [task.name for task in list_tasks() if task.variant not in SCORES_NAMES]
+    """The tasks that may be submitted: those of the benchmark's own questions whose answers can be scored again."""
+    return [task.name for task in list_tasks() if task.variant not in SCORES_NAMES | NOT_SUBMITTED]
 
 
 @cache
@@ -86,4 +86,6 @@ def official_task(name: str) -> TaskInfo:
         raise SubmissionError(f"{name} is no task of this version of finer-tasks; `finer tasks` lists them")
     if task.variant in SCORES_NAMES:
         raise SubmissionError(f"{name} scores names by likelihood, and leaves no answers to score again; leave it out")
+    if task.variant in NOT_SUBMITTED:
+        raise SubmissionError(f"{name} asks a question that is none of the benchmark, which no leaderboard ranks; leave it out")
     return task

@@ -23,7 +23,7 @@ from finer_tasks.scoring import SCORING_VERSION
 from finer_tasks.scoring.candidates import CANDIDATES
 from finer_tasks.scoring.echo import told_parent
 from finer_tasks.tasks.generate import task_folder
-from finer_tasks.tasks.prompts import active_prompt_set
+from finer_tasks.tasks.prompts import prompt_set_for
 from finer_tasks.tasks.table import ASKS, HOOKS, SCORES_NAMES
 
 PARENTS = ("gold", "predicted", "none")
@@ -115,9 +115,10 @@ def identify(config: Mapping[str, Any]) -> tuple[Prepared, dict[str, Any]]:
     prepared = ensure_prepared(dataset)
     prepared.check(config["test_split"])
     kwargs = config["lmms_eval_specific_kwargs"]
-    prompts = active_prompt_set()
     variant = kwargs.get("variant", "direct")
-    prompts.require(ASKS.get(variant, variant), kwargs["level"])
+    asked = ASKS.get(variant, variant)
+    prompts = prompt_set_for(asked, kwargs["level"])
+    prompts.require(asked, kwargs["level"])
     identity = {
         "dataset": dataset,
         "level": kwargs["level"],

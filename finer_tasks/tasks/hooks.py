@@ -18,6 +18,7 @@ from finer_tasks.datasets.record import accepted_labels, dataset_of
 from finer_tasks.errors import DatasetContentError
 from finer_tasks.models.similarity import similarity_named
 from finer_tasks.replies import as_text, pack_rounds, rounds_of
+from finer_tasks.scoring.abstaining import abstaining_items
 from finer_tasks.scoring.aggregate import macro_mean, mean, mean_of_known, total  # noqa: F401 (named by YAMLs)
 from finer_tasks.scoring.candidates import candidates_of
 from finer_tasks.scoring.closed import calibration_error, judge_closed  # noqa: F401 (named by YAMLs)
@@ -185,6 +186,21 @@ def score_coarse_attrseek(doc: Doc, results: Sequence[Any], parent: str = "none"
 def score_fine_attrseek(doc: Doc, results: Sequence[Any], parent: str = "none") -> dict[str, Any]:
     """As score_fine, with the state of the first turn."""
     return score_fine(doc, results, parent) | seek_items(doc, rounds_of(results), "fine")
+
+
+def score_superordinate_abstain(doc: Doc, results: Sequence[Any], parent: str = "none") -> dict[str, Any]:
+    """As score_superordinate, with what was declined; see `scoring.abstaining`."""
+    return abstaining_items(doc, rounds_of(results), "superordinate", is_readable(doc), parent)
+
+
+def score_coarse_abstain(doc: Doc, results: Sequence[Any], parent: str = "none") -> dict[str, Any]:
+    """As score_superordinate_abstain, at coarse level."""
+    return abstaining_items(doc, rounds_of(results), "coarse", is_readable(doc), parent)
+
+
+def score_fine_abstain(doc: Doc, results: Sequence[Any], parent: str = "none") -> dict[str, Any]:
+    """As score_superordinate_abstain, at fine level."""
+    return abstaining_items(doc, rounds_of(results), "fine", is_readable(doc), parent)
 
 
 def score_attribute_lists(doc: Doc, results: Sequence[Any], similarity: str = "lexical") -> dict[str, Any]:

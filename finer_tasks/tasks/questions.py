@@ -14,7 +14,7 @@ from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.replies import read_reply
 from finer_tasks.scoring.echo import told_labels
 from finer_tasks.scoring.seeking import MAX_CHARACTERS, MAX_LINES, is_endless
-from finer_tasks.tasks.prompts import Blanks, active_prompt_set
+from finer_tasks.tasks.prompts import Blanks, active_prompt_set, prompt_set_for
 from finer_tasks.tasks.table import ASKS, TELLS_ATTRIBUTES
 
 Doc = Mapping[str, Any]
@@ -31,7 +31,8 @@ def ask(doc: Doc, variant: str, level: str, parent: str) -> str:
         ranks=_ranks(dataset, doc["concept_id"]) if variant == "text" else (),
         name=doc["fine"][0],
     )
-    return active_prompt_set().question(ASKS.get(variant, variant), level, load_taxonomy(dataset), blanks)
+    asked = ASKS.get(variant, variant)
+    return prompt_set_for(asked, level).question(asked, level, load_taxonomy(dataset), blanks)
 
 
 def with_parent(doc: Doc, level: str, parent: str | None) -> str:

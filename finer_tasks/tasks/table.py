@@ -52,6 +52,7 @@ class Variant:
         conversation: doc_to_messages, where rounds are turns of one conversation.
         metrics: where they are not those of a name.
         includes: the template it starts from, where it is not that of the level.
+        submitted: whether submissions may hold its answers.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Variant:
     conversation: str = ""
     metrics: tuple[Metric, ...] = ()
     includes: str = ""
+    submitted: bool = True
 
     def settings(self, level: str) -> Mapping[str, str | bool]:
         """lmms_eval_specific_kwargs of a task: what its functions are told."""
@@ -153,6 +155,14 @@ LISTS = (
     *COUNTS,
 )
 
+ABSTAINING = (
+    *NAMING,
+    Metric("answered"),
+    Metric("declined", "mean", False),
+    Metric("em_answered", "mean_of_known"),
+    Metric("em_strict_answered", "mean_of_known"),
+)
+
 DIRECT = Variant("direct", "The direct question at {level} level.", "score_{level}", levels=LEVELS)
 VARIANTS = (
     DIRECT,
@@ -190,6 +200,10 @@ VARIANTS = (
         "closed", "The direct {level} question; all names of the level are scored by likelihood, none is generated.",
         "score_{level}_closed", levels=LEVELS, asks="direct", choices="{level}_names", metrics=CLOSED,
     ),
+    Variant(
+        "abstain", "The direct {level} question with leave to decline.",
+        "score_{level}_abstain", levels=LEVELS, metrics=ABSTAINING, submitted=False,
+    ),
 )  # fmt: skip
 
 # By what prompt sets and results call them: ways of asking whose question tells the concept's attributes, and those
@@ -199,6 +213,8 @@ SHOWS_NO_IMAGE = frozenset(variant.prompt_name for variant in VARIANTS if not va
 # Whose question of prompt sets a way of asking puts, where it is not its own; ways of scoring names.
 ASKS = {variant.prompt_name: variant.asks for variant in VARIANTS if variant.asks}
 SCORES_NAMES = frozenset(variant.prompt_name for variant in VARIANTS if variant.choices)
+# Ways of asking that are none of the benchmark, which submissions leave out.
+NOT_SUBMITTED = frozenset(variant.prompt_name for variant in VARIANTS if not variant.submitted)
 
 
 @dataclass(frozen=True)

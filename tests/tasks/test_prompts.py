@@ -7,7 +7,7 @@ import pytest
 from finer_tasks.datasets.registry import DATASETS
 from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.errors import PromptError
-from finer_tasks.tasks.prompts import Blanks, active_prompt_set, load_prompt_set
+from finer_tasks.tasks.prompts import Blanks, active_prompt_set, load_prompt_set, prompt_set_for
 
 GOOD = 'name: mine\ndirect:\n  superordinate: "S {{ choices|length }}"\n  coarse: "C {{ parent }}"\n  fine: "F {{ parent }}"\n'
 
@@ -109,3 +109,17 @@ def test_a_set_that_starts_from_another_changes_with_it(tmp_path: Path) -> None:
     path.with_name("none.yaml").write_text("name: mine\nextends: mine.yaml\n")
     with pytest.raises(PromptError, match=r"'extends' must name a set of finer-tasks.*found 'mine.yaml'"):
         load_prompt_set(str(path.with_name("none.yaml")))
+
+
+def test_what_the_set_in_use_lacks_is_asked_by_the_companion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    companion = prompt_set_for("abstain", "fine")
+    assert (companion.name, prompt_set_for("direct", "fine").name) == ("questions-1", "finer-1")
+    path = tmp_path / "mine.yaml"
+    path.write_text(GOOD + "abstain: {fine: Name it or decline}\n")
+    monkeypatch.setenv("FINER_PROMPTS", str(path))
+    assert [prompt_set_for("abstain", level).name for level in ("fine", "coarse")] == ["mine", "questions-1"]
+    with pytest.raises(PromptError, match="'mine' has no template 'cot'"):
+        prompt_set_for("cot", "fine").require("cot", "fine")
+    monkeypatch.setenv("FINER_PROMPTS", "questions-1")
+    with pytest.raises(PromptError, match="questions-1: 'direct' needs exactly one template"):
+        prompt_set_for("abstain", "fine")

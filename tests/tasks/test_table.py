@@ -16,7 +16,7 @@ SIX = ("cub", "aircraft", "dogs", "cars", "nabirds", "inat")
 LEVELS = ("superordinate", "coarse", "fine")
 WAYS = ("attrseek", "attrseek1", "cot", "cot_fewshot", "text", "both", "parent_only", "parent_none", "parent_predicted")
 LISTS = ("attributes", "attributes_text")
-EVERYWHERE = ("closed",)
+EVERYWHERE = ("closed", "abstain")
 
 
 def test_all_tasks_are_there_and_no_other() -> None:
@@ -25,7 +25,7 @@ def test_all_tasks_are_there_and_no_other() -> None:
     lists = {f"finer_{dataset}_{way}" for dataset in DATASETS for way in LISTS}
     closed = {f"{name}_{way}" for name in direct for way in EVERYWHERE}
     assert {task.name for task in list_tasks()} == direct | ways | lists | closed
-    assert len(list_tasks()) == 26 * len(DATASETS)
+    assert len(list_tasks()) == 29 * len(DATASETS)
 
 
 def test_names_say_what_the_task_is() -> None:

@@ -1,7 +1,9 @@
 """Prompt sets: named YAML files with one Jinja template per variant and level.
 
 The default set is finer-1. The environment variable FINER_PROMPTS names another one of this
-folder or a YAML file of the user's own; its name and hash go into every result.
+folder or a YAML file of the user's own; its name and hash go into every result. Questions that
+the set in use lacks and COMPANION has (a leave to decline, say) are asked by that one, whose name
+and hash the result then has: so a new way of asking leaves the hash of the default set as it is.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from finer_tasks.errors import PromptError
 from finer_tasks.parsing import read_yaml
 
 DEFAULT = "finer-1"
+COMPANION = "questions-1"
 VARIABLE = "FINER_PROMPTS"
 # The key of a set that has the templates of another one but for those that it gives itself.
 _EXTENDS = "extends"
@@ -41,6 +44,8 @@ class Blanks:
         attributes: phrases.
         ranks: scientific ranks with names, down to genus.
         name: the concept's own name, for questions that ask about it and not for it.
+        options: the names to choose from, in the order in which they are offered.
+        claim: the name that the question asks to confirm.
     """
 
     parent: str | None = None
@@ -48,6 +53,8 @@ class Blanks:
     attributes: tuple[str, ...] = ()
     ranks: tuple[str, ...] = ()
     name: str = ""
+    options: tuple[str, ...] = ()
+    claim: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,10 @@ class PromptSet:
     name: str
     hash: str
     templates: Mapping[str, Mapping[str, jinja2.Template]]
+
+    def asks(self, variant: str, level: str) -> bool:
+        """Whether all templates of the variant are there."""
+        return all(level in self.templates.get(part, {}) for part in _PARTS.get(variant, (variant,)))
 
     def require(self, variant: str, level: str) -> None:
         """Raise PromptError if a template of the variant is missing."""
@@ -80,9 +91,10 @@ class PromptSet:
 _PARTS = {"attrseek": ("attrseek_seek", "attrseek_answer")}
 # With every blank filled in, and with those empty that may be.
 _WORDS = {"noun": "object", "coarse_term": "kind", "fine_term": "type", "choices": ["Bird"]}
-_EXAMPLES = (
-    Blanks("Bird", ("Bird", "Albatross"), ("white head",), ("genus Phoebastria",), "Laysan Albatross"),
-    Blanks(None, ("Bird", "Albatross"), ("white head",), (), "Laysan Albatross"),
+_OPTIONS = ("Laysan Albatross", "Sooty Albatross")
+_EXAMPLES = tuple(
+    Blanks(parent, ("Bird", "Albatross"), ("white head",), ranks, "Laysan Albatross", _OPTIONS, _OPTIONS[1])
+    for parent, ranks in (("Bird", ("genus Phoebastria",)), (None, ()))
 )
 
 
@@ -91,9 +103,26 @@ def active_prompt_set() -> PromptSet:
     return load_prompt_set(os.environ.get(VARIABLE) or DEFAULT)
 
 
+def prompt_set_for(variant: str, level: str) -> PromptSet:
+    """The set that asks a variant: the active one, else the companion, where that has it and the active one does not.
+
+    Raises as active_prompt_set.
+    """
+    active, companion = active_prompt_set(), _read(COMPANION)
+    return companion if not active.asks(variant, level) and companion.asks(variant, level) else active
+
+
 @cache
 def load_prompt_set(name_or_path: str) -> PromptSet:
-    """Read a prompt set by the name of a file in this folder or by the path of a YAML file."""
+    """Read a prompt set by the name of a file in this folder or by the path of a YAML file; one with the direct questions."""
+    found = _read(name_or_path)
+    if set(found.templates.get("direct", {})) != set(LEVELS):
+        raise PromptError(f"{name_or_path}: 'direct' needs exactly one template for each of {', '.join(LEVELS)}")
+    return found
+
+
+@cache
+def _read(name_or_path: str) -> PromptSet:
     path = Path(__file__).parent / f"{name_or_path}.yaml"
     if not path.is_file():
         path = Path(name_or_path).expanduser()
@@ -105,8 +134,6 @@ def load_prompt_set(name_or_path: str) -> PromptSet:
     base = _base(path, raw.get(_EXTENDS))
     own = {variant: _compile(path, variant, raw[variant]) for variant in raw if variant not in ("name", _EXTENDS)}
     templates = {**(base.templates if base else {}), **own}
-    if set(templates.get("direct", {})) != set(LEVELS):
-        raise PromptError(f"{path}: 'direct' needs exactly one template for each of {', '.join(LEVELS)}")
     text = (base.hash if base else "") + path.read_text(encoding="utf-8")
     return PromptSet(raw["name"], hashlib.sha256(text.encode()).hexdigest()[:12], templates)
 
@@ -115,7 +142,7 @@ def _base(path: Path, name: object) -> PromptSet | None:
     """The set of finer-tasks whose templates another one starts from, None if it starts from none."""
     if name is None:
         return None
-    known = sorted(file.stem for file in Path(__file__).parent.glob("*.yaml"))
+    known = sorted({file.stem for file in Path(__file__).parent.glob("*.yaml")} - {COMPANION})
     if name not in known:
         raise PromptError(f"{path}: {_EXTENDS!r} must name a set of finer-tasks ({', '.join(known)}), found {name!r:.80}")
     return load_prompt_set(str(name))
