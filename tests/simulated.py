@@ -55,11 +55,13 @@ def write_run(
     model: str = "m",
     identity: dict[str, Any] | None = None,
     answer: str = "Answer: x",
+    offset: int = 0,
+    of: int | None = None,
 ) -> Path:
-    """A results and a samples file as lmms-eval writes them."""
+    """A results and a samples file as lmms-eval writes them, of the documents from `offset` on of a split of `of`."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = []
-    for number, (score, concept) in enumerate(zip(right, concepts, strict=True)):
+    for number, (score, concept) in enumerate(zip(right, concepts, strict=True), start=offset):
         record = {"id": f"cub/test/{number}", "superordinate": "Bird", "coarse": ["Gull"], "fine": [concept],
                   "concept_id": concept, "class_id": concept}  # fmt: skip
         reason = no_answer([answer]) or ("right" if score else "wrong_sibling")
@@ -71,8 +73,8 @@ def write_run(
     (folder / f"{stem}_samples_{task}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     results = {
         "configs": {task: {"metadata": {"finer": identity or IDENTITY}, "generation_kwargs": {"do_sample": False}}},
-        "n-samples": {task: {"original": len(lines), "effective": len(lines)}},
-        "config": {"model": model, "model_args": ""},
+        "n-samples": {task: {"original": of or len(lines), "effective": len(lines)}},
+        "config": {"model": model, "model_args": "", "limit": len(lines), "offset": offset},
         "lmms_eval_version": "0.7.3",
     }
     (folder / f"{stem}_results.json").write_text(json.dumps(results))

@@ -6,10 +6,11 @@ import argparse
 import dataclasses
 import os
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finer_tasks.cli.options import Commands, add_run, positive
+from finer_tasks.cli.options import Commands, add_names, add_runs, positive
 from finer_tasks.cli.output import out, say, written
 
 if TYPE_CHECKING:
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 def add_results(commands: Commands) -> None:
     """Add the command to the parser."""
     results = commands.add_parser("results", help="table of a run that lmms-eval wrote with --output_path and --log_samples")
-    add_run(results)
+    add_runs(results)
+    results.add_argument(
+        "--merge", type=Path, metavar="DIR", help="put the shards of a run together as one in a new folder; RUN may be many"
+    )
+    add_names(results, "--allow", "what may differ between shards: versions, batch_size, machine")
     results.add_argument("--reasons", action="store_true", help="also how the strict scorer read the answers")
     results.add_argument(
         "--disagreements", type=int, nargs="?", const=20, metavar="N", help="documents on which em and em_strict differ"
@@ -56,7 +61,7 @@ def _results(arguments: argparse.Namespace) -> None:
     from finer_tasks.runs.summary import attribute_rows, consistencies, rows
     from finer_tasks.writing import as_json
 
-    run = read_run(arguments.run_folder, unscored=arguments.rescore)
+    run = read_run(_one_run(arguments), unscored=arguments.rescore)
     if arguments.rescore:
         from finer_tasks.runs.rescore import rescore
 
@@ -92,6 +97,23 @@ def _results(arguments: argparse.Namespace) -> None:
 
         for task, value in bertscore(run, *arguments.bertscore).items():
             say(f"{task}: BERTScore F1 {value:.3f} ({':'.join(map(str, filter(None, arguments.bertscore)))})")
+
+
+def _one_run(arguments: argparse.Namespace) -> Path:
+    """The run that is shown: the one given, or the one that all given were merged into; raises FinerError."""
+    from finer_tasks.errors import ResultsError
+    from finer_tasks.runs.merging import merge
+
+    runs: list[Path] = arguments.run_folders
+    if arguments.merge:
+        for note in merge(runs, arguments.merge, arguments.allow):
+            print(f"finer: {note}", file=sys.stderr)
+        written([arguments.merge])
+        output: Path = arguments.merge
+        return output
+    if len(runs) > 1:
+        raise ResultsError(f"{len(runs)} runs are given, and one is shown. Shards of one run are put together by --merge DIR")
+    return runs[0]
 
 
 def _plot(run: Run, folder: Path) -> None:

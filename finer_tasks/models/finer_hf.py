@@ -7,7 +7,7 @@ ordered by length; a batch that does not fit in memory halves the batch size; se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -48,6 +48,8 @@ class FinerHF(lmms):
     takes_rounds_with_turns = True
     # The names of a closed set may come in one request, told by the argument `candidates`.
     scores_names_together = True
+    # The arguments that name the weights; None where they came into being in this process.
+    loaded_from: Mapping[str, Any] | None = None
     _job: Callable[..., Job] = staticmethod(chat_job)
 
     def __init__(self, pretrained: str = "", batch_size: int | str = 1, workers: int | str = 2, **options: Any) -> None:
@@ -56,7 +58,8 @@ class FinerHF(lmms):
             self._load(pretrained, batch_size, workers, options)
 
     def _load(self, pretrained: str, batch_size: int | str, workers: int | str, options: dict[str, Any]) -> None:
-        self.options = LoadOptions.of({"pretrained": pretrained} | options)
+        self.loaded_from = {"pretrained": pretrained} | options
+        self.options = LoadOptions.of(self.loaded_from)
         self.accelerator = Accelerator()
         parallel = self.accelerator.num_processes > 1
         device = self.accelerator.device if parallel else choose_device(self.options.device)

@@ -82,7 +82,8 @@ def _origin(run: Run) -> str:
     first = identity.get("scored_first", identity["scoring"])
     scoring = f"scoring {identity['scoring']}" + (f" (first scored by {first})" if first != identity["scoring"] else "")
     sets = dict.fromkeys(f"{task.identity['prompt_set']} {task.identity['prompt_hash']}" for task in run.tasks)
-    return f"prompts {' and '.join(sets)}, {scoring}, finer-tasks {identity['finer_version']}, {run.path}"
+    merged = f", merged from {identity['merged']['shards']} shards" if "merged" in identity else ""
+    return f"prompts {' and '.join(sets)}, {scoring}, finer-tasks {identity['finer_version']}{merged}, {run.path}"
 
 
 def _print_unanswered(task: TaskRun, console: PlainConsole) -> None:

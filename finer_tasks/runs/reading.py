@@ -28,7 +28,7 @@ from finer_tasks.scoring.task_kinds import CLOSED, LISTS, NAMING, TaskKind, kind
 from finer_tasks.statistics.clusters import Clusters, Floats
 from finer_tasks.text import harmless
 
-_ENDING = "_results.json"
+ENDING = "_results.json"
 _DATE = re.compile(r"\d{8}_\d{6}")
 # Part of a path. Tasks that users make of our templates have names of their own.
 _TASK_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -201,10 +201,15 @@ def read_run(path: Path, unscored: bool = False) -> Run:
     return Run(file, model, tasks, settings | {"lmms_eval_version": version, "date": raw.date})
 
 
+def samples_file(results: Path, task: str) -> Path:
+    """Where lmms-eval puts the samples of a task, beside its *_results.json."""
+    return results.with_name(f"{results.name.removesuffix(ENDING)}_samples_{task}.jsonl")
+
+
 def runs_below(path: Path) -> list[Path]:
     """The runs of an experiment's folder, which keeps each below evaluations/; the path itself where it is no such folder."""
     inside = path / "evaluations"
-    found = sorted({file.parent for file in inside.rglob(f"*{_ENDING}")}) if inside.is_dir() else []
+    found = sorted({file.parent for file in inside.rglob(f"*{ENDING}")}) if inside.is_dir() else []
     return found or [path]
 
 
@@ -219,12 +224,12 @@ def require_alike(what: str, found: Iterable[object], fix: str) -> str:
 def _results_file(path: Path) -> Path:
     """The file itself, or the one with the latest date inside; dates of files change when they are copied."""
     if path.is_file():
-        if not path.name.endswith(_ENDING):
-            raise ResultsError(f"{path}: the name of a result file of lmms-eval ends in {_ENDING}")
+        if not path.name.endswith(ENDING):
+            raise ResultsError(f"{path}: the name of a result file of lmms-eval ends in {ENDING}")
         return path
-    found = sorted(path.rglob(f"*{_ENDING}"))
+    found = sorted(path.rglob(f"*{ENDING}"))
     if not found:
-        raise ResultsError(f"{path}: no *{_ENDING} below it. Run lmms-eval with --output_path {path} --log_samples")
+        raise ResultsError(f"{path}: no *{ENDING} below it. Run lmms-eval with --output_path {path} --log_samples")
     if len(found) == 1:
         return found[0]
     dates = {file: _date(file) for file in found}
@@ -278,7 +283,7 @@ def _task(results: Path, name: str, raw: _Results, unscored: bool) -> TaskRun:
         config = _Task.model_validate(raw.configs[name])
     except ValidationError as error:
         raise ResultsError(f"{results}: configs.{name}.{explain(error)}. The file is damaged; run lmms-eval again") from error
-    path = results.with_name(f"{results.name.removesuffix(_ENDING)}_samples_{name}.jsonl")
+    path = samples_file(results, name)
     if not path.exists():
         raise ResultsError(f"{path} is missing. Run lmms-eval with --log_samples, so that answers can be looked at one by one")
     identity = config.metadata.finer.model_dump(exclude_unset=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ class Sample:
     """One document of a task: its record, the answer scored, and the items of each metric.
 
     `outputs` are the replies as logged, the last one scored; `question` what was asked, empty where
-    lmms-eval did not log it.
+    lmms-eval did not log it; `number` the document's place in its split, None where no file tells it.
     """
 
     record: Mapping[str, Any]
@@ -38,6 +38,7 @@ class Sample:
     items: Mapping[str, Mapping[str, Any]]
     outputs: tuple[str, ...] = ()
     question: str = ""
+    number: int | None = None
 
     def score(self, metric: str) -> float:
         """What the answer got."""
@@ -97,7 +98,13 @@ def read_samples(path: Path, identity: Mapping[str, Any], unscored: bool = False
             if found != kinds:
                 odd = sorted(set(found.items()) ^ set(kinds.items()))[0][0]
                 raise ResultsError(at_line(path, number, f"{document} has other figures than line 1, for example {odd}"))
-            yield sample
+            yield replace(sample, number=_number(raw))
+
+
+def _number(raw: Mapping[str, Any]) -> int | None:
+    """lmms-eval's `doc_id`."""
+    found = raw.get("doc_id")
+    return found if isinstance(found, int) and not isinstance(found, bool) and found >= 0 else None
 
 
 def _why(error: Exception) -> str:

@@ -54,7 +54,10 @@ def bind(config: dict[str, Any], model: Any) -> dict[str, Any]:
     that changed data or prompts never meet old answers. In the YAML `dataset_path` is the name of the
     dataset. Raises as `identify`.
     """
+    from finer_tasks.tasks.recording import extend_evaluate as record_what_answers
+
     prepared, identity = identify(config)
+    record_what_answers()
     bound = dict(config) | {"dataset_path": str(prepared.data), "dataset_kwargs": {"load_from_disk": True}}
     if "similarity" in (kwargs := config["lmms_eval_specific_kwargs"]):
         identity["similarity"] = similarity_setting(kwargs)

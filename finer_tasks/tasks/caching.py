@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import uuid
-from collections.abc import Mapping
 from typing import Any
 
 from finer_tasks.errors import user_errors
 from finer_tasks.replies import no_answer, rounds_of
+from finer_tasks.tasks.recording import identities_in
 
 
 def extend_response_cache() -> None:
@@ -24,7 +24,7 @@ def extend_response_cache() -> None:
 
     @functools.wraps(create)
     def created(cls: Any, *args: Any, model: Any = "", model_args: Any = "", task_dict: Any = None, **kwargs: Any) -> Any:
-        ours = _has_ours(task_dict or {})
+        ours = any(identities_in(task_dict or {}))
         if ours:
             with user_errors():
                 model = f"{model}@{_weights(model, model_args)}"
@@ -60,13 +60,3 @@ def _weights(model: Any, arguments: Any) -> str:
     if not isinstance(model, str):
         return uuid.uuid4().hex
     return weights_fingerprint(arguments if isinstance(arguments, dict) else simple_parse_args_string(arguments or ""))
-
-
-def _has_ours(tasks: Mapping[Any, Any]) -> bool:
-    """Whether a task among these, or in the groups among them, was bound to our data."""
-    return any(_has_ours(task) if isinstance(task, dict) else _is_bound(task) for task in tasks.values())
-
-
-def _is_bound(task: Any) -> bool:
-    metadata = getattr(getattr(task, "config", None), "metadata", None)
-    return isinstance(metadata, dict) and "finer" in metadata

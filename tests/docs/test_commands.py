@@ -23,7 +23,7 @@ SHELL = [block for page in pages() for block in blocks(page) if block.language i
 # Commands on a dataset that only test_adding.py has.
 ADDING = "tests/docs/test_adding.py"
 # Programs of others, whose arguments are not checked.
-OTHERS = {"cat", "cp", "git", "mkdir", "pip", "cd", "pre-commit"}
+OTHERS = {"sbatch", "cat", "cp", "git", "mkdir", "pip", "cd", "pre-commit"}
 RECIPES = {"train": TrainRecipe, "mixture": MixtureRecipe}
 PATHS = re.compile(r"(finer_tasks|training|task_yamls|tests|benchmarks|docs)/\S*$")
 # Names in the guides that stand for the reader's own.

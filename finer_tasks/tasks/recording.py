@@ -1,0 +1,66 @@
+"""What a result says of the model that gave it: the weights, and how they were run.
+
+Neither is known when a task is bound, since lmms-eval builds the model apart. So it is written into the metadata of our
+tasks at the start of lmms-eval's `evaluate`, which has both.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from finer_tasks.models.describing import describe
+from finer_tasks.models.fingerprint import weights_fingerprint
+from finer_tasks.tasks.contract import require
+
+
+def extend_evaluate() -> None:
+    """Let lmms-eval's `evaluate` write weights and backend into the metadata of our tasks, once.
+
+    Raises ChangedLmmsEvalError.
+    """
+    from lmms_eval import evaluator
+
+    require("lmms_eval.evaluator", "evaluate", ("lm", "task_dict"))
+    if getattr(evaluator.evaluate, "_finer_recorded", False):
+        return
+    evaluate = evaluator.evaluate
+
+    @functools.wraps(evaluate)
+    def recorded(lm: Any, task_dict: Any, *args: Any, **kwargs: Any) -> Any:
+        record(lm, task_dict, kwargs.get("cli_args"))
+        return evaluate(lm, task_dict, *args, **kwargs)
+
+    recorded._finer_recorded = True  # type: ignore[attr-defined]
+    evaluator.evaluate = recorded
+
+
+def record(model: Any, tasks: Mapping[Any, Any], arguments: Any = None) -> None:
+    """Write `weights` and `backend` into the identity of our tasks; `arguments` are those of lmms-eval's command."""
+    identities = list(identities_in(tasks))
+    if not identities:
+        return
+    told = {"weights": _weights(model, arguments), "backend": describe(model)}
+    for identity in identities:
+        identity.update({key: value for key, value in told.items() if value})
+
+
+def identities_in(tasks: Mapping[Any, Any]) -> Iterator[dict[str, Any]]:
+    """What identifies each task of ours among these and in the groups among them."""
+    for task in tasks.values():
+        if isinstance(task, dict):
+            yield from identities_in(task)
+        elif isinstance(metadata := getattr(getattr(task, "config", None), "metadata", None), dict) and "finer" in metadata:
+            yield metadata["finer"]
+
+
+def _weights(model: Any, arguments: Any) -> str:
+    """Fingerprint of the weights; empty where they are in memory and may be any, or lie on a server."""
+    from lmms_eval.utils import simple_parse_args_string
+
+    told = getattr(model, "loaded_from", None)
+    if told is None:
+        given = getattr(arguments, "model_args", None)
+        told = simple_parse_args_string(given) if isinstance(given, str) else given
+    return weights_fingerprint(told) if isinstance(told, Mapping) else ""
