@@ -52,6 +52,7 @@ def add_results(commands: Commands) -> None:
 
 
 def _results(arguments: argparse.Namespace) -> None:
+    from finer_tasks.runs.asked import abstain_rows, open_rows, yesno_rows
     from finer_tasks.runs.closed import closed_rows, selective_rows
     from finer_tasks.runs.display import print_disagreements, print_summary
     from finer_tasks.runs.display_judge import print_judged
@@ -77,6 +78,9 @@ def _results(arguments: argparse.Namespace) -> None:
             "rows": [dataclasses.asdict(row) for row in rows(run)],
             "attribute_rows": [dataclasses.asdict(row) for row in attribute_rows(run)],
             "closed_rows": [dataclasses.asdict(row) for row in closed_rows(run)],
+            "abstain_rows": [dataclasses.asdict(row) for row in abstain_rows(run)],
+            "open_rows": [dataclasses.asdict(row) for row in open_rows(run)],
+            "yesno_rows": [dataclasses.asdict(row) for row in yesno_rows(run)],
             "selective": [dataclasses.asdict(row) for row in selective_rows(run)],
             "consistency": [dataclasses.asdict(item) for item in consistencies(run)],
             "paths": [dataclasses.asdict(row) for row in path_rows(run)],

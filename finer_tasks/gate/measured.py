@@ -86,7 +86,7 @@ def document(sample: Sample) -> Document:
         if item.get("score") is not None and not any(part in name for part in _NOT_COMPARED)
     }
     return Document(
-        content=content_hash(record, sample.question),
+        content=content_hash(record, "\n".join([sample.question, *sample.asked])),
         concept=str(record["concept_id"]),
         coarse=str(record["coarse"][0]),
         fine=str(record["fine"][0]),

@@ -35,6 +35,15 @@ class LevelRow:
 
 
 @dataclass(frozen=True)
+class OtherRow:
+    """The main scores of a task that asks neither for a name nor for lists, with intervals over concepts."""
+
+    task: str
+    documents: int
+    scores: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True)
 class GroupRow:
     """Mean exact match of a coarse group or a concept; `instead` is the concept most often named in its place."""
 
@@ -84,6 +93,17 @@ def dataset_reports(run: Run, most_confused: int = 60) -> list[DatasetReport]:
         _dataset(name, tasks, tuple(row for row in paths if row.dataset == name and row.documents), most_confused)
         for name, tasks in sorted(by_dataset.items())
     ]
+
+
+def other_rows(run: Run) -> list[OtherRow]:
+    """One row a task that scores names, offers them, or asks for yes or no; by name."""
+    tasks = [task for task in run.tasks if not (task.names_concepts or task.lists_attributes)]
+    return [_other_row(task) for task in sorted(tasks, key=lambda task: task.name)]
+
+
+def _other_row(task: TaskRun) -> OtherRow:
+    resample = Bootstrap(task.clusters, SEED)
+    return OtherRow(task.name, len(task.samples), {name: resample.mean(task.scores(name)) for name in task.main_scores})
 
 
 def _dataset(name: str, tasks: Sequence[TaskRun], paths: tuple[PathRow, ...], most_confused: int) -> DatasetReport:

@@ -17,7 +17,7 @@ import finer_tasks
 from finer_tasks.errors import FinerError
 from finer_tasks.gap.comparison import Gap, gaps
 from finer_tasks.plotting import pyplot
-from finer_tasks.report.figures import Confusion, DatasetReport, dataset_reports
+from finer_tasks.report.figures import Confusion, DatasetReport, OtherRow, dataset_reports, other_rows
 from finer_tasks.runs.pages import page_environment
 from finer_tasks.runs.reading import Run, TaskRun, require_alike
 from finer_tasks.runs.rescore import by_this_version
@@ -54,6 +54,7 @@ class RunReport:
     run: Run
     datasets: list[DatasetReport]
     attributes: list[AttributeRow]
+    others: list[OtherRow]
     gaps: list[Gap]
     gallery: list[Picture]
     terms: list[str]
@@ -97,7 +98,7 @@ def _report(run: Run, label: str) -> RunReport:
     tasks = {task.name: task for task in run.tasks}
     pictures = [picture for report in datasets for picture in _gallery(tasks[report.task])]
     terms = terms_of_pictures(picture.document for picture in pictures if picture.image)
-    return RunReport(label, run, datasets, attribute_rows(run), found, pictures, terms, notes_of(run))
+    return RunReport(label, run, datasets, attribute_rows(run), other_rows(run), found, pictures, terms, notes_of(run))
 
 
 def notes_of(run: Run) -> list[str]:

@@ -1,9 +1,11 @@
-"""Numbers as they stand in tables."""
+"""Tables of figures, and numbers as they stand in them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+
+from rich.table import Table
 
 from finer_tasks.statistics.bootstrap import Estimate
 
@@ -31,3 +33,13 @@ def with_interval(estimate: Estimate | None, sign: bool = False) -> str:
     if math.isnan(estimate.low):
         return f"{estimate.value:{form}}"
     return f"{estimate.value:{form}} [{estimate.low:{form}}, {estimate.high:{form}}]"
+
+
+def figures_table(title: str, names: Sequence[str], figures: Sequence[str]) -> Table:
+    """A table with columns of names on the left and of figures on the right."""
+    table = Table(title=title, title_justify="left")
+    for name in names:
+        table.add_column(name, no_wrap=True)
+    for name in figures:
+        table.add_column(name, justify="right")
+    return table

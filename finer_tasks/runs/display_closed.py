@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.table import Table
-
 from finer_tasks.console import PlainConsole
-from finer_tasks.runs.cells import number, with_error
+from finer_tasks.runs.cells import figures_table, number, with_error
 from finer_tasks.runs.closed import RISK, ClosedRow, SelectiveRow, closed_rows, selective_rows
 from finer_tasks.runs.reading import Run
 from finer_tasks.text import harmless
@@ -25,7 +23,7 @@ def print_closed(run: Run, console: PlainConsole) -> None:
     found = closed_rows(run)
     if not found:
         return
-    table = _table("closed sets", ("dataset", "level", "parent", "score"), ("n", "top-1", "top-5", "mean rank", "ECE"))
+    table = figures_table("closed sets", ("dataset", "level", "parent", "score"), ("n", "top-1", "top-5", "mean rank", "ECE"))
     for row in found:
         table.add_row(
             row.dataset, row.level, row.parent, row.kind, str(row.documents), with_error(row.top1, row.top1_error),
@@ -49,7 +47,7 @@ def _print_confusions(row: ClosedRow, console: PlainConsole) -> None:
 def _print_selective(rows: Sequence[SelectiveRow], console: PlainConsole) -> None:
     within = f"with risk {RISK:g}"
     figures = ("n", "area", "excess", f"coverage {within}", f"answered {within}")
-    table = _table("closed sets: answering only where sure", ("dataset", "score", "level"), figures)
+    table = figures_table("closed sets: answering only where sure", ("dataset", "score", "level"), figures)
     for row in rows:
         answered = ", ".join(f"{level} {count}" for level, count in row.answered.items()) or "none"
         table.add_row(
@@ -58,12 +56,3 @@ def _print_selective(rows: Sequence[SelectiveRow], console: PlainConsole) -> Non
         )  # fmt: skip
     console.print_figures(table)
     console.say(_SELECTIVE, style="dim")
-
-
-def _table(title: str, names: Sequence[str], figures: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left")
-    for name in names:
-        table.add_column(name, no_wrap=True)
-    for name in figures:
-        table.add_column(name, justify="right")
-    return table

@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from finer_tasks.scoring.abstaining import balanced_refusals, refusal_f1
 from finer_tasks.scoring.aggregate import macro_mean, mean, mean_of_known, total
 from finer_tasks.scoring.closed import calibration_error
+from finer_tasks.scoring.yesno import d_prime
 from finer_tasks.statistics.clusters import Clusters
 
 Items = Sequence[Mapping[str, Any]]
 _AGGREGATIONS: Mapping[str, Callable[[Items], float]] = {
-    function.__name__: function for function in (mean, macro_mean, mean_of_known, total, calibration_error)
+    function.__name__: function
+    for function in (mean, macro_mean, mean_of_known, total, calibration_error, balanced_refusals, refusal_f1, d_prime)
 }
 # A result file writes a function as Python shows it.
 _FUNCTION = re.compile(r"<function (\w+) at 0x[0-9a-f]+>|(\w+)")

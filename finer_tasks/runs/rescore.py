@@ -13,10 +13,11 @@ from finer_tasks.models.similarity import similarity_named
 from finer_tasks.runs.reading import Run, TaskRun
 from finer_tasks.runs.samples import Sample
 from finer_tasks.scoring import SCORING_VERSION
-from finer_tasks.scoring.abstaining import abstaining_items
+from finer_tasks.scoring.abstaining import abstaining_items, open_items
 from finer_tasks.scoring.echo import told_parent
 from finer_tasks.scoring.judge import list_items, naming_items, seek_items
-from finer_tasks.scoring.task_kinds import kind_of
+from finer_tasks.scoring.task_kinds import OPEN, YES_NO, kind_of
+from finer_tasks.scoring.yesno import Claims, yesno_items
 
 
 def rescore(run: Run, similarity: str = "") -> Run:
@@ -54,6 +55,13 @@ def _items(sample: Sample, identity: Mapping[str, Any]) -> Mapping[str, Mapping[
     if "similarity" in identity:
         return list_items(sample.record, sample.outputs, similarity_named(identity["similarity"]), readable)
     parent = told_parent(variant, identity["parent"])
+    if variant == "abstain_names":
+        offered = sample.items.get(OPEN.detail, {}).get("offered", ())
+        return open_items(sample.record, sample.outputs, level, readable, offered)
+    if variant == "yesno":
+        detail = sample.items.get(YES_NO.detail)
+        claims = Claims(detail["claims"][0], detail["claims"][1], detail["shares"]) if detail else None
+        return yesno_items(sample.record, sample.outputs, level, readable, claims)
     if variant == "abstain":
         return abstaining_items(sample.record, sample.outputs, level, readable, parent)
     items = naming_items(sample.record, sample.outputs, level, readable, parent)

@@ -12,7 +12,7 @@ from finer_tasks.datasets.record import LEVELS, dataset_of
 from finer_tasks.errors import ResultsError, at_line
 from finer_tasks.replies import COUNTED_AS, Unanswered, no_answer, read_reply, rounds_of
 from finer_tasks.scoring.closed import FIGURES, KINDS, RANKS
-from finer_tasks.scoring.task_kinds import CLOSED, TASK_KINDS, kind_of
+from finer_tasks.scoring.task_kinds import CLOSED, OPEN, TASK_KINDS, YES_NO, kind_of
 from finer_tasks.text import well_formed
 
 if TYPE_CHECKING:
@@ -20,8 +20,13 @@ if TYPE_CHECKING:
 
 RECORD_FIELDS = ("id", "superordinate", "coarse", "fine", "concept_id", "class_id")
 # Figures that need not exist for a document, and those that are no shares.
-_OPTIONAL = {"lca_distance", "em_no_echo", "em_strict_no_echo", "em_answered", "em_strict_answered", *RANKS}
-_HIGHEST = {"depth": 3.0, "lca_distance": 6.0} | dict.fromkeys(("attr_discriminability_rank", *RANKS), 1e6)
+_OPTIONAL = {
+    "lca_distance", "em_no_echo", "em_strict_no_echo", "em_answered", "em_strict_answered",
+    "open_named", "true_refusal", "false_refusal", "yesno_yes", *RANKS,
+}  # fmt: skip
+_HIGHEST = {"depth": 3.0, "lca_distance": 6.0, "yesno_neither": 2.0}
+_HIGHEST |= dict.fromkeys(("attr_discriminability_rank", *RANKS), 1e6)
+_REFUSALS = {"refusal_balanced", "refusal_f1"}
 _ROUNDING = 1e-6
 
 
@@ -53,8 +58,14 @@ class Sample:
 
     @property
     def reason(self) -> str:
-        """What the strict scorer made of the answer; empty for attribute lists."""
-        return str(self.items.get("em_strict", {}).get("reason", ""))
+        """What the strict scorer made of the answer; empty where it read none."""
+        return str(self.items.get(kind_of(self.items).detail, {}).get("reason", ""))
+
+    @property
+    def asked(self) -> list[str]:
+        """What was asked beside `question`, where that is not all."""
+        kind = kind_of(self.items)
+        return [text for key in kind.asked for text in self.items[kind.detail][key]]
 
     @property
     def specificity(self) -> int | None:
@@ -160,6 +171,10 @@ def _sample(raw: Mapping[str, Any], line: bytes) -> tuple[Sample, str | None]:
     if kind is CLOSED:
         _check_closed(items)
         return Sample(record, _chosen(detail), items, (), str(raw.get("input") or "")), detail.get("level")
+    if kind is YES_NO:
+        _check_yesno(items)
+    elif kind is OPEN and not all(isinstance(items[name].get("missing", False), bool) for name in _REFUSALS & items.keys()):
+        raise TypeError("whether the right name is missing is neither true nor false")
     outputs = tuple(_texts("rounds", detail["rounds"])) if "rounds" in detail else _outputs(raw["filtered_resps"])
     asked = raw.get("input")
     question = asked if isinstance(asked, str) else ""
@@ -191,6 +206,17 @@ def _check_closed(items: Mapping[str, Mapping[str, Any]]) -> None:
             raise TypeError(f"{names['top1']}: top is no list of concepts with their scores")
         if isinstance(confidence, bool) or not isinstance(confidence, (int, float)) or not is_possible("", confidence):
             raise ValueError(f"{names['ece']}: the confidence is {str(confidence)[:40]}")
+
+
+def _check_yesno(items: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises what cannot be true of a document that was asked for yes or no."""
+    detail = items[YES_NO.detail]
+    _texts("shares", [detail["shares"]])
+    if len(detail["claims"]) != 2:
+        raise ValueError(f"{len(detail['claims'])} claims where two were made")
+    said = _texts("said", items.get("yesno_dprime", detail)["said"], some=False)
+    if len(said) > 2 or not {"yes", "no", "neither"}.issuperset(said):
+        raise ValueError(f"said is {str(said)[:40]}")
 
 
 def _record(raw: Mapping[str, Any]) -> dict[str, Any]:

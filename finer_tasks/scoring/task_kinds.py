@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from finer_tasks.scoring import CLOSED_SCORES, LIST_SCORES, NAMING_SCORES
+from finer_tasks.scoring import CLOSED_SCORES, LIST_SCORES, NAMING_SCORES, OPEN_SCORES, YES_NO_SCORES
 from finer_tasks.scoring.closed import DETAIL, FIGURES
 
 
@@ -19,6 +19,7 @@ class TaskKind:
         figures: those that every document has.
         main: the scores that are shown where few are; a gate compares the first where no rule names another.
         texts: lists of texts beside the record.
+        asked: those of them that tell what was asked where the first question alone does not.
         replies: whether the model's replies are scored; likelihoods are not.
     """
 
@@ -26,6 +27,7 @@ class TaskKind:
     figures: frozenset[str]
     main: tuple[str, ...]
     texts: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
     replies: bool = True
 
 
@@ -44,7 +46,22 @@ LISTS = TaskKind(
 CLOSED = TaskKind(
     DETAIL, frozenset((*(f"closed_{figure}_norm" for figure in FIGURES), "corrupt_images")), CLOSED_SCORES, replies=False
 )
-TASK_KINDS = (NAMING, LISTS, CLOSED)
+OPEN = TaskKind(
+    "open_right",
+    frozenset(
+        ("open_right", "open_named", "true_refusal", "false_refusal", "refusal_balanced", "refusal_f1", "corrupt_images")
+    ),
+    OPEN_SCORES,
+    ("offered", "named"),
+)
+YES_NO = TaskKind(
+    "yesno_both",
+    frozenset(("yesno_true", "yesno_false", "yesno_yes", "yesno_neither", "yesno_dprime", "corrupt_images", *YES_NO_SCORES)),
+    YES_NO_SCORES,
+    ("claims", "said"),
+    asked=("claims",),
+)
+TASK_KINDS = (NAMING, LISTS, CLOSED, OPEN, YES_NO)
 
 
 def kind_of(figures: Collection[str]) -> TaskKind:

@@ -18,11 +18,17 @@ from finer_tasks.datasets.record import accepted_labels, dataset_of
 from finer_tasks.errors import DatasetContentError
 from finer_tasks.models.similarity import similarity_named
 from finer_tasks.replies import as_text, pack_rounds, rounds_of
-from finer_tasks.scoring.abstaining import abstaining_items
+from finer_tasks.scoring.abstaining import (
+    abstaining_items,
+    balanced_refusals,  # noqa: F401 (named by YAMLs)
+    open_items,
+    refusal_f1,  # noqa: F401 (named by YAMLs)
+)
 from finer_tasks.scoring.aggregate import macro_mean, mean, mean_of_known, total  # noqa: F401 (named by YAMLs)
 from finer_tasks.scoring.candidates import candidates_of
 from finer_tasks.scoring.closed import calibration_error, judge_closed  # noqa: F401 (named by YAMLs)
 from finer_tasks.scoring.judge import list_items, naming_items, seek_items
+from finer_tasks.scoring.yesno import d_prime, yesno_items  # noqa: F401 (named by YAMLs)
 from finer_tasks.tasks import questions
 
 Doc = Mapping[str, Any]
@@ -80,6 +86,18 @@ def doc_to_text_attrseek(
     replies = [as_text(reply) for reply in previous_output] if round_idx else []
     turns = questions.seek_turns(doc, lmms_eval_specific_kwargs["level"], replies)
     return _fresh_turn(doc, "\n".join(turns) if turns else None, replies)
+
+
+def doc_to_text_yesno(
+    doc: Doc,
+    lmms_eval_specific_kwargs: Mapping[str, Any],
+    previous_output: Sequence[Any] = (),
+    round_idx: int | None = None,
+    previous_round_info: Any = None,
+) -> Any:
+    """Whether it is the true name, then whether it is a wrong one, each as a fresh turn that knows nothing of the other."""
+    replies = [as_text(reply) for reply in previous_output] if round_idx else []
+    return _fresh_turn(doc, questions.next_claim(doc, lmms_eval_specific_kwargs["level"], replies), replies)
 
 
 def _fresh_turn(doc: Doc, question: str | None, replies: list[str]) -> Any:
@@ -201,6 +219,26 @@ def score_coarse_abstain(doc: Doc, results: Sequence[Any], parent: str = "none")
 def score_fine_abstain(doc: Doc, results: Sequence[Any], parent: str = "none") -> dict[str, Any]:
     """As score_superordinate_abstain, at fine level."""
     return abstaining_items(doc, rounds_of(results), "fine", is_readable(doc), parent)
+
+
+def score_coarse_abstain_names(doc: Doc, results: Sequence[Any], parent: str = "none") -> dict[str, Any]:
+    """Figures of an answer to a list of coarse names that may lack the right one; see `abstaining.open_items`."""
+    return open_items(doc, rounds_of(results), "coarse", is_readable(doc))
+
+
+def score_fine_abstain_names(doc: Doc, results: Sequence[Any], parent: str = "none") -> dict[str, Any]:
+    """As score_coarse_abstain_names, at fine level."""
+    return open_items(doc, rounds_of(results), "fine", is_readable(doc))
+
+
+def score_coarse_yesno(doc: Doc, results: Sequence[Any], parent: str = "none") -> dict[str, Any]:
+    """Figures of the answers to a true and a wrong coarse name; see `scoring.yesno`."""
+    return yesno_items(doc, rounds_of(results), "coarse", is_readable(doc))
+
+
+def score_fine_yesno(doc: Doc, results: Sequence[Any], parent: str = "none") -> dict[str, Any]:
+    """As score_coarse_yesno, at fine level."""
+    return yesno_items(doc, rounds_of(results), "fine", is_readable(doc))
 
 
 def score_attribute_lists(doc: Doc, results: Sequence[Any], similarity: str = "lexical") -> dict[str, Any]:

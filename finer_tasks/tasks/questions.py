@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from finer_tasks.attributes.knowledge import load_knowledge
@@ -12,17 +12,24 @@ from finer_tasks.datasets.record import LEVELS, dataset_of, labels_at
 from finer_tasks.datasets.registry import get_reader
 from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.replies import read_reply
+from finer_tasks.scoring.abstaining import offered_names
 from finer_tasks.scoring.echo import told_labels
 from finer_tasks.scoring.seeking import MAX_CHARACTERS, MAX_LINES, is_endless
+from finer_tasks.scoring.yesno import claims_of
 from finer_tasks.tasks.prompts import Blanks, active_prompt_set, prompt_set_for
 from finer_tasks.tasks.table import ASKS, TELLS_ATTRIBUTES
 
 Doc = Mapping[str, Any]
 _MAX_PARENT_LENGTH = 80
+# Variants that offer names, and those that they offer for a document and level.
+_OPTIONS: Mapping[str, Callable[[Doc, str], tuple[str, ...]]] = {"abstain_names": offered_names}
 
 
-def ask(doc: Doc, variant: str, level: str, parent: str) -> str:
-    """The question of a variant and level. `parent`: gold, none, or gold_joined (all coarse labels, joined by "/")."""
+def ask(doc: Doc, variant: str, level: str, parent: str, claim: str = "") -> str:
+    """The question of a variant and level.
+
+    `parent`: gold, none, or gold_joined (all coarse labels, joined by "/"). `claim`: the name that it asks to confirm, if any.
+    """
     dataset = dataset_of(doc["id"])
     blanks = Blanks(
         parent="/".join(told_labels(doc, level, parent)) or None,
@@ -30,6 +37,8 @@ def ask(doc: Doc, variant: str, level: str, parent: str) -> str:
         attributes=load_knowledge(dataset)[doc["concept_id"]].required if variant in TELLS_ATTRIBUTES else (),
         ranks=_ranks(dataset, doc["concept_id"]) if variant == "text" else (),
         name=doc["fine"][0],
+        options=_OPTIONS[variant](doc, level) if variant in _OPTIONS else (),
+        claim=claim,
     )
     asked = ASKS.get(variant, variant)
     return prompt_set_for(asked, level).question(asked, level, load_taxonomy(dataset), blanks)
@@ -51,6 +60,14 @@ def next_in_chain(doc: Doc, level: str, replies: Sequence[str]) -> str | None:
     return None if _is_over(replies, len(levels)) else with_parent(doc, levels[len(replies)], as_parent(replies[-1]))
 
 
+def next_claim(doc: Doc, level: str, replies: Sequence[str]) -> str | None:
+    """The question whether it is the true name, then whether it is a wrong one; None when they are over."""
+    claims = claims_of(doc, level)
+    if _is_over(replies, 2):
+        return None
+    return ask(doc, "yesno", level, "none", claims.false if replies else claims.true)
+
+
 def seek_turns(doc: Doc, level: str, replies: Sequence[str]) -> tuple[str, ...] | None:
     """The turns of AttrSeek up to the next question: that for the attributes, then the reply, then that for the name.
 
@@ -63,7 +80,7 @@ def seek_turns(doc: Doc, level: str, replies: Sequence[str]) -> tuple[str, ...] 
 
 
 def _is_over(replies: Sequence[str], rounds: int) -> bool:
-    return len(replies) >= rounds or read_reply(replies[-1]).state == "failed"
+    return len(replies) >= rounds or bool(replies and read_reply(replies[-1]).state == "failed")
 
 
 def as_parent(reply: str) -> str | None:

@@ -162,6 +162,25 @@ ABSTAINING = (
     Metric("em_answered", "mean_of_known"),
     Metric("em_strict_answered", "mean_of_known"),
 )
+OPEN = (
+    Metric("open_right"),
+    Metric("open_named", "mean_of_known"),
+    Metric("true_refusal", "mean_of_known"),
+    Metric("false_refusal", "mean_of_known", False),
+    Metric("refusal_balanced", "balanced_refusals"),
+    Metric("refusal_f1", "refusal_f1"),
+    *COUNTS,
+)
+YES_NO = (
+    Metric("yesno_both"),
+    Metric("yesno_accuracy"),
+    Metric("yesno_true"),
+    Metric("yesno_false"),
+    Metric("yesno_dprime", "d_prime"),
+    Metric("yesno_yes", "mean_of_known"),
+    Metric("yesno_neither", "total", False),
+    *COUNTS,
+)
 
 DIRECT = Variant("direct", "The direct question at {level} level.", "score_{level}", levels=LEVELS)
 VARIANTS = (
@@ -203,6 +222,14 @@ VARIANTS = (
     Variant(
         "abstain", "The direct {level} question with leave to decline.",
         "score_{level}_abstain", levels=LEVELS, metrics=ABSTAINING, submitted=False,
+    ),
+    Variant(
+        "abstain_names", "A list of {level} names, from which the right one is missing for half of the documents.",
+        "score_{level}_abstain_names", parent="none", metrics=OPEN, submitted=False,
+    ),
+    Variant(
+        "yesno", "Whether it is the true {level} name, and, in a question of its own, whether it is a sibling's.",
+        "score_{level}_yesno", parent="none", next_question="doc_to_text_yesno", metrics=YES_NO, submitted=False,
     ),
 )  # fmt: skip
 

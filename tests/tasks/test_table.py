@@ -17,20 +17,27 @@ LEVELS = ("superordinate", "coarse", "fine")
 WAYS = ("attrseek", "attrseek1", "cot", "cot_fewshot", "text", "both", "parent_only", "parent_none", "parent_predicted")
 LISTS = ("attributes", "attributes_text")
 EVERYWHERE = ("closed", "abstain")
+# Those that tell no parent, and their names no such thing.
+WITHOUT_PARENT = ("abstain_names", "yesno")
 
 
 def test_all_tasks_are_there_and_no_other() -> None:
     direct = {f"finer_{dataset}_{level}" for dataset in DATASETS for level in LEVELS}
-    ways = {f"finer_{dataset}_{level}_{way}" for dataset in DATASETS for level in ("coarse", "fine") for way in WAYS}
+    ways = {
+        f"finer_{dataset}_{level}_{way}"
+        for dataset in DATASETS
+        for level in ("coarse", "fine")
+        for way in WAYS + WITHOUT_PARENT
+    }
     lists = {f"finer_{dataset}_{way}" for dataset in DATASETS for way in LISTS}
     closed = {f"{name}_{way}" for name in direct for way in EVERYWHERE}
     assert {task.name for task in list_tasks()} == direct | ways | lists | closed
-    assert len(list_tasks()) == 29 * len(DATASETS)
+    assert len(list_tasks()) == 33 * len(DATASETS)
 
 
 def test_names_say_what_the_task_is() -> None:
     for task in list_tasks():
-        default = "none" if task.level == "superordinate" else "gold"
+        default = "none" if task.level == "superordinate" or task.variant in WITHOUT_PARENT else "gold"
         suffix = "" if task.variant == "direct" else f"_{task.variant}"
         suffix += "" if task.parent == default else f"_parent_{task.parent}"
         level = "" if task.variant in LISTS else f"_{task.level}"
