@@ -9,6 +9,7 @@ from importlib.metadata import entry_points
 
 import finer_tasks
 from finer_tasks.cli.attributes import add_attributes
+from finer_tasks.cli.backends import add_compare_backends
 from finer_tasks.cli.datasets import add_doctor, add_prepare
 from finer_tasks.cli.detail import add_detail
 from finer_tasks.cli.diagnose import add_diagnose
@@ -59,6 +60,7 @@ def parser_of_all_commands() -> argparse.ArgumentParser:
     for add in (
         add_prepare, add_doctor, add_tasks, add_results, add_attributes, add_gap, add_robust, add_detail, add_gate, add_submit,
         add_leaderboard, add_report, add_export, add_retention, add_probe, add_diagnose,
+        add_compare_backends,
     ):  # fmt: skip
         add(commands)
     for extension in entry_points(group="finer.commands"):

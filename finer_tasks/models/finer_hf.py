@@ -8,6 +8,7 @@ ordered by length; a batch that does not fit in memory halves the batch size; se
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -26,6 +27,19 @@ from finer_tasks.models.jobs import Job, chat_job, continuation_job, grouped, si
 from finer_tasks.models.likelihood import score_replies
 from finer_tasks.models.loading import LoadOptions, choose_device, load_model, load_processor
 from finer_tasks.replies import pack_rounds
+
+_DIGITS = 6
+
+
+@dataclass
+class Told(TheirCounts):
+    """What lmms-eval logs of a reply beside its text."""
+
+    least_margin: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        told: dict[str, Any] = super().to_dict()
+        return told if self.least_margin is None else told | {"least_margin": round(self.least_margin, _DIGITS)}
 
 
 class FinerHF(lmms):
@@ -113,7 +127,8 @@ class FinerHF(lmms):
             for jobs, counts in self._answered(requests):
                 for job, count in zip(jobs, counts, strict=True):
                     text = pack_rounds(job.replies) if job.rounds else job.replies[0]
-                    results[job.index] = GenerationResult(text, TheirCounts(count.input_tokens, count.output_tokens))
+                    told = Told(count.input_tokens, count.output_tokens, least_margin=count.least_margin)
+                    results[job.index] = GenerationResult(text, told)
                     self.cache_hook.add_partial("generate_until", (job.context, job.arguments), text)
             return [results[index] for index in range(len(requests))]
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from transformers import LogitsProcessorList
 
 from finer_tasks.errors import ModelError
 from finer_tasks.models.adapters import without_adapter
 from finer_tasks.models.conversation import ChatEncoder, Conversation, append_turn
+from finer_tasks.models.margins import Margins
 from finer_tasks.models.prefix import BRANCHES, Heads, Prefix, can_branch
 from finer_tasks.replies import is_tag, opened_thought
 
@@ -23,10 +25,15 @@ _SAMPLING = ("top_p", "top_k", "num_beams", "repetition_penalty")
 
 @dataclass(frozen=True)
 class TokenCounts:
-    """Tokens of a prompt, image tokens included, and of its reply."""
+    """Tokens of a prompt, image tokens included, and of its reply.
+
+    `least_margin` is the smallest difference between the logits of the chosen token and of the next best one over a greedy
+    reply: sums that round otherwise by more than that may give another reply.
+    """
 
     input_tokens: int
     output_tokens: int
+    least_margin: float | None = None
 
 
 @dataclass
@@ -130,7 +137,10 @@ class Generator:
     @torch.inference_mode()
     def _generate(self, conversations: list[Conversation], inputs: Any, arguments: Mapping[str, Any], keep_cache: bool) -> Turn:
         inputs = self.on_device(inputs)
-        output = self.model.generate(**inputs, **self._arguments(arguments), return_dict_in_generate=True)
+        settings, margins = self._arguments(arguments), Margins()
+        if not settings["do_sample"] and settings.get("num_beams", 1) == 1:
+            settings["logits_processor"] = LogitsProcessorList([margins])
+        output = self.model.generate(**inputs, **settings, return_dict_in_generate=True)
         # Models that take embeddings return the new tokens alone, others the prompt as well.
         ids, prompt = output.sequences, inputs["input_ids"]
         start = prompt.shape[1] if torch.equal(ids[:, : prompt.shape[1]], prompt) else 0
@@ -141,8 +151,8 @@ class Generator:
         texts = [_cut(self.decode(row), arguments.get("until")) for row in rows]
         texts = [before + text for before, text in zip(opened, texts, strict=True)]
         counts = [
-            TokenCounts(input_tokens=int(mask.sum()), output_tokens=length)
-            for mask, length in zip(inputs["attention_mask"], lengths, strict=True)
+            TokenCounts(input_tokens=int(mask.sum()), output_tokens=length, least_margin=margin)
+            for mask, length, margin in zip(inputs["attention_mask"], lengths, margins.least(lengths), strict=True)
         ]
         steps = torch.arange(generated.shape[1], device=ids.device)
         reply_mask = (steps < torch.tensor(lengths, device=ids.device)[:, None]).to(inputs["attention_mask"].dtype)

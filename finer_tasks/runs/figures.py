@@ -9,17 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from finer_tasks.scoring.abstaining import balanced_refusals, refusal_f1
-from finer_tasks.scoring.aggregate import macro_mean, mean, mean_of_known, total
-from finer_tasks.scoring.closed import calibration_error
-from finer_tasks.scoring.yesno import d_prime
 from finer_tasks.statistics.clusters import Clusters
+from finer_tasks.tasks import hooks
 
 Items = Sequence[Mapping[str, Any]]
-_AGGREGATIONS: Mapping[str, Callable[[Items], float]] = {
-    function.__name__: function
-    for function in (mean, macro_mean, mean_of_known, total, calibration_error, balanced_refusals, refusal_f1, d_prime)
-}
 # A result file writes a function as Python shows it.
 _FUNCTION = re.compile(r"<function (\w+) at 0x[0-9a-f]+>|(\w+)")
 _UNKNOWN = "N/A"
@@ -35,8 +28,7 @@ def figures(config: Mapping[str, Any], items: Mapping[str, Items]) -> tuple[dict
     unknown = []
     for entry in config.get("metric_list") or ():
         name = str(entry.get("metric"))
-        match = _FUNCTION.fullmatch(str(entry.get("aggregation")))
-        aggregate = _AGGREGATIONS.get(match[1] or match[2]) if match else None
+        aggregate = _aggregation(str(entry.get("aggregation")))
         if aggregate is None or name not in items:
             unknown.append(name)
             continue
@@ -48,6 +40,13 @@ def figures(config: Mapping[str, Any], items: Mapping[str, Items]) -> tuple[dict
             f"{name}_stderr_clustered,{label}": clustered,
         }
     return found, unknown
+
+
+def _aggregation(shown: str) -> Callable[[Items], float] | None:
+    """The function of ours that tasks name so; None for one of a user's own."""
+    match = _FUNCTION.fullmatch(shown)
+    found = getattr(hooks, match[1] or match[2], None) if match else None
+    return found if getattr(found, "__module__", "").startswith("finer_tasks.scoring.") else None
 
 
 def _errors(items: Items) -> tuple[float | str, float | str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,8 @@ class Sample:
     """One document of a task: its record, the answer scored, and the items of each metric.
 
     `outputs` are the replies as logged, the last one scored; `question` what was asked, empty where
-    lmms-eval did not log it; `number` the document's place in its split, None where no file tells it.
+    lmms-eval did not log it; `number` the document's place in its split, None where no file tells it; `counts` what the
+    backend told of the tokens of the last request.
     """
 
     record: Mapping[str, Any]
@@ -44,6 +45,7 @@ class Sample:
     outputs: tuple[str, ...] = ()
     question: str = ""
     number: int | None = None
+    counts: Mapping[str, float] = field(default_factory=dict)
 
     def score(self, metric: str) -> float:
         """What the answer got."""
@@ -109,7 +111,15 @@ def read_samples(path: Path, identity: Mapping[str, Any], unscored: bool = False
             if found != kinds:
                 odd = sorted(set(found.items()) ^ set(kinds.items()))[0][0]
                 raise ResultsError(at_line(path, number, f"{document} has other figures than line 1, for example {odd}"))
-            yield replace(sample, number=_number(raw))
+            yield replace(sample, number=_number(raw), counts=_counts(raw))
+
+
+def _counts(raw: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers in the last of lmms-eval's `token_counts`; none where the backend told none."""
+    found = raw.get("token_counts")
+    last = found[-1] if isinstance(found, list) and found else None
+    told = last.items() if isinstance(last, dict) else ()
+    return {key: number for key, number in told if isinstance(number, (int, float)) and not isinstance(number, bool)}
 
 
 def _number(raw: Mapping[str, Any]) -> int | None:
