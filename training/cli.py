@@ -120,23 +120,28 @@ def _add_merge(commands: Commands) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from finer_tasks.training.recipe import read_recipe
+    from finer_tasks.training.grpo.recipe import GrpoRecipe
+    from finer_tasks.training.grpo.train import dry_run_grpo, train_grpo
+    from finer_tasks.training.recipe import read_recipe_of
     from finer_tasks.training.tuning.recipe import TrainRecipe
     from finer_tasks.training.tuning.run_folder import is_main_process
     from finer_tasks.training.tuning.train import dry_run, exit_code, train
 
-    recipe = read_recipe(TrainRecipe, arguments.recipe, arguments.overrides)
+    kinds: dict[str, type[TrainRecipe] | type[GrpoRecipe]] = {"supervised": TrainRecipe, "grpo": GrpoRecipe}
+    recipe: TrainRecipe | GrpoRecipe = read_recipe_of(kinds, "method", arguments.recipe, arguments.overrides)
     if arguments.dry_run:
-        for name, value in dry_run(recipe).items():
+        found = dry_run_grpo(recipe) if isinstance(recipe, GrpoRecipe) else dry_run(recipe)
+        for name, value in found.items():
             say(f"{name.replace('_', ' ')}: {value}")
         return 0
-    outcome = train(recipe)
+    outcome = train_grpo(recipe) if isinstance(recipe, GrpoRecipe) else train(recipe)
     if not is_main_process():
         return exit_code(outcome)  # the first process speaks for all
     if outcome.stopped_by is not None:
         say(f"stopped at step {outcome.steps} with a checkpoint; the same command goes on from there")
     else:
-        say(f"{outcome.steps} steps, mean loss {outcome.loss:.4f}; adapter in {outcome.output}")
+        means = ", ".join(f"mean {name} {value:.4f}" for name, value in outcome.means.items())
+        say(f"{outcome.steps} steps, {means}; adapter in {outcome.output}")
     return exit_code(outcome)
 
 

@@ -6,7 +6,8 @@ import difflib
 import hashlib
 import json
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -32,13 +33,19 @@ def read_recipe(kind: type[T], path: Path, overrides: Sequence[str] = ()) -> T:
 
     `overrides` are `key=value` with dots for nested keys, values in YAML ("lora.rank=64").
     """
-    source = locate(path, getattr(kind, "FOLDER", ""))
-    root, raw = _read(source)
-    given = dict(_override(raw, override) for override in overrides)
-    try:
-        return TypeAdapter(kind).validate_python(raw)
-    except ValidationError as error:
-        raise RecipeError(_explain(kind, source, root, given, error)) from error
+    return _validated(kind, _found(locate(path, getattr(kind, "FOLDER", "")), overrides))
+
+
+def read_recipe_of(kinds: Mapping[str, type[T]], key: str, path: Path, overrides: Sequence[str] = ()) -> T:
+    """As read_recipe, of the kind that the recipe's `key` names; the first kind where the recipe does not have it."""
+    first = next(iter(kinds))
+    found = _found(locate(path, getattr(kinds[first], "FOLDER", "")), overrides)
+    name = found.raw.get(key, first)
+    if not isinstance(name, str) or name not in kinds:
+        told = found.given.get((key,))
+        where = repr(told) if told else f"{found.source}:{_line(found.root, (key,))}"
+        raise RecipeError(f"{where}: {key}: give {' or '.join(kinds)} (found {_SHORT.repr(name)}).")
+    return _validated(kinds[name], found)
 
 
 def locate_keys(path: Path, folder: str) -> dict[str, Any]:
@@ -61,6 +68,28 @@ def locate(path: Path, folder: str) -> Path:
 def recipe_hash(values: Any) -> str:
     """First 12 hex digits of the hash of a recipe's values."""
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Keys and values as they stand in a file, with what was given in their place."""
+
+    source: Path
+    root: Any
+    raw: dict[str, Any]
+    given: dict[tuple[str, ...], str]
+
+
+def _found(source: Path, overrides: Sequence[str]) -> _Found:
+    root, raw = _read(source)
+    return _Found(source, root, raw, dict(_override(raw, override) for override in overrides))
+
+
+def _validated(kind: type[T], found: _Found) -> T:
+    try:
+        return TypeAdapter(kind).validate_python(found.raw)
+    except ValidationError as error:
+        raise RecipeError(_explain(kind, found.source, found.root, found.given, error)) from error
 
 
 def _read(source: Path) -> tuple[Any, dict[str, Any]]:

@@ -8,16 +8,16 @@ import sys
 from typing import Any
 
 from finer_tasks.cli.main import main
-from finer_tasks.training.tuning.trainer import FinerTrainer
+from finer_tasks.training.tuning.running import RunTrainer
 
-save = FinerTrainer._save_checkpoint
+save = RunTrainer._save_checkpoint
 
 
-def save_and_die(trainer: FinerTrainer, *arguments: Any) -> None:
+def save_and_die(trainer: RunTrainer, *arguments: Any) -> None:
     save(trainer, *arguments)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    FinerTrainer._save_checkpoint = save_and_die  # type: ignore[method-assign]
+    RunTrainer._save_checkpoint = save_and_die  # type: ignore[method-assign]
     sys.exit(main(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""A transformers that has changed what FinerTrainer overrides is named before a run begins."""
+"""A transformers or a TRL that has changed what our trainers override is named before a run begins."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pytest
 from transformers import Trainer, __version__
 
 from finer_tasks.training.errors import TrainingError
-from finer_tasks.training.tuning.overrides import TESTED_TRANSFORMERS
+from finer_tasks.training.tuning.overrides import TESTED
 from finer_tasks.training.tuning.recipe import TrainRecipe
+from finer_tasks.training.tuning.running import RunTrainer
 from finer_tasks.training.tuning.setup import prepare_run
 from finer_tasks.training.tuning.trainer import FinerTrainer
 
@@ -43,8 +44,9 @@ def test_a_changed_method_is_named_with_the_versions_that_were_tested(
         prepare_run(TrainRecipe("finer-mini", tmp_path, tmp_path / "o"))
 
 
-def test_every_override_is_marked_and_what_is_installed_was_tested() -> None:
-    ours = {name for name, method in vars(FinerTrainer).items() if callable(method) and hasattr(Trainer, name)}
-    marked = {name for name in ours if getattr(vars(FinerTrainer)[name], "__override__", False)}
+@pytest.mark.parametrize("kind", [RunTrainer, FinerTrainer])
+def test_every_override_is_marked_and_what_is_installed_was_tested(kind: type) -> None:
+    ours = {name for name, method in vars(kind).items() if callable(method) and hasattr(Trainer, name)}
+    marked = {name for name in ours if getattr(vars(kind)[name], "__override__", False)}
     assert ours - marked == {"__init__"}
-    assert __version__ in TESTED_TRANSFORMERS
+    assert __version__ in TESTED["transformers"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from transformers import TrainingArguments
@@ -14,10 +15,12 @@ from finer_tasks.training.tuning.precision import mixed_precision
 from finer_tasks.training.tuning.run_folder import is_main_process
 
 if TYPE_CHECKING:
-    from finer_tasks.training.tuning.recipe import TrainRecipe
+    from finer_tasks.training.tuning.recipe import Run, TrainRecipe
+
+T = TypeVar("T", bound=TrainingArguments)
 
 
-def passes_per_step(recipe: TrainRecipe, processes: int) -> int:
+def passes_per_step(recipe: Run, processes: int) -> int:
     """Passes of each process in a step; raises TrainingError if a step cannot be shared out equally."""
     passes, rest = divmod(recipe.global_batch_size, recipe.micro_batch_size * processes)
     if rest or not passes:
@@ -29,10 +32,22 @@ def passes_per_step(recipe: TrainRecipe, processes: int) -> int:
 
 
 def training_arguments(recipe: TrainRecipe) -> TrainingArguments:
-    """The recipe in Trainer's words."""
+    """A supervised recipe in Trainer's words."""
+    own = {
+        "torch_compile": recipe.compile,
+        "label_names": ["labels"],
+        "fsdp": True if recipe.fsdp else None,
+        "fsdp_config": recipe.fsdp_config,
+        "deepspeed": str(recipe.deepspeed) if recipe.deepspeed else None,
+    }
+    return arguments_of(recipe, TrainingArguments, own)
+
+
+def arguments_of(recipe: Run, kind: Callable[..., T], own: dict[str, Any]) -> T:
+    """What every run tells its Trainer, and what this kind of run tells it beside; raises TrainingError if it does not fit."""
     accumulation = passes_per_step(recipe, processes=int(os.environ.get("WORLD_SIZE", "1")))
     try:
-        return TrainingArguments(
+        return kind(
             output_dir=str(recipe.output),
             seed=recipe.seed,
             data_seed=recipe.seed,
@@ -50,7 +65,6 @@ def training_arguments(recipe: TrainRecipe) -> TrainingArguments:
             use_cpu=not torch.accelerator.is_available(),  # said, or several processes on a CPU would each train alone
             activation_checkpointing=recipe.gradient_checkpointing,
             activation_checkpointing_kwargs={"use_reentrant": False} if recipe.gradient_checkpointing else None,
-            torch_compile=recipe.compile,
             dataloader_num_workers=recipe.workers,
             dataloader_pin_memory=torch.cuda.is_available(),
             dataloader_persistent_workers=recipe.workers > 0,
@@ -61,13 +75,10 @@ def training_arguments(recipe: TrainRecipe) -> TrainingArguments:
             save_total_limit=recipe.keep,
             report_to=list(recipe.report_to) or "none",
             remove_unused_columns=False,
-            label_names=["labels"],
             optim="adamw_torch",
             ddp_find_unused_parameters=recipe.projector != "frozen",  # text-only batches leave it unused
-            fsdp=True if recipe.fsdp else None,  # type: ignore[arg-type]  # annotated as text for its command line, meant as a bool
-            fsdp_config=recipe.fsdp_config,
-            deepspeed=str(recipe.deepspeed) if recipe.deepspeed else None,
             disable_tqdm=not is_main_process() or None,
+            **own,
         )
     except (ValueError, ImportError) as error:
         raise TrainingError(f"the recipe does not fit transformers' Trainer: {error}") from error

@@ -113,11 +113,11 @@ class ConversationEncoder:
 
     def image(self, row: Row) -> Image.Image:
         """The image of a conversation as the evaluation shows it."""
-        return open_image(self.images / row["image"], _banner(row))
+        return image_of_row(self.images, row["image"])
 
     def image_size(self, row: Row) -> tuple[int, int]:
         """Width and height of that image, without decoding it."""
-        return image_size(self.images / row["image"], _banner(row))
+        return image_size(self.images / row["image"], _banner(row["image"]))
 
     def answers(self, batch: Mapping[str, Any], index: int) -> list[str]:
         """The texts that bear the loss in a row of a batch, decoded from the labels; for checks."""
@@ -145,8 +145,13 @@ class ConversationEncoder:
         return batch
 
 
-def _banner(row: Row) -> int:
-    dataset = row["image"].split("/", 1)[0]
+def image_of_row(images: Path, image: str) -> Image.Image:
+    """An image of a mixture by its path there, as the evaluation shows it; raises DatasetContentError."""
+    return open_image(images / image, _banner(image))
+
+
+def _banner(image: str) -> int:
+    dataset = image.split("/", 1)[0]
     return READERS[dataset].crop_bottom if dataset in READERS else 0
 
 

@@ -58,9 +58,16 @@ def _outermost(names: Sequence[str], known: tuple[str, ...], model: nn.Module) -
 
 def attach_adapter(model: nn.Module, parts: Parts, lora: Any, projector: str) -> Any:
     """A LoRA adapter on the language model, everything else frozen but the projector where it is trained."""
-    from peft import LoraConfig, get_peft_model
+    from peft import get_peft_model
 
-    config = LoraConfig(
+    return get_peft_model(model, adapter_config(model, parts, lora, projector))
+
+
+def adapter_config(model: nn.Module, parts: Parts, lora: Any, projector: str) -> Any:
+    """What peft is told of that adapter."""
+    from peft import LoraConfig
+
+    return LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
@@ -68,7 +75,6 @@ def attach_adapter(model: nn.Module, parts: Parts, lora: Any, projector: str) ->
         modules_to_save=[parts.projector.rsplit(".", 1)[-1]] if projector == "train" else None,
         task_type="CAUSAL_LM",
     )
-    return get_peft_model(model, config)
 
 
 def use_cache(model: Any, used: bool) -> None:

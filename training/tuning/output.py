@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import yaml
@@ -18,32 +19,54 @@ from finer_tasks.models.adapters import attach, read_adapter, refuse_not_finite
 from finer_tasks.models.loading import LoadOptions, load_model, load_processor
 from finer_tasks.training.errors import TrainingError
 from finer_tasks.training.saving import saving
-from finer_tasks.training.tuning.modules import count_parameters
+from finer_tasks.training.tuning.modules import Parts, count_parameters
+from finer_tasks.training.tuning.recipe import Run
 from finer_tasks.training.tuning.run_folder import FINISHED
-from finer_tasks.training.tuning.setup import Setup
-from finer_tasks.training.tuning.trainer import FinerTrainer
+from finer_tasks.training.tuning.running import RunTrainer
 from finer_tasks.writing import replacing, write_text
 
 PACKAGES = ("finer-tasks", "lmms_eval", "torch", "transformers", "peft", "accelerate")
 
 
-def versions() -> dict[str, str]:
+class Made(Protocol):
+    """What a run was made of, whatever it learned from."""
+
+    @property
+    def recipe(self) -> Run: ...
+    @property
+    def card(self) -> dict[str, Any]: ...
+    @property
+    def processor(self) -> Any: ...
+    @property
+    def parts(self) -> Parts: ...
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Packages that made it, beside those of every run."""
+
+    def account(self) -> dict[str, Any]:
+        """What was learned from, for the record."""
+
+    def told(self, record: dict[str, Any]) -> str:
+        """What a model card says of that and of how it went."""
+
+
+def versions(more: Sequence[str] = ()) -> dict[str, str]:
     """Versions of the packages that made a run."""
-    return {name: metadata.version(name) for name in PACKAGES}
+    return {name: metadata.version(name) for name in (*PACKAGES, *more)}
 
 
-def write_output(setup: Setup, trainer: FinerTrainer, figures: dict[str, float]) -> None:
+def write_output(setup: Made, trainer: RunTrainer, figures: dict[str, float]) -> None:
     """Write everything to the run's folder; training.json, last, marks the run as finished. Raises OutputError."""
     output: Path = setup.recipe.output
     with saving(output):
         _write_adapter(setup, trainer.accelerator.unwrap_model(trainer.model), output)
     record = _record(setup, trainer)
     write_text(output / "recipe.yaml", yaml.safe_dump(record["recipe"], sort_keys=False))
-    write_text(output / "README.md", model_card(record, figures))
+    write_text(output / "README.md", model_card(record, figures, setup.told(record)))
     write_text(output / FINISHED, json.dumps(record, indent=2) + "\n")
 
 
-def _write_adapter(setup: Setup, model: Any, output: Path) -> None:
+def _write_adapter(setup: Made, model: Any, output: Path) -> None:
     fresh = output / ".adapter"
     shutil.rmtree(fresh, ignore_errors=True)  # of a process that was killed; no other is here now
     try:
@@ -56,33 +79,30 @@ def _write_adapter(setup: Setup, model: Any, output: Path) -> None:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def _record(setup: Setup, trainer: FinerTrainer) -> dict[str, Any]:
+def _record(setup: Made, trainer: RunTrainer) -> dict[str, Any]:
     progress = trainer.progress
     progress.tick()
     return {
         "recipe": json.loads(json.dumps(asdict(setup.recipe), default=str)),
         "mixture": {key: setup.card[key] for key in ("name", "hash", "conversations", "data")},
-        "conversations": len(setup.dataset),
-        "left_out_as_too_long": setup.left_out,
+        **setup.account(),
         "steps": trainer.state.global_step,
         "parameters": count_parameters(trainer.accelerator.unwrap_model(trainer.model), setup.parts),
-        "mean_loss": progress.mean(),
-        "loss": [{"step": entry["step"], "loss": entry["loss"]} for entry in trainer.state.log_history if "loss" in entry],
+        **trainer.account(),
         "evaluations": {str(step): values for step, values in progress.evaluations.items()},
         "seconds": round(progress.seconds, 1),
         "data_wait_share": round(progress.waited / max(1e-9, progress.seconds), 4),
-        "versions": versions(),
+        "versions": versions(setup.packages),
     }
 
 
-def model_card(record: dict[str, Any], figures: dict[str, float]) -> str:
+def model_card(record: dict[str, Any], figures: dict[str, float], told: str) -> str:
     """A model card in the form of the Hugging Face hub."""
     recipe, mixture = record["recipe"], record["mixture"]
     data = ModelCardData(
         base_model=recipe["model"], library_name="peft", pipeline_tag="image-text-to-text", tags=["finer", "lora"]
     )
     rows = "\n".join(f"| {name} | {value:.3f} |" for name, value in sorted(figures.items())) or "| not evaluated | |"
-    final = f"{record['loss'][-1]['loss']:.4f}" if record["loss"] else "not logged"
     text = f"""---
 {data.to_yaml()}
 ---
@@ -90,8 +110,7 @@ def model_card(record: dict[str, Any], figures: dict[str, float]) -> str:
 # LoRA adapter on the mixture {mixture["name"]}
 
 Base model `{recipe["model"]}`; rank {recipe["lora"]["rank"]}, alpha {recipe["lora"]["alpha"]}, projector {recipe["projector"]}.
-{record["conversations"]} conversations of the mixture `{mixture["name"]}` (SHA-256 `{mixture["hash"]}`),
-{record["steps"]} steps of {recipe["global_batch_size"]}, mean loss {record["mean_loss"]:.4f}, at the end {final}.
+{told}
 The whole recipe is in `recipe.yaml`, versions and figures in `training.json`.
 
     lmms-eval --model finer_hf --model_args pretrained={recipe["model"]},peft=FOLDER --tasks finer_cub --batch_size 8

@@ -1,16 +1,15 @@
-"""Some of what FinerTrainer overrides of transformers' Trainer is private there: a run begins only where it is as it was."""
+"""Some of what our trainers override of transformers' and TRL's is private there: a run begins only where it is as it was."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from importlib import metadata
 from typing import Any
-
-import transformers
 
 from finer_tasks.training.errors import TrainingError
 
-TESTED_TRANSFORMERS = ("5.24.0",)
+TESTED = {"transformers": ("5.24.0",), "trl": ("1.16.0",)}
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -24,10 +23,11 @@ def require_unchanged(ours: type, theirs: type) -> None:
             continue
         there = getattr(theirs, name, None)
         if there is None:
-            raise TrainingError(_changed(f"{theirs.__name__} has no {name}"))
+            raise TrainingError(_changed(theirs, f"{theirs.__name__} has no {name}"))
         known, found = _parameters(method), _parameters(there)
         if found[: len(known)] != known or (len(found) > len(known) and not _hands_on(method)):
-            raise TrainingError(_changed(f"{theirs.__name__}.{name} takes ({', '.join(found)}), not ({', '.join(known)})"))
+            what = f"{theirs.__name__}.{name} takes ({', '.join(found)}), not ({', '.join(known)})"
+            raise TrainingError(_changed(theirs, what))
 
 
 def _parameters(method: Callable[..., Any]) -> list[str]:
@@ -38,9 +38,10 @@ def _hands_on(method: Callable[..., Any]) -> bool:
     return any(parameter.kind in _VARIADIC for parameter in inspect.signature(method).parameters.values())
 
 
-def _changed(what: str) -> str:
-    tested = " and ".join(TESTED_TRANSFORMERS)
+def _changed(theirs: type, what: str) -> str:
+    package = theirs.__module__.partition(".")[0]
+    tested = TESTED[package]
     return (
-        f"transformers {transformers.__version__} has changed: its {what}, so that a run might go wrong unseen. "
-        f"finer train was tested with transformers {tested}: pip install transformers=={TESTED_TRANSFORMERS[-1]}"
+        f"{package} {metadata.version(package)} has changed: its {what}, so that a run might go wrong unseen. "
+        f"finer train was tested with {package} {' and '.join(tested)}: pip install {package}=={tested[-1]}"
     )

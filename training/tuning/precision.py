@@ -10,13 +10,13 @@ import torch
 from finer_tasks.training.errors import TrainingError
 
 if TYPE_CHECKING:
-    from finer_tasks.training.tuning.recipe import TrainRecipe
+    from finer_tasks.training.tuning.recipe import Run
 
 Precision = Literal["no", "bf16", "fp16"]
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def mixed_precision(recipe: TrainRecipe) -> Precision:
+def mixed_precision(recipe: Run) -> Precision:
     """What matrix products are computed in, "no" meaning float32; float16 needs the loss scaling that only GPUs have."""
     if recipe.dtype == "float16":
         if not torch.accelerator.is_available():

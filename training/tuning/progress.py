@@ -17,12 +17,13 @@ FILE = "progress.json"
 
 @dataclass
 class Progress:
-    """The loss of every step, evaluations by step, seconds spent, and those of them spent waiting for data."""
+    """The loss of every step and the mean reward where answers earn one, evaluations by step, seconds spent and waited."""
 
     losses: list[float] = field(default_factory=list)
     evaluations: dict[int, dict[str, float]] = field(default_factory=dict)
     seconds: float = 0.0
     waited: float = 0.0
+    rewards: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._pending: list[torch.Tensor] = []  # on the device: to read each would make the device wait

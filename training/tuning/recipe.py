@@ -31,16 +31,10 @@ class Evaluation:
 
 
 @dataclass(frozen=True, config=STRICT)
-class TrainRecipe:
-    """One fine-tuning run.
+class Run:
+    """What the recipe of a run holds, whatever it learns from.
 
     projector: frozen, train (all its weights) or lora, with its own projector_learning_rate.
-    global_batch_size: conversations per step over all processes; micro_batch_size: per process and pass.
-    max_length: tokens of a conversation, image tokens included; overlong ones end the run before it
-    starts (error) or are left out and counted (drop), never cut.
-    packing: the conversations of a pass stand in one row, without padding; loss and gradients are those of padded rows.
-    loss_on: answers computes the output layer only where an answer token is predicted, which is
-    the same loss for less memory; all computes it everywhere.
     encoder_cache: folder that keeps what the frozen vision encoder makes of each image, for LLaVA.
     dtype: of the frozen weights; what is trained is kept in float32 always.
     """
@@ -54,11 +48,9 @@ class TrainRecipe:
     lora: Lora = Field(default_factory=Lora)
     projector: Literal["frozen", "train", "lora"] = "train"
     projector_learning_rate: float = Field(default=2e-5, gt=0)
-    quantize: Literal["none", "4bit", "8bit"] = "none"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     attention: Literal["sdpa", "eager", "flash_attention_2"] | None = None
     gradient_checkpointing: bool = False
-    compile: bool = False
     encoder_cache: Path | None = None
     epochs: float = Field(default=1, gt=0)
     max_steps: int | None = Field(default=None, ge=1)
@@ -69,11 +61,6 @@ class TrainRecipe:
     warmup_ratio: float = Field(default=0.03, ge=0, lt=1)
     weight_decay: float = Field(default=0.0, ge=0)
     max_grad_norm: float = Field(default=1.0, gt=0)
-    max_length: int = Field(default=2048, ge=1)
-    overlong: Literal["error", "drop"] = "error"
-    group_by_length: bool = True
-    packing: bool = False
-    loss_on: Literal["answers", "all"] = "answers"
     workers: int = Field(default=4, ge=0)
     save_every: int = Field(default=500, ge=1)
     keep: int = Field(default=2, ge=1)
@@ -81,9 +68,16 @@ class TrainRecipe:
     report_to: tuple[str, ...] = ()
     evaluation: Evaluation | None = None
     trust_remote_code: bool = False
-    fsdp: bool = False
-    fsdp_config: dict[str, Any] | None = None
-    deepspeed: Path | None = None
+
+    @property
+    def sharded(self) -> bool:
+        """Whether several processes share out the weights, so that checkpoints consist of other files."""
+        return False
+
+    @property
+    def when_out_of_memory(self) -> str:
+        """The settings that decide how much memory a run takes, and what to change first."""
+        raise NotImplementedError
 
     @field_validator("report_to")
     @classmethod
@@ -101,3 +95,42 @@ class TrainRecipe:
                 if name not in installed:
                     raise ValueError(f"the package of {name!r} is not installed")
         return names
+
+
+@dataclass(frozen=True, config=STRICT)
+class TrainRecipe(Run):
+    """A supervised run.
+
+    global_batch_size: conversations per step over all processes; micro_batch_size: per process and pass.
+    max_length: tokens of a conversation, image tokens included; overlong ones end the run before it
+    starts (error) or are left out and counted (drop), never cut.
+    packing: the conversations of a pass stand in one row, without padding; loss and gradients are those of padded rows.
+    loss_on: answers computes the output layer only where an answer token is predicted, which is
+    the same loss for less memory; all computes it everywhere.
+    """
+
+    method: Literal["supervised"] = "supervised"
+    quantize: Literal["none", "4bit", "8bit"] = "none"
+    compile: bool = False
+    max_length: int = Field(default=2048, ge=1)
+    overlong: Literal["error", "drop"] = "error"
+    group_by_length: bool = True
+    packing: bool = False
+    loss_on: Literal["answers", "all"] = "answers"
+    fsdp: bool = False
+    fsdp_config: dict[str, Any] | None = None
+    deepspeed: Path | None = None
+
+    @property
+    def sharded(self) -> bool:
+        """As Run's."""
+        return self.fsdp or self.deepspeed is not None
+
+    @property
+    def when_out_of_memory(self) -> str:
+        """As Run's."""
+        return (
+            f"micro_batch_size={self.micro_batch_size}, max_length={self.max_length}, "
+            f"gradient_checkpointing={str(self.gradient_checkpointing).lower()}, quantize={self.quantize}. "
+            "Lower micro_batch_size first (global_batch_size stays), then gradient_checkpointing=true, then quantize=4bit"
+        )

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import zipfile
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -20,17 +21,17 @@ from finer_tasks.training.tuning.progress import Progress
 from finer_tasks.writing import write_text
 
 if TYPE_CHECKING:
-    from finer_tasks.training.tuning.recipe import TrainRecipe
+    from finer_tasks.training.tuning.recipe import Run
 
 STARTED, FINISHED = "run.json", "training.json"
 # Where a run lies and how often it reports are no part of what it computes.
 _FREE_TO_CHANGE = {"output", "workers", "save_every", "keep", "log_every", "report_to", "evaluation"}
 
 
-def identity(recipe: TrainRecipe, mixture_hash: str) -> dict[str, Any]:
-    """What must agree for a run to be resumed."""
+def identity(recipe: Run, made_of: Mapping[str, str]) -> dict[str, Any]:
+    """What must agree for a run to be resumed: the recipe, and the hashes of what it is made of by their names."""
     values = {key: value for key, value in asdict(recipe).items() if key not in _FREE_TO_CHANGE}
-    as_read: dict[str, Any] = json.loads(json.dumps(values | {"mixture_hash": mixture_hash}, default=str))
+    as_read: dict[str, Any] = json.loads(json.dumps({**values, **made_of}, default=str))
     return as_read
 
 
@@ -39,10 +40,10 @@ def is_main_process() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
-def mark_started(recipe: TrainRecipe, mixture_hash: str) -> None:
+def mark_started(recipe: Run, made_of: Mapping[str, str]) -> None:
     """Note in the run's folder what it computes, once everything is loaded and checked."""
     if is_main_process():
-        write_text(recipe.output / STARTED, json.dumps(identity(recipe, mixture_hash), indent=2) + "\n")
+        write_text(recipe.output / STARTED, json.dumps(identity(recipe, made_of), indent=2) + "\n")
 
 
 def last_checkpoint(output: Path) -> Path | None:
@@ -56,7 +57,7 @@ def delete_older(output: Path, keep: int) -> None:
         shutil.rmtree(checkpoint)
 
 
-def checkpoint_to_resume(recipe: TrainRecipe, mixture_hash: str) -> Path | None:
+def checkpoint_to_resume(recipe: Run, made_of: Mapping[str, str]) -> Path | None:
     """The checkpoint to go on from; raises TrainingError if the folder holds a finished run or checkpoints of another one."""
     output = recipe.output
     found, started = last_checkpoint(output), output / STARTED
@@ -74,9 +75,9 @@ def checkpoint_to_resume(recipe: TrainRecipe, mixture_hash: str) -> Path | None:
         return None  # stopped before its first checkpoint: nothing is lost by another recipe
     from finer_tasks.training.recipe import recipe_hash
 
-    now = identity(recipe, mixture_hash)
+    now = identity(recipe, made_of)
     _require_same(output, now, _read_started(started))
-    _require_whole(found, sharded=recipe.fsdp or recipe.deepspeed is not None)
+    _require_whole(found, sharded=recipe.sharded)
     logger.info(f"Resuming from {found} (recipe {recipe_hash(now)})")
     return found
 

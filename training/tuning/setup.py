@@ -23,7 +23,8 @@ from finer_tasks.training.tuning.modules import Parts, attach_adapter, parts_of,
 from finer_tasks.training.tuning.overrides import require_unchanged
 from finer_tasks.training.tuning.packing import require_packable
 from finer_tasks.training.tuning.precision import keep_in_float32
-from finer_tasks.training.tuning.recipe import TrainRecipe
+from finer_tasks.training.tuning.recipe import Run, TrainRecipe
+from finer_tasks.training.tuning.running import RunTrainer
 from finer_tasks.training.tuning.trainer import FinerTrainer
 
 
@@ -41,35 +42,39 @@ class Setup:
     dataset: Dataset
     lengths: np.ndarray
     left_out: int
+    packages: tuple[str, ...] = ()
+
+    def account(self) -> dict[str, Any]:
+        """How many conversations were learned from."""
+        return {"conversations": len(self.dataset), "left_out_as_too_long": self.left_out}
+
+    def told(self, record: dict[str, Any]) -> str:
+        """What a model card says of them."""
+        final = f"{record['loss'][-1]['loss']:.4f}" if record["loss"] else "not logged"
+        return (
+            f"{len(self.dataset)} conversations of the mixture `{self.card['name']}` (SHA-256 `{self.card['hash']}`),\n"
+            f"{record['steps']} steps of {self.recipe.global_batch_size}, "
+            f"mean loss {record['mean_loss']:.4f}, at the end {final}."
+        )
 
 
 def prepare_run(recipe: TrainRecipe) -> Setup:
     """Read the mixture, load model and processor, attach the adapter, measure lengths, check the labels."""
+    require_unchanged(RunTrainer, Trainer)
     require_unchanged(FinerTrainer, Trainer)
-    _refuse_adapter(recipe.model)
+    refuse_adapter(recipe.model)
     card, dataset = read_mixture(recipe.mixture)
     if recipe.evaluation:
         from finer_tasks.training.tuning.evaluation import require_tasks
 
         require_tasks(recipe.evaluation)
     arguments = training_arguments(recipe)
-    options = LoadOptions(
-        recipe.model,
-        dtype=recipe.dtype,
-        attn_implementation=recipe.attention,
-        load_in_4bit=recipe.quantize == "4bit",
-        load_in_8bit=recipe.quantize == "8bit",
-        trust_remote_code=recipe.trust_remote_code,
-        encoder_cache=str(recipe.encoder_cache) if recipe.encoder_cache else None,
-    )
     _require_libraries(recipe)
-    processor = load_processor(options)
+    processor, model = load_to_tune(recipe, arguments.device if not recipe.fsdp else torch.device("cpu"), recipe.quantize)
     encoder = ConversationEncoder(processor, recipe.mixture / "images", recipe.packing)
-    model = load_model(options, arguments.device if not recipe.fsdp else torch.device("cpu"))
     parts = parts_of(model)
     if recipe.packing:
         require_packable(model.config.model_type)
-    model.requires_grad_(False)
     if recipe.quantize != "none":
         from peft import prepare_model_for_kbit_training
 
@@ -85,7 +90,24 @@ def prepare_run(recipe: TrainRecipe) -> Setup:
     return Setup(recipe, card, arguments, processor, model, parts, encoder, dataset, lengths, left_out)
 
 
-def _refuse_adapter(model: str) -> None:
+def load_to_tune(recipe: Run, device: torch.device, quantize: str = "none") -> tuple[Any, Any]:
+    """Processor and frozen model of a run."""
+    if recipe.attention == "flash_attention_2" and not is_flash_attn_2_available():
+        raise TrainingError("attention=flash_attention_2 needs the package flash-attn and a GPU; leave it out for SDPA")
+    options = LoadOptions(
+        recipe.model,
+        dtype=recipe.dtype,
+        attn_implementation=recipe.attention,
+        load_in_4bit=quantize == "4bit",
+        load_in_8bit=quantize == "8bit",
+        trust_remote_code=recipe.trust_remote_code,
+        encoder_cache=str(recipe.encoder_cache) if recipe.encoder_cache else None,
+    )
+    processor, model = load_processor(options), load_model(options, device)
+    return processor, model.requires_grad_(False)
+
+
+def refuse_adapter(model: str) -> None:
     """A second adapter on top of a first one could be neither saved nor merged as one."""
     named = base_and_adapter(LoadOptions(model))
     if named.peft:
@@ -98,8 +120,6 @@ def _refuse_adapter(model: str) -> None:
 def _require_libraries(recipe: TrainRecipe) -> None:
     if recipe.fsdp and not torch.accelerator.is_available():
         raise TrainingError("fsdp=true needs GPUs: on a CPU accelerate would leave it out without a word. Leave out fsdp")
-    if recipe.attention == "flash_attention_2" and not is_flash_attn_2_available():
-        raise TrainingError("attention=flash_attention_2 needs the package flash-attn and a GPU; leave it out for SDPA")
     if recipe.quantize != "none":
         from importlib.util import find_spec
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -21,54 +21,75 @@ from finer_tasks.training.tuning.arguments import total_steps
 from finer_tasks.training.tuning.lengths import GroupedOrder
 from finer_tasks.training.tuning.meter import Cost, Meter
 from finer_tasks.training.tuning.modules import count_parameters
-from finer_tasks.training.tuning.output import write_output
+from finer_tasks.training.tuning.output import Made, write_output
 from finer_tasks.training.tuning.precision import mixed_precision
 from finer_tasks.training.tuning.progress import Progress
-from finer_tasks.training.tuning.recipe import TrainRecipe
+from finer_tasks.training.tuning.recipe import Run, TrainRecipe
 from finer_tasks.training.tuning.run_folder import checkpoint_to_resume, is_main_process, mark_started
+from finer_tasks.training.tuning.running import RunTrainer, StopOnSignal
 from finer_tasks.training.tuning.setup import Setup, prepare_run
-from finer_tasks.training.tuning.trainer import FinerTrainer, StopOnSignal
+from finer_tasks.training.tuning.trainer import FinerTrainer
 from finer_tasks.writing import locked
+
+T = TypeVar("T", bound=Made)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: its final loss and steps, and the signal that stopped it before its end, if any."""
+    """How a run ended: its steps, the means over them by name, and the signal that stopped it before its end, if any."""
 
     output: Path
     steps: int
-    loss: float | None
+    means: Mapping[str, float]
     stopped_by: int | None
+
+    @property
+    def loss(self) -> float | None:
+        """The mean loss, None of a run that was stopped."""
+        return self.means.get("loss")
 
 
 def train(recipe: TrainRecipe) -> Outcome:
     """Run or resume; the adapter, processor, recipe and card are in recipe.output when it is finished."""
+    return carry_out(recipe, lambda: made_of(recipe), lambda: prepare_run(recipe), make_trainer)
+
+
+def made_of(recipe: TrainRecipe) -> dict[str, str]:
+    """What a run learns from, for its identity."""
+    return {"mixture_hash": read_mixture(recipe.mixture)[0]["hash"]}
+
+
+def carry_out(
+    recipe: Run, identify: Callable[[], dict[str, str]], prepare: Callable[[], T], make: Callable[[T, Progress], RunTrainer]
+) -> Outcome:
+    """Run or resume any kind of run: what identifies it, its setup, and the trainer of a setup and of what was done before."""
     require_as_published("training")
     with locked(recipe.output) if is_main_process() else nullcontext():  # the first process writes for all
-        return _train(recipe)
+        made = identify()
+        resume = checkpoint_to_resume(recipe, made)
+        setup = prepare()
+        trainer = make(setup, Progress.load(resume) if resume else Progress())
+        mark_started(recipe, made)
+        return _run(recipe, setup, trainer, resume)
 
 
-def _train(recipe: TrainRecipe) -> Outcome:
-    resume = checkpoint_to_resume(recipe, read_mixture(recipe.mixture)[0]["hash"])
-    setup = prepare_run(recipe)
-    trainer = make_trainer(setup, Progress.load(resume) if resume else Progress())
-    mark_started(recipe, setup.card["hash"])
+def _run(recipe: Run, setup: Made, trainer: RunTrainer, resume: Path | None) -> Outcome:
     with explained(recipe):
         with StopOnSignal(trainer) as stop:
             trainer.train(resume_from_checkpoint=str(resume) if resume else None)
         if stop.caught is not None:
-            return Outcome(recipe.output, trainer.state.global_step, None, stop.caught)
+            return Outcome(recipe.output, trainer.state.global_step, {}, stop.caught)
         figures = trainer.run_tasks()
     trainer.settle()
     if trainer.accelerator.is_main_process:
         write_output(setup, trainer, figures)
     trainer.accelerator.wait_for_everyone()
-    return Outcome(recipe.output, trainer.state.global_step, trainer.progress.mean(), None)
+    return Outcome(recipe.output, trainer.state.global_step, trainer.means(), None)
 
 
 def dry_run(recipe: TrainRecipe) -> dict[str, Any]:
     """Load everything, check the labels of a few conversations, and take one step on the longest conversations."""
-    checkpoint_to_resume(recipe, read_mixture(recipe.mixture)[0]["hash"])
+    checkpoint_to_resume(recipe, made_of(recipe))
     with tempfile.TemporaryDirectory() as folder:  # Trainer makes its output folder
         return _one_step(prepare_run(replace(recipe, output=Path(folder))))
 
@@ -124,18 +145,14 @@ def make_trainer(setup: Setup, progress: Progress) -> FinerTrainer:
 
 
 @contextmanager
-def explained(r: TrainRecipe) -> Iterator[None]:
+def explained(recipe: Run) -> Iterator[None]:
     """Turn running out of memory into a message that names the knobs."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        raise TrainingError(
-            f"out of memory with micro_batch_size={r.micro_batch_size}, max_length={r.max_length}, "
-            f"gradient_checkpointing={str(r.gradient_checkpointing).lower()}, quantize={r.quantize}. "
-            "Lower micro_batch_size first (global_batch_size stays), then gradient_checkpointing=true, then quantize=4bit"
-        ) from error
+        raise TrainingError(f"out of memory with {recipe.when_out_of_memory}") from error
 
 
 def exit_code(outcome: Outcome) -> int:
