@@ -104,7 +104,7 @@ def _build(arguments: argparse.Namespace) -> None:
 
 
 def _add_train(commands: Commands) -> None:
-    train = commands.add_parser("train", help="LoRA fine-tuning on a mixture")
+    train = commands.add_parser("train", help="LoRA fine-tuning on a mixture, by imitation or by rewards")
     _add_recipe(train)
     train.add_argument("--dry-run", action="store_true", help="load and check everything, take one step, write nothing")
     train.set_defaults(run=_train)
@@ -120,15 +120,12 @@ def _add_merge(commands: Commands) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    from finer_tasks.training.grpo.recipe import GrpoRecipe
+    from finer_tasks.training.grpo.recipe import GrpoRecipe, read_run
     from finer_tasks.training.grpo.train import dry_run_grpo, train_grpo
-    from finer_tasks.training.recipe import read_recipe_of
-    from finer_tasks.training.tuning.recipe import TrainRecipe
     from finer_tasks.training.tuning.run_folder import is_main_process
     from finer_tasks.training.tuning.train import dry_run, exit_code, train
 
-    kinds: dict[str, type[TrainRecipe] | type[GrpoRecipe]] = {"supervised": TrainRecipe, "grpo": GrpoRecipe}
-    recipe: TrainRecipe | GrpoRecipe = read_recipe_of(kinds, "method", arguments.recipe, arguments.overrides)
+    recipe = read_run(arguments.recipe, arguments.overrides)
     if arguments.dry_run:
         found = dry_run_grpo(recipe) if isinstance(recipe, GrpoRecipe) else dry_run(recipe)
         for name, value in found.items():

@@ -6,6 +6,7 @@ import argparse
 import ast
 import re
 from dataclasses import fields
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,9 +15,9 @@ import pytest
 from finer_tasks.cli.main import parse_arguments, parser_of_all_commands
 from finer_tasks.models.loading import LoadOptions
 from finer_tasks.tasks.table import list_groups, list_tasks
+from finer_tasks.training.grpo.recipe import read_run
 from finer_tasks.training.mixture.recipe import MixtureRecipe
 from finer_tasks.training.recipe import locate, read_recipe
-from finer_tasks.training.tuning.recipe import TrainRecipe
 from tests.docs.pages import ROOT, Block, blocks, commands, pages, spans
 
 SHELL = [block for page in pages() for block in blocks(page) if block.language in {"sh", "bash", "shell"}]
@@ -24,7 +25,7 @@ SHELL = [block for page in pages() for block in blocks(page) if block.language i
 ADDING = "tests/docs/test_adding.py"
 # Programs of others, whose arguments are not checked.
 OTHERS = {"sbatch", "cat", "cp", "git", "mkdir", "pip", "cd", "pre-commit"}
-RECIPES = {"train": TrainRecipe, "mixture": MixtureRecipe}
+RECIPES = {"train": read_run, "mixture": partial(read_recipe, MixtureRecipe)}
 PATHS = re.compile(r"(finer_tasks|training|task_yamls|tests|benchmarks|docs)/\S*$")
 # Names in the guides that stand for the reader's own.
 PLACEHOLDERS = re.compile(r"[A-Z_]+|.*[<…*].*|my-.*")
@@ -74,7 +75,7 @@ def check_finer(words: list[str]) -> None:
     assert [word for word in words if word.startswith("--") and word not in options] == []
     arguments = parse_arguments(words)
     if words[0] in RECIPES and not Path(arguments.recipe).suffix:
-        read_recipe(RECIPES[words[0]], arguments.recipe, arguments.overrides)
+        RECIPES[words[0]](arguments.recipe, arguments.overrides)
 
 
 def check_lmms_eval(words: list[str]) -> None:

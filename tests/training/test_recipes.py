@@ -15,13 +15,14 @@ from finer_tasks.datasets.registry import DATASETS
 from finer_tasks.training.ablation.plan import AblationPlan
 from finer_tasks.training.built_in import BuiltIn, built_in_recipes
 from finer_tasks.training.errors import RecipeError
+from finer_tasks.training.grpo.recipe import read_run
 from finer_tasks.training.mixture.recipe import MixtureRecipe
 from finer_tasks.training.recipe import read_recipe
 from finer_tasks.training.reproduce.plan import Plan
 from finer_tasks.training.tuning.arguments import passes_per_step
 from finer_tasks.training.tuning.recipe import TrainRecipe
 
-KINDS = {"mixture": MixtureRecipe, "train": TrainRecipe, "reproduce": Plan, "ablate": AblationPlan}
+KINDS = {"mixture": MixtureRecipe, "reproduce": Plan, "ablate": AblationPlan}
 RECIPES = {f"{recipe.folder}/{recipe.name}": recipe for recipe in built_in_recipes()}
 
 
@@ -34,7 +35,8 @@ def head(recipe: BuiltIn) -> str:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_that_comes_with_the_package_is_valid(name: str) -> None:
-    recipe = read_recipe(KINDS[RECIPES[name].folder], Path(RECIPES[name].name))
+    path, folder = Path(RECIPES[name].name), RECIPES[name].folder
+    recipe = read_run(path) if folder == "train" else read_recipe(KINDS[folder], path)
     if isinstance(recipe, MixtureRecipe):
         recipe.check(tuple(DATASETS))
 
@@ -51,7 +53,7 @@ def test_the_head_says_how_to_launch_a_recipe_and_what_it_says_holds(name: str) 
         assert arguments.recipe == Path(RECIPES[name].name)
         if trained:
             processes = math.prod(map(int, re.findall(r"--(?:nnodes|nproc_per_node) (\d+)", launcher)))
-            assert passes_per_step(read_recipe(TrainRecipe, arguments.recipe, arguments.overrides), processes) >= 1
+            assert passes_per_step(read_run(arguments.recipe, arguments.overrides), processes) >= 1
 
 
 def test_the_paper_recipes_hold_its_setting_and_the_same_images() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from finer_tasks.training.recipe import STRICT
-from finer_tasks.training.tuning.recipe import Lora, Run
+from finer_tasks.training.recipe import STRICT, read_recipe_of
+from finer_tasks.training.tuning.recipe import Lora, Run, TrainRecipe
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -80,3 +82,13 @@ class GrpoRecipe(Run):
             "Lower micro_batch_size first, then gradient_checkpointing=true; where it is in generating, which takes all of a "
             "step's answers of a process at once, lower global_batch_size"
         )
+
+
+# By the key `method` of a recipe.
+METHODS: Mapping[str, type[TrainRecipe] | type[GrpoRecipe]] = {"supervised": TrainRecipe, "grpo": GrpoRecipe}
+
+
+def read_run(path: Path, overrides: Sequence[str] = ()) -> TrainRecipe | GrpoRecipe:
+    """The recipe of a run of any method; see `recipe.read_recipe`."""
+    found: TrainRecipe | GrpoRecipe = read_recipe_of(METHODS, "method", path, overrides)
+    return found

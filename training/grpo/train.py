@@ -83,7 +83,7 @@ def dry_run_grpo(recipe: GrpoRecipe) -> dict[str, Any]:
 def require_trl() -> None:
     """Raise TrainingError where TRL is not installed."""
     if find_spec("trl") is None:
-        raise TrainingError("method=grpo needs the package trl, an extra of this one: pip install 'finer-tasks[grpo]'")
+        raise TrainingError("method=grpo needs the package trl, the extra grpo of finer-tasks: pip install 'trl>=1.16,<2'")
 
 
 def made_of(recipe: GrpoRecipe) -> dict[str, str]:
@@ -117,7 +117,18 @@ def prepare(recipe: GrpoRecipe) -> GrpoSetup:
             "Lower global_batch_size, or give a larger mixture"
         )
     processor, model = load_to_tune(recipe, arguments.device)
+    _give_template(processor, recipe.model)
     return GrpoSetup(recipe, card, arguments, processor, model, parts_of(model), questions)
+
+
+def _give_template(processor: Any, model: str) -> None:
+    """TRL asks the processor for the chat template, wherever it is; raises TrainingError where there is none."""
+    template = getattr(processor, "chat_template", None) or getattr(processor.tokenizer, "chat_template", None)
+    if template is None:
+        raise TrainingError(
+            f"model={model} has no chat template, without which TRL puts no image into a question. Give a chat model"
+        )
+    processor.chat_template = template
 
 
 def _asked(recipe: GrpoRecipe) -> int:

@@ -125,7 +125,7 @@ def test_without_trl_the_extra_is_named(mixture: Path, tmp_path: Path, monkeypat
     monkeypatch.setattr(sys, "path", [])  # nothing is found, what is imported already stays
     from finer_tasks.training.grpo.train import require_trl
 
-    with pytest.raises(TrainingError, match=r"pip install 'finer-tasks\[grpo\]'"):
+    with pytest.raises(TrainingError, match=r"the extra grpo of finer-tasks: pip install 'trl>=1\.16,<2'"):
         require_trl()
 
 

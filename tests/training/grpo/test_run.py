@@ -16,12 +16,14 @@ import torch
 from finer_tasks.cli.main import main
 from finer_tasks.models.loading import LoadOptions, load_model
 from finer_tasks.retention.states import states_of_run
-from finer_tasks.training.grpo.train import make_trainer, prepare
+from finer_tasks.training.errors import TrainingError
+from finer_tasks.training.grpo.train import dry_run_grpo, make_trainer, prepare
 from finer_tasks.training.grpo.trainer import GrpoRunTrainer
 from finer_tasks.training.tuning.progress import Progress
 from finer_tasks.training.tuning.run_folder import checkpoints
 from tests.training.grpo.test_questions import recipe_for
 from tests.training.small_runs import losses, record, same_weights, weights
+from tests.training.tiny_models import BUILDERS, save
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[3]
@@ -100,7 +102,7 @@ def test_a_killed_run_ends_as_an_unbroken_one_and_another_seed_does_not(
 def test_a_signal_waits_until_all_answers_are_learned_from(
     mixture: Path, mini_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    more = ["iterations=2", "beta=0.1", "projector=train"]
+    more = ["iterations=2", "beta=0.1", "projector=train", f"encoder_cache={tmp_path / 'cache'}"]
     assert main(arguments(mixture, tmp_path / "whole", *more)) == 0
     step = GrpoRunTrainer.training_step
 
@@ -128,6 +130,20 @@ def test_two_processes_draw_answers_of_their_own_and_train_one_adapter(mixture: 
     assert done.returncode == 0, done.stderr[-2000:]
     assert record(tmp_path / "o")["steps"] == 4
     assert record(tmp_path / "o")["tokens"] > 4 * 8 * 64
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_an_architecture_learns_from_its_answers_or_is_refused_by_name(
+    name: str, mixture: Path, mini_data: Path, tmp_path: Path
+) -> None:
+    save(name, tmp_path / "model")
+    more = (f"model={tmp_path / 'model'}", "group_size=2", "max_new_tokens=4", "global_batch_size=4", "micro_batch_size=2")
+    recipe = recipe_for(mixture, tmp_path / "o", *more)
+    if name in ("blip-2", "instructblip"):
+        with pytest.raises(TrainingError, match="model has no chat template"):
+            dry_run_grpo(recipe)
+    else:
+        assert dry_run_grpo(recipe)["trained_parameters"] > 0
 
 
 def test_a_dry_run_takes_a_step_and_leaves_nothing(
