@@ -146,6 +146,32 @@ def food(root: Path) -> Path:
     return root
 
 
+def animals(root: Path) -> Path:
+    """Three validation images, one of which shows no animal, with the development kit and the list of the copy on Kaggle."""
+    wnids = ["n01440764", "n03000684", "n02123045"]  # tench, chain saw, tabby
+    for number in range(1, len(wnids) + 1):
+        picture(root / f"val/ILSVRC2012_val_{number:08d}.JPEG", number)
+    kit = root / "ILSVRC2012_devkit_t12/data"
+    kit.mkdir(parents=True)
+    kind = [("ILSVRC2012_ID", "O"), ("WNID", "O"), ("words", "O")]
+    synsets = np.array([(number, wnid, "") for number, wnid in enumerate(wnids, start=1)], dtype=kind)
+    scipy.io.savemat(kit / "meta.mat", {"synsets": synsets[:, None]})
+    write(kit / "ILSVRC2012_validation_ground_truth.txt", "1", "2", "3")
+    boxes = [f"ILSVRC2012_val_{number:08d},{wnid} 1 2 3 4 {wnid} 5 6 7 8" for number, wnid in enumerate(wnids, start=1)]
+    write(root / "LOC_val_solution.csv", "ImageId,PredictionString", *boxes)
+    return root
+
+
+def vegfru(root: Path) -> Path:
+    """A vegetable and a fruit, each with an image in the three lists; both parts number their classes from 0."""
+    for part, folder in (("veg200", "shepherd's_purse"), ("fru92", "Hami_melon")):
+        for number, split in enumerate(("train", "val", "test")):
+            image = f"{folder}/{part[0]}_01_01_000{number}.jpg"
+            write(root / f"{part}_lists" / f"{part[:3]}_{split}.txt", f"{image} 0")
+            picture(root / f"{part}_images" / image, seed=number + len(part))
+    return root
+
+
 def nabirds(root: Path) -> Path:
     """Leaf ids with gaps, stray spaces in names, and a class of each depth."""
     write(

@@ -7,7 +7,6 @@ from pathlib import Path
 from finer_tasks.datasets.download import fetch_dataset
 from finer_tasks.datasets.prepare import rendered
 from finer_tasks.datasets.prepared import data_dir
-from finer_tasks.datasets.record import SPLITS
 from finer_tasks.datasets.registry import get_reader
 from finer_tasks.errors import DatasetLayoutError
 
@@ -23,7 +22,7 @@ def obtain(dataset: str, root: Path | None, splits: tuple[str, ...] | None, down
         where = "its pictures are drawn" if reader.built_in else "--download has a folder of its own"
         raise DatasetLayoutError(f"{dataset} takes no --root here: {where}. Leave it out")
     if not download:
-        return (rendered(dataset) if root is None else root), splits or SPLITS
+        return (rendered(dataset) if root is None else root), splits or reader.splits
     fetched = reader.origin.splits
     wanted = splits or fetched
     if missing := set(wanted) - set(fetched):

@@ -129,6 +129,10 @@ def rendered(dataset: str) -> Path:
 
 def _write(request: Request, root: Path, temporary: Path) -> Manifest:
     reader = get_reader(request.dataset)
+    if not request.unified and (absent := set(request.splits) - set(reader.splits)):
+        raise DatasetLayoutError(
+            f"{request.dataset} has no {min(absent)} split. Prepare it with --splits {','.join(reader.splits)}"
+        )
     files = unified.UnifiedFiles(request.dataset, request.unified) if request.unified else None
     accounts: dict[str, Account] = {}
     found: dict[str, Concept] = {}

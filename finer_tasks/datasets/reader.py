@@ -134,6 +134,11 @@ class Reader:
         """Whether its images are rendered when they are first needed."""
         return self.render is not None
 
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Those that the dataset has, train before test."""
+        return tuple(split for split in SPLITS if split in self.official)
+
     def official_counts(self, root: Path) -> Mapping[str, int]:
         """Images per split that the authors publish of what a folder holds."""
         return self.official_in(root) if self.official_in else self.official

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from finer_tasks.datasets.mini import reader as mini
 from finer_tasks.datasets.reader import Reader
-from finer_tasks.datasets.readers import aircraft, cars, cub, dogs, flowers, food, inat, nabirds, pets
+from finer_tasks.datasets.readers import aircraft, animals, cars, cub, dogs, flowers, food, inat, nabirds, pets, vegfru
 from finer_tasks.errors import DatasetLayoutError
 
 _ROWS = (
@@ -22,6 +22,8 @@ _ROWS = (
     pets.READER,
     flowers.READER,
     food.READER,
+    vegfru.READER,
+    animals.READER,
     mini.READER,
 )
 READERS: Mapping[str, Reader] = {reader.name: reader for reader in _ROWS}

@@ -14,6 +14,7 @@ from datasets import load_from_disk
 from finer_tasks.datasets import prepared as prepared_module
 from finer_tasks.datasets.images import image_of
 from finer_tasks.datasets.mini import reader as mini
+from finer_tasks.datasets.obtain import obtain
 from finer_tasks.datasets.prepare import Request, ensure_prepared, prepare, summary
 from finer_tasks.datasets.prepared import data_dir, load_prepared
 from finer_tasks.errors import (
@@ -77,6 +78,14 @@ def test_a_copy_whose_flags_of_the_split_are_inverted_is_refused_even_as_a_parti
         prepare(request)
 
 
+def test_a_split_that_a_dataset_does_not_have_is_refused_by_name(tmp_path: Path) -> None:
+    root = official.animals(tmp_path / "imagenet")
+    with pytest.raises(DatasetLayoutError, match=r"animals has no train split\. Prepare it with --splits test"):
+        prepare(Request("animals", root, allow_partial=True))
+    assert obtain("animals", root, None, download=False) == (root, ("test",))
+    assert prepare(Request("animals", root, ("test",), allow_partial=True)).manifest.splits["test"]["images"] == 2
+
+
 def test_missing_images_are_counted_and_left_out(tmp_path: Path) -> None:
     request = cub_request(tmp_path)
     (request.root / "images/017.Cardinal/d.jpg").unlink()
@@ -112,6 +121,7 @@ def test_a_second_preparation_replaces_the_first_but_not_under_a_process_that_re
     script = f"""
 from pathlib import Path
 from finer_tasks.datasets.images import image_of
+from finer_tasks.datasets.obtain import obtain
 from finer_tasks.datasets.prepare import Request, prepare
 print(prepare(Request("cub", Path({str(request.root)!r}), allow_partial=True)).folder, flush=True)
 input()

@@ -12,7 +12,7 @@ import pytest
 import scipy.io
 
 from finer_tasks.datasets.lines import read_lines, read_table
-from finer_tasks.datasets.readers import aircraft, cars, cub, dogs, flowers, food, inat, nabirds, pets
+from finer_tasks.datasets.readers import aircraft, animals, cars, cub, dogs, flowers, food, inat, nabirds, pets, vegfru
 from finer_tasks.errors import DatasetContentError, DatasetLayoutError, TaxonomyError
 from tests import official
 
@@ -465,3 +465,48 @@ def test_lists_with_a_mark_and_the_line_ends_of_windows_give_the_same_records(tm
     for path in windows.glob("*.txt"):
         path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
     assert list(cub.read(windows)) == list(cub.read(plain))
+
+
+def test_animals_reads_the_validation_images_by_list_by_development_kit_and_in_folders_of_classes(tmp_path: Path) -> None:
+    root = animals.locate(official.animals(tmp_path / "imagenet").parent)
+    by_list = list(animals.read(root))
+    assert [(r.id, r.superordinate, r.coarse[0], r.fine[0]) for r in by_list] == [
+        ("animals/test/ILSVRC2012_val_00000001", "Fish", "Bony fish", "Tench"),
+        ("animals/test/ILSVRC2012_val_00000003", "Mammal", "Domestic cat", "Tabby"),
+    ]
+    (root / "LOC_val_solution.csv").unlink()
+    assert list(animals.read(root)) == by_list
+    official.write(root / "ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt", "1", "2", "4")
+    with pytest.raises(DatasetContentError, match=r"ground_truth\.txt:3: '4' is not the number of a class in .*meta\.mat"):
+        list(animals.read(root))
+    shutil.rmtree(root / "ILSVRC2012_devkit_t12")
+    with pytest.raises(DatasetLayoutError, match=r"no folders of classes. Put LOC_val_solution\.csv"):
+        list(animals.read(root))
+    for record in by_list:
+        folder = root / "val" / record.class_id
+        folder.mkdir()
+        (root / record.image).rename(folder / Path(record.image).name)
+    assert [record.id for record in animals.read(root)] == [record.id for record in by_list]
+    official.write(root / "LOC_val_solution.csv", "ILSVRC2012_val_00000001")
+    with pytest.raises(DatasetContentError, match=r"LOC_val_solution\.csv:1: expected '<image>,<class> <box>'"):
+        list(animals.read(root))
+
+
+def test_vegfru_reads_both_parts_with_train_and_val_as_train(tmp_path: Path) -> None:
+    root = vegfru.locate(official.vegfru(tmp_path / "vegfru").parent)
+    records = list(vegfru.read(root))
+    assert [(r.id, r.superordinate, r.coarse[0], r.fine[0]) for r in records] == [
+        ("vegfru/train/shepherd's_purse/v_01_01_0000", "Vegetable", "Wild vegetable", "Shepherd's Purse"),
+        ("vegfru/train/shepherd's_purse/v_01_01_0001", "Vegetable", "Wild vegetable", "Shepherd's Purse"),
+        ("vegfru/train/Hami_melon/f_01_01_0000", "Fruit", "Melon", "Hami Melon"),
+        ("vegfru/train/Hami_melon/f_01_01_0001", "Fruit", "Melon", "Hami Melon"),
+        ("vegfru/test/shepherd's_purse/v_01_01_0002", "Vegetable", "Wild vegetable", "Shepherd's Purse"),
+        ("vegfru/test/Hami_melon/f_01_01_0002", "Fruit", "Melon", "Hami Melon"),
+    ]
+    assert all((root / record.image).is_file() for record in records)
+    official.write(root / "fru92_lists/fru_val.txt", "Hami_melon/f_01_01_0001.jpg 1")
+    with pytest.raises(DatasetContentError, match=r"fru_val\.txt:1: class 1 of 'Hami_melon/.*; others of Hami_melon have 0"):
+        list(vegfru.read(root))
+    official.write(root / "veg200_lists/veg_test.txt", "onion.jpg 3")
+    with pytest.raises(DatasetContentError, match=r"veg_test\.txt:1: expected '<class>/<image> <number>'"):
+        list(vegfru.read(root, ("test",)))

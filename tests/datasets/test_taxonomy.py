@@ -29,6 +29,8 @@ SIZES = {
     "pets": (37, 37),
     "flowers": (102, 102),
     "food": (101, 101),
+    "vegfru": (292, 292),
+    "animals": (398, 398),
     "mini": (64, 64),
 }
 
@@ -90,6 +92,8 @@ SAME_NAME = {
     "pets": set(),
     "flowers": set(),
     "food": {"dumpling"},
+    "vegfru": set(),
+    "animals": set(),
     "mini": set(),
 }
 
@@ -110,6 +114,8 @@ SHARED_GROUP_NAMES = {
     "pets": {"companion dog", "toy dog", "working dog"},
     "flowers": {"liliaceae"},
     "food": set(),
+    "vegfru": {"cabbage"},
+    "animals": {"fowl", "gallinaceous bird", "songbird"},
     "mini": set(),
 }
 
@@ -131,6 +137,8 @@ ECHOES = {
     "pets": set(),
     "flowers": {"Magnolia"},
     "food": set(),
+    "vegfru": set(),
+    "animals": set(),
     "mini": set(),
 }
 
@@ -331,3 +339,13 @@ def test_a_wider_group_is_right_where_it_is_named_itself_and_no_group_of_what_li
     assert is_right(dataset, class_name, "coarse", right)
     found = judge(dataset, class_name, "coarse", wrong)
     assert (found.right, found.reason, found.depth) == (False, "wrong_coarse", 1)
+
+
+def test_breeds_of_dogs_among_the_animals_have_the_names_of_the_dataset_of_dogs() -> None:
+    dogs = {concept.concept_id: concept for concept in concepts("dogs")}
+    breeds = [concept for concept in concepts("animals") if concept.concept_id in dogs]
+    assert len(breeds) == 120
+    assert all(dogs[breed.concept_id].fine == breed.fine for breed in breeds)
+    assert is_right("animals", "n02099712", "coarse", "a dog")
+    assert not is_right("animals", "n02099712", "coarse", "Fox")
+    assert not is_right("animals", "n02509815", "fine", "Panda")
