@@ -40,6 +40,7 @@ class OpenRow:
     right: float
     right_error: float
     named: float
+    unlisted: float
     true_refusal: float
     false_refusal: float
     balanced: float
@@ -109,6 +110,7 @@ def _open_row(task: TaskRun) -> OpenRow:
         right=mean(right),
         right_error=clustered_standard_error(right),
         named=mean_of_known(_items(task, "open_named")),
+        unlisted=mean_of_known(_items(task, "open_unlisted")),
         true_refusal=mean_of_known(_items(task, "true_refusal")),
         false_refusal=mean_of_known(_items(task, "false_refusal")),
         balanced=balanced_refusals(_items(task, "refusal_balanced")),

@@ -8,9 +8,9 @@ from finer_tasks.runs.cells import figures_table, number, with_error
 from finer_tasks.runs.reading import Run
 
 _OPEN = (
-    "missing: documents whose right name is not offered. right: the right name, or a refusal where it is missing. named: right "
-    "where offered. true and false refusal: of lists without the right name, and of those with it. balanced: the mean of true "
-    "refusal and 1 - false refusal, by chance 0.5."
+    "missing: documents whose right name is not offered. right: the right name, or a refusal where it is missing. named and "
+    "unlisted: right names where offered, and where missing. true and false refusal: of lists without the right name, and with "
+    "it. balanced: the mean of true refusal and 1 - false refusal, by chance 0.5."
 )
 _YES_NO = (
     "both: yes to the true name and no to the wrong one, by chance 0.250. d': z(yes to true) - z(yes to wrong), by chance 0. "
@@ -41,13 +41,12 @@ def _print_abstaining(run: Run, console: PlainConsole) -> None:
 def _print_open(run: Run, console: PlainConsole) -> None:
     if not (rows := open_rows(run)):
         return
-    figures = ("n", "missing", "right", "named", "true refusal", "false refusal", "balanced", "f1")
+    figures = ("n", "missing", "right", "named", "unlisted", "true refusal", "false refusal", "balanced", "f1")
     table = figures_table("lists that may lack the right name", ("dataset", "level"), figures)
     for row in rows:
-        table.add_row(
-            row.dataset, row.level, str(row.documents), str(row.missing), with_error(row.right, row.right_error),
-            number(row.named), number(row.true_refusal), number(row.false_refusal), number(row.balanced), number(row.f1),
-        )  # fmt: skip
+        shares = row.named, row.unlisted, row.true_refusal, row.false_refusal, row.balanced, row.f1
+        counts = str(row.documents), str(row.missing)
+        table.add_row(row.dataset, row.level, *counts, with_error(row.right, row.right_error), *map(number, shares))
     console.print_figures(table)
     console.say(_OPEN, style="dim")
 

@@ -22,7 +22,7 @@ RECORD_FIELDS = ("id", "superordinate", "coarse", "fine", "concept_id", "class_i
 # Figures that need not exist for a document, and those that are no shares.
 _OPTIONAL = {
     "lca_distance", "em_no_echo", "em_strict_no_echo", "em_answered", "em_strict_answered",
-    "open_named", "true_refusal", "false_refusal", "yesno_yes", *RANKS,
+    "open_named", "open_unlisted", "true_refusal", "false_refusal", "yesno_yes", *RANKS,
 }  # fmt: skip
 _HIGHEST = {"depth": 3.0, "lca_distance": 6.0, "yesno_neither": 2.0}
 _HIGHEST |= dict.fromkeys(("attr_discriminability_rank", *RANKS), 1e6)

@@ -14,11 +14,12 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from finer_tasks.datasets.record import labels_at
-from finer_tasks.replies import COUNTED_AS
+from finer_tasks.datasets.record import dataset_of, labels_at
+from finer_tasks.replies import COUNTED_AS, read_reply
 from finer_tasks.scoring.aggregate import Item
-from finer_tasks.scoring.judge import Items, judge, naming_items, record_fields, unanswered_items
+from finer_tasks.scoring.judge import Items, judge, lexicon, naming_items, record_fields, unanswered_items
 from finer_tasks.scoring.neighbours import neighbours
+from finer_tasks.scoring.strict import StrictScore, abstains, words_of
 
 DECLINED = "abstained"
 # Reasons of the strict scorer for documents to which no answer was given.
@@ -75,15 +76,14 @@ def open_items(
     """The figures of a document that was asked with a list of names, `offered`; by default that of offered_names.
 
     open_right: where the right name was offered, whether the answer is right by em_strict; where it was missing, whether the
-    list was turned down: the model declined, or named the right one all the same. open_named: the first of these alone.
-    true_refusal, false_refusal: whether the list was turned down, where that was right, and declined, where that was wrong.
-    refusal_balanced and refusal_f1 take both together. Without an answer of the model there are no rates.
+    model declined. open_named: the first of these alone. open_unlisted: whether it gave the right name where that was missing.
+    true_refusal, false_refusal: whether it declined, where that was right and where it was wrong; refusal_balanced and
+    refusal_f1 take both together. Without an answer of the model there are no rates.
     """
     offered = list(offered or offered_names(doc, level))
     _, _, strict = judge(doc, outputs, level, readable)
     concept = {"concept_id": doc["concept_id"]}
-    missing, declined = is_missing(doc, level, offered), strict.reason == DECLINED
-    refused = declined or (missing and strict.right)
+    missing, refused = is_missing(doc, level, offered), _declines(doc, outputs, strict, offered)
     right = refused if missing else strict.right
     known = {} if strict.reason in COUNTED_AS else {"score": float(refused)}
     detail = {"reason": strict.reason, "named": list(strict.named), "offered": offered, "level": level}
@@ -91,11 +91,20 @@ def open_items(
     return {
         "open_right": {"score": float(right)} | concept | detail | {"record": record_fields(doc)},
         "open_named": concept if missing else {"score": float(strict.right)} | concept,
+        "open_unlisted": {"score": float(strict.right and not refused)} | concept if missing and known else concept,
         "true_refusal": known | concept if missing else concept,
         "false_refusal": concept if missing else known | concept,
         "refusal_balanced": both,
         "refusal_f1": both,
     } | unanswered_items(strict.reason, concept)
+
+
+def _declines(doc: Mapping[str, Any], outputs: Sequence[str], strict: StrictScore, offered: Sequence[str]) -> bool:
+    """Whether an answer declines a list: as a whole, or with a name that is not on it ("None of these, it is an X")."""
+    if strict.reason == DECLINED or strict.reason in NOT_ANSWERED:
+        return strict.reason == DECLINED
+    on_list = {"".join(words_of(name)) for name in offered} & {"".join(words_of(name)) for name in strict.named}
+    return not on_list and abstains(read_reply(outputs[-1]).answer, lexicon(dataset_of(doc["id"])))
 
 
 def balanced_refusals(items: Sequence[Item]) -> float:

@@ -46,14 +46,8 @@ LISTS = TaskKind(
 CLOSED = TaskKind(
     DETAIL, frozenset((*(f"closed_{figure}_norm" for figure in FIGURES), "corrupt_images")), CLOSED_SCORES, replies=False
 )
-OPEN = TaskKind(
-    "open_right",
-    frozenset(
-        ("open_right", "open_named", "true_refusal", "false_refusal", "refusal_balanced", "refusal_f1", "corrupt_images")
-    ),
-    OPEN_SCORES,
-    ("offered", "named"),
-)
+_RATES = ("open_named", "open_unlisted", "true_refusal", "false_refusal", "refusal_balanced", "refusal_f1")
+OPEN = TaskKind("open_right", frozenset(("open_right", *_RATES, "corrupt_images")), OPEN_SCORES, ("offered", "named"))
 YES_NO = TaskKind(
     "yesno_both",
     frozenset(("yesno_true", "yesno_false", "yesno_yes", "yesno_neither", "yesno_dprime", "corrupt_images", *YES_NO_SCORES)),

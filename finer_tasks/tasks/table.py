@@ -165,6 +165,7 @@ ABSTAINING = (
 OPEN = (
     Metric("open_right"),
     Metric("open_named", "mean_of_known"),
+    Metric("open_unlisted", "mean_of_known", False),
     Metric("true_refusal", "mean_of_known"),
     Metric("false_refusal", "mean_of_known", False),
     Metric("refusal_balanced", "balanced_refusals"),

@@ -28,9 +28,9 @@ from tests.documents import document_of
 from tests.simulated import IDENTITY
 
 YES, NO, NONE, RIGHT = "Answer: yes", "Answer: no", "Answer: none of these", "Answer: Alder Finch"
-SIBLING = Claims("Alder Finch", "Corby Finch", "coarse")
+SIBLING = Claims("Alder Finch", "Dunmore Finch", "coarse")
 FARTHER = Claims("Alder Finch", "Arlen Heron", "superordinate")
-WITH, WITHOUT = ("Alder Finch", "Corby Finch"), ("Berwick Finch", "Corby Finch")
+WITH, WITHOUT = ("Alder Finch", "Dunmore Finch"), ("Borrow Finch", "Dunmore Finch")
 DOCS = [document_of("mini", "alder_finch", number) for number in range(4)]
 
 
@@ -62,13 +62,13 @@ def yesno_run(folder: Path, false: Claims = FARTHER) -> Path:
 
 
 def open_run(folder: Path) -> Path:
-    replies = [(RIGHT, WITH), (NONE, WITH), (NONE, WITHOUT), ("Answer: Corby Finch", WITHOUT)]
+    replies = [(RIGHT, WITH), (NONE, WITH), (NONE, WITHOUT), ("Answer: Dunmore Finch", WITHOUT)]
     lines = [open_items(doc, [reply], "fine", offered=names) for doc, (reply, names) in zip(DOCS, replies, strict=True)]
     return write(folder, "abstain_names", lines, [reply for reply, _ in replies])
 
 
 def abstain_run(folder: Path) -> Path:
-    replies = [RIGHT, "Answer: Corby Finch", "I don't know", "Answer: I don't know"]
+    replies = [RIGHT, "Answer: Dunmore Finch", "I don't know", "Answer: I don't know"]
     lines = [abstaining_items(doc, [reply], "fine") for doc, reply in zip(DOCS, replies, strict=True)]
     return write(folder, "abstain", lines, replies)
 
@@ -160,8 +160,8 @@ def test_the_gate_compares_the_main_figure_and_sees_another_claim(tmp_path: Path
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
-        ('"claims": ["Alder Finch", "Corby Finch"]', '"claims": "Alder Finch"', "claims is no text"),
-        ('"claims": ["Alder Finch", "Corby Finch"]', '"claims": ["Alder Finch"]', "1 claims where two were made"),
+        ('"claims": ["Alder Finch", "Dunmore Finch"]', '"claims": "Alder Finch"', "claims is no text"),
+        ('"claims": ["Alder Finch", "Dunmore Finch"]', '"claims": ["Alder Finch"]', "1 claims where two were made"),
         ('"said": ["yes", "no"]', '"said": [1]', "said is no text"),
         ('"said": ["yes", "no"], "concept', '"said": ["yea", "no"], "concept', "said is ..yea"),
         ('"yesno_neither": {"value": 0.0', '"yesno_neither": {"value": 3.0', "the score yesno_neither is 3.0"),

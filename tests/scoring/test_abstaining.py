@@ -62,19 +62,23 @@ def test_only_children_are_offered_names_from_one_level_up() -> None:
     assert {len(offered_names(doc, "fine")) for doc in docs} == {4}
 
 
-OFFERED, MISSING = ("Alder Finch", "Berwick Finch"), ("Corby Finch", "Berwick Finch")
+OFFERED, MISSING = ("Alder Finch", "Borrow Finch"), ("Dunmore Finch", "Borrow Finch")
 
 
 @pytest.mark.parametrize(
     ("reply", "offered", "right", "refused"),
     [
         (RIGHT, OFFERED, 1, 0),
-        ("Answer: Berwick Finch", OFFERED, 0, 0),
+        ("Answer: Borrow Finch", OFFERED, 0, 0),
         ("Answer: none of these", OFFERED, 0, 1),
         ("Answer: none of these", MISSING, 1, 1),
         ("I don't know", MISSING, 1, 1),
-        (RIGHT, MISSING, 1, 1),  # not taken in by the list
-        ("Answer: Berwick Finch", MISSING, 0, 0),
+        (RIGHT, MISSING, 0, 0),
+        ("None of these, it is an Alder Finch.", MISSING, 1, 1),
+        ("None of these, it is an Arlen Heron.", OFFERED, 0, 1),
+        ("I am not sure, but it is a Borrow Finch.", MISSING, 0, 0),
+        ("I am not sure, but it is an Alder Finch.", OFFERED, 1, 0),
+        ("Answer: Borrow Finch", MISSING, 0, 0),
     ],
 )
 def test_a_refusal_is_right_where_the_name_is_missing(reply: str, offered: Sequence[str], right: int, refused: int) -> None:
@@ -85,10 +89,11 @@ def test_a_refusal_is_right_where_the_name_is_missing(reply: str, offered: Seque
     assert "score" not in items[other]
     assert ("score" in items["open_named"]) == (offered == OFFERED)
     assert items["open_right"]["offered"] == list(offered)
+    assert items["open_unlisted"].get("score") == (float(reply == RIGHT) if offered == MISSING else None)
 
 
 def test_both_kinds_of_refusals_make_one_figure() -> None:
-    replies = [("none of these", MISSING)] * 3 + [("Berwick Finch", MISSING)] + [("none of these", OFFERED), (RIGHT, OFFERED)]
+    replies = [("none of these", MISSING)] * 3 + [("Borrow Finch", MISSING)] + [("none of these", OFFERED), (RIGHT, OFFERED)]
     items = [open_items(DOC, [reply], "fine", offered=offered) for reply, offered in replies]
     assert balanced_refusals([one["refusal_balanced"] for one in items]) == pytest.approx((3 / 4 + 1 / 2) / 2)
     assert refusal_f1([one["refusal_f1"] for one in items]) == pytest.approx(2 * 3 / (2 * 3 + 1 + 1))

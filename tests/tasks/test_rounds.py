@@ -18,6 +18,7 @@ from finer_tasks.tasks.rounds import choose_rounds
 from tests.tasks.backends import MANIFESTS, Backend, Serial, Simple
 
 SEEK, PREDICTED = "finer_mini_fine_attrseek", "finer_mini_fine_parent_predicted"
+YES_NO = "finer_mini_fine_yesno"
 THEIRS = """
 task: their_rounds
 dataset_path: json
@@ -107,6 +108,20 @@ def test_backends_without_chat_turns_go_through_the_agentic_loop(mini_data: Path
     results = evaluate("fake_simple", SEEK)
     assert (rounds(results, SEEK), Backend.calls) == ("agentic", [("generate_until", 1)] * 6)
     assert all("- after" in sample[1] for sample in replies(results, SEEK))
+
+
+@pytest.mark.parametrize("model", ["fake_backend", "fake_serial", "fake_simple"])
+def test_yes_and_no_are_asked_in_conversations_of_their_own(mini_data: Path, model: str) -> None:
+    results = evaluate(model, YES_NO)
+    asked = Backend.seen if model == "fake_simple" else [(turn[0]["content"][-1]["text"], len(turn)) for turn in Backend.seen]
+    texts = sorted(text for text, _ in asked)
+    items = [sample["yesno_both"] for sample in results["samples"][YES_NO]]
+    claims = [claim for item in items for claim in item["claims"]]
+    assert texts == sorted(
+        f'Is the object in this image of the named type "{claim}"? Write "Answer: yes" or "Answer: no".' for claim in claims
+    )
+    assert model == "fake_simple" or {turns for _, turns in asked} == {1}
+    assert [len(item["rounds"]) for item in items] == [2] * 3
 
 
 def test_rounds_of_other_tasks_and_the_class_of_the_model_are_left_alone(mini_data: Path, theirs: Path) -> None:

@@ -8,7 +8,8 @@ reason is kept for every answer. See docs/em_strict.md.
 """
 
 from finer_tasks.scoring.strict.lexicon import Lexicon
+from finer_tasks.scoring.strict.status import abstains
 from finer_tasks.scoring.strict.verdict import REASONS, StrictScore, score_strict
 from finer_tasks.scoring.strict.words import words_of
 
-__all__ = ["REASONS", "Lexicon", "StrictScore", "score_strict", "words_of"]
+__all__ = ["REASONS", "Lexicon", "StrictScore", "abstains", "score_strict", "words_of"]

@@ -49,6 +49,11 @@ def read_answer(answer: str, lexicon: Lexicon) -> Reading:
     return Reading(tuple(mentions), any(cue.has("abstained") for cue in cues))
 
 
+def abstains(answer: str, lexicon: Lexicon) -> bool:
+    """Whether an answer says somewhere that it gives none, even if it names something beside."""
+    return read_answer(answer, lexicon).abstains
+
+
 def _short(words: Sequence[Word], lexicon: Lexicon) -> list[Found]:
     """A short name that is all of an answer's clause: "a Laysan"."""
     for start in range(min(len(words), NEXT_WORDS)):
