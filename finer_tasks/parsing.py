@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 
@@ -16,6 +16,7 @@ from finer_tasks.text import harmless, well_formed
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
+T = TypeVar("T")
 # Far above any file that a person writes; aliases within aliases pass it in a dozen lines.
 _MOST_VALUES = 100_000
 # Far below what makes writing, comparing or showing a value overflow the stack.
@@ -57,6 +58,41 @@ def parse_yaml(text: str, source: str, error: type[FinerError]) -> tuple[yaml.No
         raise error(at_line(source, mark.line + 1 if mark else 1, f"not valid YAML: {what}")) from problem
     except (yaml.YAMLError, ValueError, OverflowError) as problem:  # a date such as 2024-13-01 is a ValueError
         raise error(f"{source}: not valid YAML: {' '.join(str(problem).split())}") from problem
+
+
+def read_model(path: Path, kind: type[T], error: type[FinerError]) -> tuple[yaml.Node, T]:
+    """The nodes of a YAML file and its values as a type that pydantic checks; raises `error` with file, line and key."""
+    from pydantic import TypeAdapter, ValidationError
+
+    root, raw = read_yaml(path, error)
+    if root is None or not isinstance(raw, dict):
+        raise error(at_line(path, 1, "expected keys with values"))
+    try:
+        return root, TypeAdapter(kind).validate_python(raw)
+    except ValidationError as problem:
+        first = problem.errors(include_url=False)[0]
+        keys = [part for part in first["loc"] if part != "[key]"]
+        what = {"missing": "the key is missing", "extra_forbidden": "no such key is known"}.get(first["type"], first["msg"])
+        text = f"{'.'.join(map(str, keys))}: {what.removeprefix('Value error, ')}"
+        fix = "Put it in quotes" if first["type"] == "string_type" and not isinstance(first["input"], dict | list) else ""
+        raise error(at_line(path, line_of(root, keys) or 1, harmless(text), fix)) from problem
+
+
+def line_of(root: yaml.Node | None, location: Sequence[str | int]) -> int | None:
+    """The line of a value by its keys and places, or of the last of them that is there; None where none is."""
+    line = None
+    for part in location:
+        if isinstance(root, yaml.MappingNode):
+            pair = next((pair for pair in root.value if pair[0].value == str(part)), None)
+            if pair is None:
+                break
+            line, root = pair[0].start_mark.line + 1, pair[1]
+        elif isinstance(root, yaml.SequenceNode) and str(part).isdecimal() and int(part) < len(root.value):
+            root = root.value[int(part)]
+            line = root.start_mark.line + 1
+        else:
+            break
+    return line
 
 
 def _values(node: yaml.Node, known: dict[int, float], source: str, error: type[FinerError]) -> float:
@@ -128,4 +164,5 @@ def _check_json(value: Any, allow_nan: bool) -> None:
 def explain(error: ValidationError) -> str:
     """The first problem of a validation in a line."""
     first = error.errors()[0]
-    return harmless(f"{'.'.join(str(part) for part in first['loc'])[:200] or 'the whole'}: {first['msg']}")
+    where = ".".join(str(part) for part in first["loc"])[:200] or "the whole"
+    return harmless(f"{where}: {first['msg'].removeprefix('Value error, ')}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+import unicodedata
 
 # What moves a terminal's cursor, breaks a line, reorders or hides the text around it, or is no UTF-8:
 # control characters, bidirectional marks, invisible characters and tags, lone surrogates, noncharacters.
@@ -34,3 +35,14 @@ def well_formed(text: str) -> str:
 def normalize(text: str) -> str:
     """Lower case, no ASCII punctuation, no articles as words, single spaces, in this order: the benchmark's own rule."""
     return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
+
+
+def slug(name: str) -> str:
+    """A stable identifier made of a name: lower case, words joined by underscores; ASCII alone unless its script is another."""
+    words = re.sub(r"[’'`]", "", name.lower())
+    other = "" if words.isascii() else "".join(filter(_of_another_script, set(words)))
+    return re.sub(rf"[^a-z0-9{other}]+", "_", words).strip("_")
+
+
+def _of_another_script(letter: str) -> bool:
+    return unicodedata.category(letter) in ("Ll", "Lo") and not unicodedata.name(letter, "LATIN").startswith("LATIN")

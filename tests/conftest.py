@@ -19,6 +19,7 @@ REAL = Path(__file__).resolve().parents[2] / "shared" / "fgvc"
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """No test touches the user's data directory or sees the user's settings."""
     monkeypatch.setenv("FINER_DATA_DIR", str(tmp_path / "finer-data"))
+    monkeypatch.setenv("FINER_TASKS_DIR", str(tmp_path / "finer-tasks"))
     monkeypatch.delenv("FINER_PROMPTS", raising=False)
     monkeypatch.delenv("FINER_PERTURB", raising=False)
     monkeypatch.delenv("FINER_SIMILARITY", raising=False)

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from finer_tasks.parsing import parse_yaml, read_yaml
+from finer_tasks.parsing import line_of, parse_yaml, read_yaml
 from finer_tasks.training.built_in import built_in_recipes
 from finer_tasks.training.errors import RecipeError
 
@@ -121,7 +120,7 @@ def _explain(kind: type, source: Path, root: Any, given: dict[tuple[str, ...], s
         if not location:  # of the whole, whose values would tell nothing
             problems.append(f"{_where(source, given, message)}: {message}.")
             continue
-        field, line = ".".join(location), _line(root, location)
+        field, line = ".".join(location), line_of(root, location)
         told = next((text for keys, text in given.items() if keys == tuple(location[: len(keys)])), None)
         where = repr(told) if told else f"{source}:{line}" if line else f"{source}"
         if item["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
@@ -144,18 +143,6 @@ def _where(source: Path, given: dict[tuple[str, ...], str], message: str) -> str
     named = message.split(" ", 1)[0].rstrip(":")
     told = next((text for keys, text in given.items() if ".".join(keys) in (named, named.partition("=")[0])), None)
     return repr(told) if told else str(source)
-
-
-def _line(root: Any, location: Sequence[str]) -> int | None:
-    line = None
-    for part in location:
-        if not isinstance(root, yaml.MappingNode):
-            break
-        pair = next((pair for pair in root.value if pair[0].value == part), None)
-        if pair is None:
-            break
-        line, root = pair[0].start_mark.line + 1, pair[1]
-    return line
 
 
 def _nearest(kind: type, location: Sequence[str]) -> str:

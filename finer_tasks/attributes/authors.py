@@ -15,10 +15,9 @@ from typing import Any
 
 from finer_tasks.attributes.knowledge import ConceptAttributes, Provenance, is_visible
 from finer_tasks.datasets.record import Concept
-from finer_tasks.datasets.taxonomy import slug
 from finer_tasks.errors import KnowledgeError, os_error_text
 from finer_tasks.parsing import parse_json
-from finer_tasks.text import normalize, well_formed
+from finer_tasks.text import normalize, slug, well_formed
 
 _NAME_FIELDS = ("name", "common_name", "fine", "concept")
 

@@ -12,14 +12,13 @@ from rich.text import Text
 from finer_tasks.cli.options import Commands, positive
 from finer_tasks.cli.output import out, say
 from finer_tasks.datasets.concepts import concepts_of, sibling_groups
-from finer_tasks.datasets.registry import DATASETS, READERS
+from finer_tasks.datasets.registry import READERS, dataset_names
 from finer_tasks.errors import USAGE_EXIT_CODE, KnowledgeError
 from finer_tasks.text import harmless
 
 if TYPE_CHECKING:
     from finer_tasks.attributes.updating import Update
 
-_WRITABLE = [name for name, reader in READERS.items() if not reader.exact_attributes]
 _OVERWRITE = "replace the knowledge base as a whole, reviewed entries too, instead of merging"
 
 
@@ -28,8 +27,9 @@ def add_attributes(commands: Commands) -> None:
     attributes = commands.add_parser("attributes", help="the knowledge base of attributes").add_subparsers(
         required=True, metavar="ACTION"
     )
+    writable = [name for name in dataset_names() if name not in READERS or not READERS[name].exact_attributes]
     bring = attributes.add_parser("import", help="from a JSONL knowledge base, the authors' files, or CUB's human attributes")
-    bring.add_argument("dataset", choices=_WRITABLE)
+    bring.add_argument("dataset", choices=writable)
     bring.add_argument("source", type=Path, help="a .jsonl or .json file; for cub also the folder CUB_200_2011")
     bring.add_argument(
         "--required-from", type=float, default=60, help="CUB: percentage of images that makes an attribute required"
@@ -38,7 +38,7 @@ def add_attributes(commands: Commands) -> None:
     bring.add_argument("--overwrite", action="store_true", help=_OVERWRITE)
     bring.set_defaults(run=_attributes_import)
     build = attributes.add_parser("build", help="with an encyclopedia and an OpenAI-compatible language model")
-    build.add_argument("dataset", choices=_WRITABLE)
+    build.add_argument("dataset", choices=writable)
     build.add_argument("--endpoint", required=True, help="base address of the API, ending in /v1")
     build.add_argument("--model", required=True)
     build.add_argument(
@@ -52,11 +52,11 @@ def add_attributes(commands: Commands) -> None:
     build.add_argument("--overwrite", action="store_true", help=_OVERWRITE)
     build.set_defaults(run=_attributes_build)
     show = attributes.add_parser("show", help="a concept beside its siblings")
-    show.add_argument("dataset", choices=DATASETS)
+    show.add_argument("dataset", choices=dataset_names())
     show.add_argument("concept")
     show.set_defaults(run=_attributes_show)
     check = attributes.add_parser("check", help="coverage, and attributes that do not discriminate")
-    check.add_argument("dataset", choices=DATASETS)
+    check.add_argument("dataset", choices=dataset_names())
     check.set_defaults(run=_attributes_check)
     diff = attributes.add_parser("diff", help="what differs between two knowledge bases")
     diff.add_argument("one", type=Path)

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from finer_tasks.cli.options import Commands, positive
 from finer_tasks.cli.output import out, say
-from finer_tasks.datasets.registry import DATASETS, READERS
+from finer_tasks.datasets.registry import READERS, dataset_names, get_reader
 from finer_tasks.errors import USAGE_EXIT_CODE
 from finer_tasks.text import harmless
 
@@ -25,7 +25,7 @@ def add_prepare(commands: Commands) -> None:
         epilog=f"Where to get each dataset, and under which terms:\n\n{described}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    prepare.add_argument("dataset", choices=DATASETS)
+    prepare.add_argument("dataset", choices=dataset_names())
     prepare.add_argument("--root", type=Path, help="folder of the dataset; for --from-unified, the folder of its images")
     fetched = ", ".join(name for name, reader in READERS.items() if reader.origin.archives)
     prepare.add_argument("--download", action="store_true", help=f"fetch the official archives first ({fetched})")
@@ -54,7 +54,7 @@ def _prepare(arguments: argparse.Namespace) -> None:
     root, splits = obtain(name, arguments.root, given, arguments.download)
     partial, embed = arguments.allow_partial, arguments.embed_images
     prepared = prepare(Request(name, root, splits, partial, embed, unified, arguments.per_concept))
-    table = Table(title=READERS[name].origin.title, title_justify="left")
+    table = Table(title=get_reader(name).origin.title, title_justify="left")
     for column in ("split", "images", "missing", "superordinate", "coarse", "fine"):
         table.add_column(column, justify="left" if column == "split" else "right")
     for row in summary(prepared):
@@ -70,7 +70,7 @@ def _prepare(arguments: argparse.Namespace) -> None:
 def add_doctor(commands: Commands) -> None:
     """Add the command to the parser."""
     doctor = commands.add_parser("doctor", help="check a prepared dataset")
-    doctor.add_argument("dataset", choices=DATASETS)
+    doctor.add_argument("dataset", choices=dataset_names())
     doctor.add_argument("--fast", action="store_true", help="read no image: do not decode it nor compare the splits")
     doctor.add_argument(
         "--near-duplicates", action="store_true", help="list train images that look like a test image; slow for large datasets"

@@ -8,8 +8,9 @@ from functools import cache, cached_property
 
 from finer_tasks.datasets.prepared import Prepared, load_prepared
 from finer_tasks.datasets.record import Concept
-from finer_tasks.datasets.taxonomy import load_taxonomy, slug
+from finer_tasks.datasets.taxonomy import Taxonomy, load_taxonomy
 from finer_tasks.errors import NotPreparedError
+from finer_tasks.text import slug
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +54,9 @@ def concepts_of(dataset: str) -> Concepts:
     try:
         return _prepared(load_prepared(dataset))
     except NotPreparedError:
-        if not load_taxonomy(dataset).classes:
+        if not (taxonomy := load_taxonomy(dataset)).classes:
             raise
-        return _reviewed(dataset)
+        return _reviewed(taxonomy)
 
 
 def sibling_groups(concepts: Iterable[Concept]) -> dict[str, tuple[str, ...]]:
@@ -72,6 +73,5 @@ def _prepared(prepared: Prepared) -> Concepts:
 
 
 @cache
-def _reviewed(dataset: str) -> Concepts:
-    classes = load_taxonomy(dataset).classes.values()
-    return Concepts(tuple({concept.concept_id: concept for concept in classes}.values()))
+def _reviewed(taxonomy: Taxonomy) -> Concepts:
+    return Concepts(tuple({concept.concept_id: concept for concept in taxonomy.classes.values()}.values()))

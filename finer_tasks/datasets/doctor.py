@@ -108,7 +108,7 @@ def _official_split(prepared: Prepared) -> Iterator[Finding]:
             yield Finding(
                 "problem",
                 f"{split}: images, labels or split differ from the official ones "
-                f"({manifest.split_fingerprints[split]} instead of {known[split]}). Copy the official lists and prepare again",
+                f"({manifest.split_fingerprints[split]} instead of {known[split]}). {reader.copy_again}, and prepare again",
             )
 
 

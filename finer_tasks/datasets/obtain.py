@@ -22,7 +22,8 @@ def obtain(dataset: str, root: Path | None, splits: tuple[str, ...] | None, down
         where = "its pictures are drawn" if reader.built_in else "--download has a folder of its own"
         raise DatasetLayoutError(f"{dataset} takes no --root here: {where}. Leave it out")
     if not download:
-        return (rendered(dataset) if root is None else root), splits or reader.splits
+        found = root or (reader.own.images if reader.own else rendered(dataset))
+        return found, splits or reader.splits
     fetched = reader.origin.splits
     wanted = splits or fetched
     if missing := set(wanted) - set(fetched):

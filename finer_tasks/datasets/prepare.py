@@ -26,7 +26,7 @@ from finer_tasks.datasets.readers import unified
 from finer_tasks.datasets.record import SPLITS, Concept, FinerRecord, first_of_each
 from finer_tasks.datasets.registry import get_reader
 from finer_tasks.datasets.tables import Account, join_splits, write_table
-from finer_tasks.datasets.taxonomy import slug, taxonomy_hash
+from finer_tasks.datasets.taxonomy import taxonomy_hash
 from finer_tasks.errors import (
     ChangedDataError,
     DatasetContentError,
@@ -35,6 +35,7 @@ from finer_tasks.errors import (
     PartialDatasetError,
     os_error_text,
 )
+from finer_tasks.text import slug
 from finer_tasks.writing import replacing, write_text, writing
 
 
@@ -225,10 +226,10 @@ def _check_counts(request: Request, root: Path, accounts: Mapping[str, Account])
                 f"{request.dataset} {split}: {account.missing} of {account.listed} image files are missing or empty below "
                 f"{root}, for example {', '.join(account.examples)}. Copy them, or pass --allow-partial to use what is there"
             )
-        official = get_reader(request.dataset).official_counts(root)[split]
+        reader = get_reader(request.dataset)
         raise PartialDatasetError(
-            f"{request.dataset} {split}: the lists name {account.listed} images, the official dataset has {official}. "
-            "Copy the official files again, or pass --allow-partial to use what is there"
+            f"{request.dataset} {split}: the lists name {account.listed} images, the official dataset has "
+            f"{reader.official_counts(root)[split]}. {reader.copy_again}, or pass --allow-partial to use what is there"
         )
 
 

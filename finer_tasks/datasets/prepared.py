@@ -128,7 +128,8 @@ class Prepared:
 
 def prepare_command(dataset: str, manifest: Manifest | None = None) -> str:
     """The command that mends a missing or damaged dataset; with what was given for it the last time, where that is known."""
-    if get_reader(dataset).built_in:
+    reader = get_reader(dataset)
+    if reader.built_in or (reader.own and not manifest):
         return f"finer prepare {dataset}"
     root = shlex.quote(manifest.root) if manifest else "FOLDER"
     return f"finer prepare {dataset} --root {root}" + (" --from-unified SPLIT=FILE" if manifest and manifest.unified else "")
@@ -163,11 +164,12 @@ def _read_manifest(path: Path, dataset: str) -> Manifest:
         raise ChangedDataError(
             f"{path} cannot be read by this version ({_why(error)}). Run: {prepare_command(dataset)}"
         ) from error
-    current = manifest.unified or manifest.source == get_reader(dataset).source
+    reader = get_reader(dataset)
+    current = manifest.unified or manifest.source == reader.source
     if not current or manifest.taxonomy != taxonomy_hash(dataset):
+        now = reader.own.folder if reader.own else "this version"
         raise ChangedDataError(
-            f"{dataset} was prepared with other labels or pictures than this version has. "
-            f"Run: {prepare_command(dataset, manifest)}"
+            f"{dataset} was prepared with other labels or pictures than {now} has. Run: {prepare_command(dataset, manifest)}"
         )
     return manifest
 

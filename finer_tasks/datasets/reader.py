@@ -86,6 +86,13 @@ class ExactAttributes(NamedTuple):
     likely: tuple[str, ...]
 
 
+class Own(NamedTuple):
+    """Where a dataset of the user's own lies: the folder of its list and taxonomy, and that of its images."""
+
+    folder: Path
+    images: Path
+
+
 @dataclass(frozen=True)
 class Reader:
     """One dataset. The members with a default are what only some datasets have.
@@ -108,6 +115,7 @@ class Reader:
         render: writes the images, of a dataset that is built in.
         exact_attributes: the attributes of every concept, where they need no knowledge base.
         boxes: where the objects are in the images of a split, below that folder; empty where a copy lacks the files.
+        own: of a dataset of the user's own, where it lies.
     """
 
     name: str
@@ -128,6 +136,14 @@ class Reader:
     render: Callable[[Path], None] | None = None
     exact_attributes: Callable[[], list[ExactAttributes]] | None = None
     boxes: Callable[[Path, str], Boxes] | None = None
+    own: Own | None = None
+
+    @property
+    def copy_again(self) -> str:
+        """What to do where the lists are not as expected, as a sentence without its end."""
+        if self.own:
+            return f"If {self.own.folder} was changed on purpose, run `finer dataset update {self.name}`"
+        return "Copy the official files again"
 
     @property
     def built_in(self) -> bool:

@@ -33,9 +33,7 @@ class Account:
         if record.id in self.ids:
             raise DatasetContentError(f"image id {record.id} is listed twice. Copy the official files again")
         self.ids.add(record.id)
-        self.listed += 1
-        # A sum, so that the order in which a copy lists its images does not matter.
-        self.assignment += int.from_bytes(hashlib.sha256(f"{record.id}\t{record.class_id}".encode()).digest()[:16])
+        self.assign(record.id, record.class_id)
         if size is None:
             self.missing += 1
             self.examples = [*self.examples, record.image][:3]
@@ -45,6 +43,12 @@ class Account:
         self.seen["fine"].add(record.concept_id)
         fields = (record.id, record.image, record.superordinate, *record.coarse, *record.fine, record.class_id, str(size))
         self.content.update("\t".join(fields).encode() + b"\n")
+
+    def assign(self, identity: str, class_id: str) -> None:
+        """Count that the list has an image in a class."""
+        self.listed += 1
+        # A sum, so that the order in which a copy lists its images does not matter.
+        self.assignment += int.from_bytes(hashlib.sha256(f"{identity}\t{class_id}".encode()).digest()[:16])
 
     def counts(self) -> dict[str, int]:
         """What the manifest keeps of a split."""

@@ -34,7 +34,7 @@ DETAIL: Conditions = {
 # What must agree, by the name under which it may be allowed to differ.
 CONDITIONS: Conditions = {
     "data": of_identity("data_fingerprint", "data_source"),
-    "scoring": of_identity("scoring"),
+    "scoring": of_identity("scoring", "taxonomy"),
     "rounds": of_identity("rounds"),
     "decoding": decoding,
 }

@@ -31,7 +31,7 @@ CONDITIONS: Conditions = {
     "model": lambda side: side[0].model,
     "prompts": of_identity("prompt_set", "prompt_hash"),
     "data": of_identity("data_fingerprint", "data_source"),
-    "scoring": of_identity("scoring"),
+    "scoring": of_identity("scoring", "taxonomy"),
     "decoding": lambda side: decoding(side, without=_OF_THE_ARM),
 }
 # The same for the arms that tell attributes.

@@ -27,6 +27,7 @@ CONDITIONS: Mapping[str, Callable[[Side], Any]] = {
     "similarity": _identity("similarity"),
     "rounds": _identity("rounds"),
     "scoring": _identity("scoring"),
+    "taxonomy": _identity("taxonomy"),
     "decoding": lambda side: dict(side[1].generation),
     "lmms_eval": lambda side: side[0].settings.get("lmms_eval_version"),
 }

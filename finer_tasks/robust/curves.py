@@ -34,7 +34,7 @@ CONDITIONS: Conditions = {
     "model": lambda side: side[0].model,
     "prompts": of_identity("prompt_set", "prompt_hash"),
     "data": lambda side: (published_fingerprint(side[1].identity), side[1].identity.get("data_source")),
-    "scoring": of_identity("scoring"),
+    "scoring": of_identity("scoring", "taxonomy"),
 }
 # The same for the severities of one way of asking: ways may differ in how long an answer may get.
 OF_A_WAY: Conditions = {

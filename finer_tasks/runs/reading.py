@@ -15,9 +15,9 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from loguru import logger
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from finer_tasks.datasets.registry import DATASETS
+from finer_tasks.datasets.registry import known_dataset
 from finer_tasks.errors import ResultsError
 from finer_tasks.parsing import explain, parse_json
 from finer_tasks.replies import ROUNDS, Unanswered
@@ -130,7 +130,7 @@ class _Identity(BaseModel):
     """What every version of finer-tasks has written into a task's metadata; later additions are kept as they are."""
 
     model_config = ConfigDict(extra="allow")
-    dataset: Literal[DATASETS]  # type: ignore[valid-type]
+    dataset: Annotated[str, AfterValidator(known_dataset)]
     level: Literal["superordinate", "coarse", "fine"]
     variant: _Text
     parent: _Text

@@ -8,6 +8,7 @@ from typing import Any
 
 import finer_tasks
 from finer_tasks.attributes.knowledge import load_knowledge
+from finer_tasks.datasets.taxonomy import taxonomy_hash
 from finer_tasks.errors import ResultsError
 from finer_tasks.models.similarity import similarity_named
 from finer_tasks.runs.reading import Run, TaskRun
@@ -40,6 +41,8 @@ def by_this_version(run: Run) -> Run:
 def _task(task: TaskRun, similarity: str) -> TaskRun:
     identity = {**task.identity, "scoring": SCORING_VERSION, "finer_version": finer_tasks.__version__}
     identity["scored_first"] = task.identity["scoring"]
+    if "taxonomy" in identity:
+        identity["taxonomy"] = taxonomy_hash(identity["dataset"])
     if "similarity" in identity:
         identity["similarity"] = similarity or identity["similarity"]
         identity["attributes_fingerprint"] = load_knowledge(identity["dataset"]).fingerprint

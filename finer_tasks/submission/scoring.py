@@ -10,6 +10,7 @@ from typing import Any
 
 from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.datasets.prepared import Prepared
+from finer_tasks.datasets.registry import READERS, get_reader
 from finer_tasks.replies import Unanswered, no_answer
 from finer_tasks.scoring.attributes import LexicalSimilarity
 from finer_tasks.scoring.judge import judge, list_items
@@ -24,7 +25,8 @@ SUBMITTED_LISTS = ("attr_precision", "attr_recall", "attr_f1")
 
 def submitted_tasks() -> list[str]:
     """The tasks that may be submitted: those of the benchmark's own questions whose answers can be scored again."""
-    return [task.name for task in list_tasks() if task.variant not in SCORES_NAMES | NOT_SUBMITTED]
+    never = SCORES_NAMES | NOT_SUBMITTED
+    return [task.name for task in list_tasks() if task.dataset in READERS and task.variant not in never]
 
 
 @cache
@@ -84,6 +86,10 @@ def official_task(name: str) -> TaskInfo:
     task = tasks_by_name().get(name)
     if task is None:
         raise SubmissionError(f"{name} is no task of this version of finer-tasks; `finer tasks` lists them")
+    if get_reader(task.dataset).own:
+        raise SubmissionError(
+            f"{name} is a task on a dataset of your own, whose images and taxonomy others lack to verify it; leave it out"
+        )
     if task.variant in SCORES_NAMES:
         raise SubmissionError(f"{name} scores names by likelihood, and leaves no answers to score again; leave it out")
     if task.variant in NOT_SUBMITTED:

@@ -14,7 +14,7 @@ from finer_tasks.datasets.perturb import VARIABLE
 from finer_tasks.datasets.prepare import ensure_prepared
 from finer_tasks.datasets.prepared import Prepared
 from finer_tasks.datasets.record import LEVELS, SPLITS
-from finer_tasks.datasets.registry import DATASETS
+from finer_tasks.datasets.registry import dataset_names, get_reader
 from finer_tasks.datasets.seen import seen_data
 from finer_tasks.errors import FinerError, KnowledgeError, user_errors
 from finer_tasks.models.machine import machine
@@ -39,7 +39,7 @@ def is_ours(config: Mapping[str, Any]) -> bool:
 
     One of any name that brings data or functions of its own is left as it is.
     """
-    known = config.get("dataset_path") in DATASETS
+    known = config.get("dataset_path") in dataset_names()
     return known and isinstance(config.get("task"), str) and any(_is_hook(config.get(name)) for name in _FUNCTIONS)
 
 
@@ -137,6 +137,8 @@ def identify(config: Mapping[str, Any]) -> tuple[Prepared, dict[str, Any]]:
         "versions": _versions(),
         "machine": machine(),
     }
+    if get_reader(dataset).own:
+        identity["taxonomy"] = prepared.manifest.taxonomy  # no version of this package stands for its names
     if "perturbation" in identity:
         _require_our_images(config)
     if kwargs.get("attributes"):

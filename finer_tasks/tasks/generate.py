@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 
-from finer_tasks.datasets.registry import DATASETS
+from finer_tasks.datasets.registry import DATASETS, dataset_names
 from finer_tasks.errors import FinerError, exit_code_of
 from finer_tasks.scoring.candidates import LEAD
 from finer_tasks.tasks.readmes import readme
@@ -21,7 +21,8 @@ from finer_tasks.tasks.table import (
     TaskInfo,
     Variant,
     list_groups,
-    list_tasks,
+    task_name,
+    tasks_of,
 )
 from finer_tasks.writing import write_text
 
@@ -61,30 +62,46 @@ def task_folder() -> Path:
 
 def files() -> dict[str, str]:
     """The text of every file below task_yamls/ by its path."""
+    found = _templates()
+    for dataset in DATASETS:
+        found |= {f"{dataset}/{name}": text for name, text in _files_of(dataset, "../_templates").items()}
+        found[f"{dataset}/README.md"] = readme(dataset)
+    over_datasets = (name for name in list_groups() if name.removeprefix("finer_") not in dataset_names())
+    return found | {f"groups/{name}.yaml": _group(name, list_groups()[name]) for name in over_datasets}
+
+
+def own_files(dataset: str) -> dict[str, str]:
+    """The text of every file in the folder of tasks of a dataset of the user's own, whole without this package's folder."""
+    return _templates() | _files_of(dataset, "_templates")
+
+
+def _templates() -> dict[str, str]:
     found = {"_templates/direct": _BASE.format(hooks=_HOOKS, metrics="\n".join(_metrics(NAMING)))}
     for variant in VARIANTS:
         found |= {f"_templates/{variant.template(level)}": _lines(_template(variant, level)) for level in variant.levels}
-    found |= {f"{task.dataset}/{task.name}.yaml": _task(task) for task in list_tasks()}
-    for name, members in list_groups().items():
-        dataset = name.removeprefix("finer_")
-        found[f"{dataset if dataset in DATASETS else 'groups'}/{name}.yaml"] = _group(name, members)
-    return found | {f"{dataset}/README.md": readme(dataset) for dataset in DATASETS}
+    return found
 
 
-def differences(folder: Path) -> list[str]:
+def _files_of(dataset: str, templates: str) -> dict[str, str]:
+    """The tasks of a dataset and the group of its direct ones; `templates` is their folder seen from that of the tasks."""
+    tasks = tasks_of(dataset)
+    group, direct = f"finer_{dataset}", [task_name(dataset, DIRECT, level) for level in DIRECT.levels]
+    return {f"{task.name}.yaml": _task(task, templates) for task in tasks} | {f"{group}.yaml": _group(group, direct)}
+
+
+def differences(folder: Path, wanted: Mapping[str, str]) -> list[str]:
     """What is missing in a folder, differs, or lies there beside, each as a phrase."""
-    wanted = files()
     there = {path.relative_to(folder).as_posix(): path for path in _present(folder)}
     missing = [f"{name} is missing" for name in wanted if name not in there]
     other = [f"{name} differs" for name in wanted if name in there and there[name].read_bytes() != wanted[name].encode()]
     return missing + other + [f"{name} is in no table" for name in there if name not in wanted]
 
 
-def write(folder: Path) -> int:
+def write(folder: Path, wanted: Mapping[str, str]) -> int:
     """Write every file that is missing or differs; returns their number. What else lies there stays, see `differences`."""
     stale = {
         folder / name: text
-        for name, text in files().items()
+        for name, text in wanted.items()
         if not (folder / name).is_file() or (folder / name).read_bytes() != text.encode()
     }
     for path, text in stale.items():
@@ -125,11 +142,11 @@ def _template(variant: Variant, level: str) -> Iterator[str]:
         yield from _metrics(variant.metrics)
 
 
-def _task(task: TaskInfo) -> str:
+def _task(task: TaskInfo, templates: str) -> str:
     template = task.name.removeprefix(f"finer_{task.dataset}_")
     return _lines(
         [
-            f"include: ../_templates/{template}",
+            f"include: {templates}/{template}",
             f"task: {task.name}",
             f"dataset_path: {task.dataset}",
             f"metadata: {{version: {task.version}}}",
@@ -164,8 +181,8 @@ def main(argv: list[str] | None = None) -> int:
     folder = task_folder()
     try:
         if not arguments.check:
-            print(f"{write(folder)} files written below {folder}")
-        if found := differences(folder):
+            print(f"{write(folder, files())} files written below {folder}")
+        if found := differences(folder, files()):
             fix = "Run: python -m finer_tasks.tasks.generate" if arguments.check else "Remove what is in no table"
             raise StaleTasksError(f"{folder}: {len(found)} files are not as the table says: {', '.join(found[:5])}. {fix}")
     except (FinerError, OSError) as error:

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 
 from finer_tasks.datasets.prepared import load_prepared
 from finer_tasks.datasets.record import LEVELS
-from finer_tasks.datasets.registry import DATASETS, get_reader
+from finer_tasks.datasets.registry import dataset_names, get_reader
+from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.errors import FinerError
 from finer_tasks.tasks.table import VARIANTS, TaskInfo, list_tasks
 
@@ -19,9 +20,13 @@ _USABLE = {"built in", "prepared", "partial"}
 
 
 def data_state(dataset: str) -> str:
-    """'prepared', 'partial', 'train only', 'built in', or 'not prepared'."""
-    if get_reader(dataset).built_in:
-        return "built in"
+    """'prepared', 'partial', 'train only', 'built in', or 'not prepared'; 'damaged' of a dataset of the user's own."""
+    try:
+        if get_reader(dataset).built_in:
+            return "built in"
+        load_taxonomy(dataset)
+    except FinerError:
+        return "damaged"
     try:
         manifest = load_prepared(dataset).manifest
         return "train only" if "test" not in manifest.splits else "partial" if manifest.partial else "prepared"
@@ -31,7 +36,7 @@ def data_state(dataset: str) -> str:
 
 def data_states() -> Mapping[str, str]:
     """The state of every dataset."""
-    return {name: data_state(name) for name in DATASETS}
+    return {name: data_state(name) for name in dataset_names()}
 
 
 def chosen_tasks(
@@ -42,13 +47,13 @@ def chosen_tasks(
     `prepared`: only those whose data are there. Raises UnknownNameError.
     """
     for kind, wanted, known in (
-        ("dataset", datasets, DATASETS),
+        ("dataset", datasets, dataset_names()),
         ("level", levels, LEVELS),
         ("variant", ways, [variant.name for variant in VARIANTS]),
     ):
         if unknown := [name for name in wanted if name not in known]:
             raise UnknownNameError(f"unknown {kind} {unknown[0]!r}; known are {', '.join(known)}")
-    usable = {name for name, state in data_states().items() if state in _USABLE} if prepared else set(DATASETS)
+    usable = {name for name, state in data_states().items() if state in _USABLE} if prepared else set(dataset_names())
     return [
         task
         for task in list_tasks()

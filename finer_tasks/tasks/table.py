@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from finer_tasks.datasets.record import LEVELS
-from finer_tasks.datasets.registry import DATASETS, READERS
+from finer_tasks.datasets.registry import READERS, dataset_names
 from finer_tasks.scoring.closed import KINDS
 from finer_tasks.tasks.versions import version_of
 
@@ -264,17 +264,31 @@ def task_name(dataset: str, variant: Variant, level: str) -> str:
     return f"finer_{dataset}_{variant.template(level)}"
 
 
-@cache
 def list_tasks() -> tuple[TaskInfo, ...]:
-    """All single tasks, sorted by name."""
-    found = (_info(dataset, variant, level) for dataset in DATASETS for variant in VARIANTS for level in variant.levels)
+    """All single tasks, sorted by name, those of the user's own datasets among them."""
+    return _tasks(dataset_names())
+
+
+def tasks_by_name() -> Mapping[str, TaskInfo]:
+    """All single tasks by name."""
+    return _by_name(dataset_names())
+
+
+@cache
+def tasks_of(dataset: str) -> tuple[TaskInfo, ...]:
+    """The tasks of a dataset, sorted by name."""
+    found = (_info(dataset, variant, level) for variant in VARIANTS for level in variant.levels)
     return tuple(sorted(found, key=lambda task: task.name))
 
 
 @cache
-def tasks_by_name() -> Mapping[str, TaskInfo]:
-    """All single tasks by name."""
-    return {task.name: task for task in list_tasks()}
+def _tasks(datasets: tuple[str, ...]) -> tuple[TaskInfo, ...]:
+    return tuple(sorted((task for name in datasets for task in tasks_of(name)), key=lambda task: task.name))
+
+
+@cache
+def _by_name(datasets: tuple[str, ...]) -> Mapping[str, TaskInfo]:
+    return {task.name: task for task in _tasks(datasets)}
 
 
 def _info(dataset: str, variant: Variant, level: str) -> TaskInfo:
@@ -283,11 +297,15 @@ def _info(dataset: str, variant: Variant, level: str) -> TaskInfo:
     return TaskInfo(name, dataset, level, variant.prompt_name, parent, variant.attributes, variant.name, version)
 
 
-@cache
 def list_groups() -> Mapping[str, tuple[str, ...]]:
     """All groups with their members: by dataset, and over the datasets by level and by way of asking; `finer` has the first."""
+    return _groups(dataset_names())
+
+
+@cache
+def _groups(datasets: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
     official = [name for name, reader in READERS.items() if reader.benchmark]
-    groups = {f"finer_{name}": _members([name], DIRECT, LEVELS) for name in DATASETS}
+    groups = {f"finer_{name}": _members([name], DIRECT, LEVELS) for name in datasets}
     groups |= {f"finer_{level}": _members(official, DIRECT, (level,)) for level in LEVELS}
     others = (variant for variant in VARIANTS if variant is not DIRECT)
     groups |= {f"finer_{variant.name}": _members(official, variant, variant.levels) for variant in others}

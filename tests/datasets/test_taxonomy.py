@@ -14,11 +14,11 @@ import yaml
 
 from finer_tasks.datasets import taxonomy as taxonomy_package
 from finer_tasks.datasets.record import Concept
-from finer_tasks.datasets.taxonomy import load_taxonomy, slug
+from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.errors import TaxonomyError
 from finer_tasks.scoring.classification import exact_match
 from finer_tasks.scoring.strict import Lexicon, StrictScore, score_strict
-from finer_tasks.text import normalize
+from finer_tasks.text import normalize, slug
 
 SIZES = {
     "cub": (200, 200),

@@ -93,7 +93,10 @@ RESULTS: dict[str, tuple[Any, str]] = {
     "others' tasks": ({"configs": {"mmlu": {}, "x": None, "\x1b": []}}, r"holds no FINER task; its tasks are mmlu, x, \\x1b"),
     "no variant": (identity(variant=None), r"configs.finer_cub_fine.metadata.finer.variant: Field required"),
     "a null level": (identity(level={}), r"metadata.finer.level"),
-    "an unknown dataset": (identity(dataset="fungi"), r"metadata.finer.dataset: Input should be 'cub'"),
+    "an unknown dataset": (
+        identity(dataset="fungi"),
+        r"metadata.finer.dataset: 'fungi' is no dataset that is known here; known are cub,",
+    ),
     "finer is a list": ({"configs": {"finer_cub_fine": {"metadata": {"finer": []}}}}, r"metadata.finer: Input should be"),
     "a path as name": ({"configs": {"finer_/../x": {"metadata": {"finer": {}}}}}, "is no name of a task"),
     "no counts": ({"n-samples": {}}, "n-samples does not tell the documents of finer_cub_fine"),

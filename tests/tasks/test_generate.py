@@ -15,7 +15,7 @@ from finer_tasks.tasks.versions import CHANGES
 
 
 def test_what_lies_on_disk_is_what_the_table_gives() -> None:
-    assert generate.differences(generate.task_folder()) == []
+    assert generate.differences(generate.task_folder(), generate.files()) == []
 
 
 def test_a_task_says_what_the_table_says() -> None:
@@ -50,10 +50,10 @@ def test_files_that_differ_are_written_again_and_foreign_ones_are_named(
     foreign.write_text("task: finer_cub_mine\n")
     (tmp_path / "mini/finer_mini.yaml").unlink()
     found = ["mini/finer_mini.yaml is missing", "cub/finer_cub_fine.yaml differs", "cub/finer_cub_mine.yaml is in no table"]
-    assert generate.differences(tmp_path) == found
+    assert generate.differences(tmp_path, generate.files()) == found
     assert generate.main([]) == 2
     assert "finer_cub_mine.yaml is in no table. Remove" in capsys.readouterr().err
-    assert generate.differences(tmp_path) == found[2:]
+    assert generate.differences(tmp_path, generate.files()) == found[2:]
     assert foreign.exists()
     foreign.unlink()
     assert generate.main(["--check"]) == 0

@@ -28,7 +28,7 @@ import finer_tasks
 from finer_tasks.datasets.concepts import concepts_of
 from finer_tasks.datasets.perturb import require_as_published
 from finer_tasks.datasets.record import concept_key
-from finer_tasks.datasets.registry import DATASETS
+from finer_tasks.datasets.registry import dataset_names
 from finer_tasks.training.errors import MixtureError
 from finer_tasks.training.mixture.conversations import Entry, make_entry
 from finer_tasks.training.mixture.general import FOLDER as GENERAL
@@ -82,7 +82,7 @@ class _Account:
 def build_mixture(recipe: MixtureRecipe, output: Path, overwrite: bool = False) -> dict[str, Any]:
     """Build the mixture and return its card; raises MixtureError, and leaves what was there on any error."""
     require_as_published("a mixture")
-    recipe.check(DATASETS)
+    recipe.check(dataset_names())
     with locked(output):
         if output.exists() and not (overwrite and (output / "card.json").exists()):
             raise MixtureError(f"{output} exists; give another --output, or --overwrite to replace a mixture")

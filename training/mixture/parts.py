@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -81,7 +82,7 @@ def _readable(
     recipe: MixtureRecipe, name: str, candidates: Candidates, open_image: Callable[[int], Any]
 ) -> tuple[np.ndarray, int]:
     """The images to take, all of which can be decoded, and how many cannot, which are taken from the candidates."""
-    order, readable, found = sorted(DATASETS).index(name), Readable(open_image), 0
+    order, readable, found = _order(name), Readable(open_image), 0
     while True:
         chosen = select(candidates, recipe.datasets[name] or DatasetShare(), (recipe.seed, order))
         problems = {
@@ -96,6 +97,13 @@ def _readable(
             return chosen, found
         found += len(problems)
         candidates.allowed[list(problems)] = False
+
+
+def _order(dataset: str) -> int:
+    """What the seed of a dataset's choice is told apart by, whatever other datasets the user has."""
+    if dataset in DATASETS:
+        return sorted(DATASETS).index(dataset)
+    return int.from_bytes(hashlib.sha256(dataset.encode()).digest()[:4]) | 1 << 32
 
 
 def _require_superordinates(recipe: MixtureRecipe, superordinates: np.ndarray, name: str) -> None:

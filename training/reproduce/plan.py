@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from finer_tasks.datasets.registry import DATASETS
+from finer_tasks.datasets.registry import known_dataset
 from finer_tasks.training.mixture.recipe import Style
 from finer_tasks.training.parts import Scaling
 from finer_tasks.training.recipe import STRICT, Seed, locate_keys
@@ -164,7 +164,7 @@ class Plan:
     held_out: HeldOutPart
     base: Base
     tuning: dict[str, Any]
-    datasets: tuple[Literal[DATASETS], ...] = Field(min_length=1)  # type: ignore[valid-type]
+    datasets: tuple[Annotated[str, AfterValidator(known_dataset)], ...] = Field(min_length=1)
     seeds: tuple[Seed, ...] = Field(default=(0, 1, 2), min_length=1)
     levels: tuple[Level, ...] = Field(default=("superordinate", "coarse", "fine"), min_length=1)
     arms: tuple[Arm, ...] = ("attrseek", "text")

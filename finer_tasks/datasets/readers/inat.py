@@ -16,8 +16,8 @@ from finer_tasks.datasets.reader import Archive, Origin, Paper, Reader
 from finer_tasks.datasets.readers.files import find_root
 from finer_tasks.datasets.readers.inat_groups import RULES, group_of
 from finer_tasks.datasets.record import SPLITS, Concept, FinerRecord
-from finer_tasks.datasets.taxonomy import slug
 from finer_tasks.errors import DatasetContentError, DatasetLayoutError, os_error_text
+from finer_tasks.text import slug
 
 _OFFICIAL = {"train": 2686843, "test": 100000}
 _OFFICIAL_MINI = {"train": 500000, "test": 100000}

@@ -18,8 +18,9 @@ from typing import Any
 
 from finer_tasks.datasets.lines import read_lines
 from finer_tasks.datasets.record import SPLITS, Concept, FinerRecord
-from finer_tasks.datasets.taxonomy import load_taxonomy, slug
+from finer_tasks.datasets.taxonomy import load_taxonomy
 from finer_tasks.errors import DatasetContentError, DatasetLayoutError, at_line
+from finer_tasks.text import slug
 
 _FIELDS = ("idx", "basic-level-lbl", "coarse-level-lbl", "fine-level-lbl", "img_path")
 

@@ -4,25 +4,29 @@ One YAML file per dataset, written for review: `groups` list coarse labels, each
 dataset's own class names under `classes`. A class gives its accepted `fine` labels (by default
 its own name), `aliases` that only the strict scorer knows, and `general` names that denote it
 together with others (a car without its year). Aliases that several files share lie in a file of
-folder of their own, named by `synonyms`; names of cars are made by car_names.py.
+folder of their own, named by `synonyms`; names of cars are made by car_names.py. The taxonomy of a
+dataset of the user's own lies in its folder (places.py) and is checked by users.py.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import yaml
 
+from finer_tasks.datasets.places import TAXONOMY, is_own, own_folder, stamp
 from finer_tasks.datasets.record import Concept
 from finer_tasks.datasets.taxonomy.car_names import CarWords, car_names
+from finer_tasks.datasets.taxonomy.users import read_users
 from finer_tasks.errors import TaxonomyError
+from finer_tasks.text import slug
 
 _HEAD_KEYS = {
     "dataset", "noun", "coarse_term", "fine_term", "superordinate", "superordinate_choices",
@@ -33,9 +37,9 @@ _GROUP_KEYS = {"superordinate", "coarse", "aliases", "classes", "shape", "common
 _CLASS_KEYS = {"fine", "aliases", "general", "parts"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Taxonomy:
-    """The reviewed taxonomy of one dataset, by the dataset's own class names."""
+    """The reviewed taxonomy of one dataset, by the dataset's own class names. Compared by identity."""
 
     dataset: str
     noun: str
@@ -58,17 +62,27 @@ class Taxonomy:
             ) from None
 
 
-def slug(name: str) -> str:
-    """A stable identifier made of a name: lower case, words joined by underscores."""
-    words = re.sub(r"[’'`]", "", name.lower())
-    return re.sub(r"[^a-z0-9]+", "_", words).strip("_")
+def load_taxonomy(dataset: str) -> Taxonomy:
+    """Read and validate taxonomy/<dataset>.yaml, or that of a dataset of the user's own; raises TaxonomyError on any flaw."""
+    return _load_own(dataset, *stamp(own_folder(dataset) / TAXONOMY)) if is_own(dataset) else _load(dataset)
+
+
+def read_taxonomy(path: Path, dataset: str, unfilled: bool = False) -> Taxonomy:
+    """The taxonomy in a user's file; with `unfilled`, words that are still to be filled in are let pass."""
+    return _taxonomy(dataset, read_users(path, dataset, unfilled), str(path))
 
 
 @cache
-def load_taxonomy(dataset: str) -> Taxonomy:
-    """Read and validate taxonomy/<dataset>.yaml; raises TaxonomyError on any flaw in it."""
-    path = f"taxonomy/{dataset}.yaml"
-    raw = _read_yaml(f"{dataset}.yaml")
+def _load_own(dataset: str, path: Path, *_: int) -> Taxonomy:
+    return read_taxonomy(path, dataset)
+
+
+@cache
+def _load(dataset: str) -> Taxonomy:
+    return _taxonomy(dataset, _read_yaml(f"{dataset}.yaml"), f"taxonomy/{dataset}.yaml")
+
+
+def _taxonomy(dataset: str, raw: Mapping[str, Any], path: str) -> Taxonomy:
     _reject_unknown(raw, _HEAD_KEYS, path)
     shared = _read_yaml(f"synonyms/{raw['synonyms']}.yaml") if "synonyms" in raw else {}
     synonyms = {slug(name): names for name, names in shared.items()}
@@ -92,10 +106,13 @@ def load_taxonomy(dataset: str) -> Taxonomy:
     )
 
 
-@cache
 def taxonomy_hash(dataset: str) -> str:
     """Hash of what a taxonomy says, comments left out: data prepared under another hash have other labels."""
-    taxonomy = load_taxonomy(dataset)
+    return _hash(load_taxonomy(dataset))
+
+
+@cache
+def _hash(taxonomy: Taxonomy) -> str:
     content = [taxonomy.raw, {name: asdict(concept) for name, concept in taxonomy.classes.items()}]
     return hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()[:16]
 
