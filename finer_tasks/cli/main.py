@@ -16,6 +16,7 @@ from finer_tasks.cli.diagnose import add_diagnose
 from finer_tasks.cli.gap import add_gap
 from finer_tasks.cli.gate import add_gate
 from finer_tasks.cli.options import with_dashes
+from finer_tasks.cli.own import add_dataset
 from finer_tasks.cli.probe import add_probe
 from finer_tasks.cli.report import add_report
 from finer_tasks.cli.results import add_results
@@ -58,7 +59,8 @@ def parser_of_all_commands() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"finer-tasks {finer_tasks.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (
-        add_prepare, add_doctor, add_tasks, add_results, add_attributes, add_gap, add_robust, add_detail, add_gate, add_submit,
+        add_prepare, add_doctor, add_dataset,
+        add_tasks, add_results, add_attributes, add_gap, add_robust, add_detail, add_gate, add_submit,
         add_leaderboard, add_report, add_export, add_retention, add_probe, add_diagnose,
         add_compare_backends,
     ):  # fmt: skip

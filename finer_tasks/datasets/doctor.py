@@ -63,7 +63,7 @@ def examine(prepared: Prepared, decode: bool = True, near: bool = False) -> list
     tables = _tables(prepared)
     findings += _official_split(prepared)
     findings += _labels(prepared, tables)
-    findings += _split_folders(tables)
+    findings += _split_folders(tables, "note" if get_reader(prepared.manifest.dataset).own else "problem")
     if not prepared.manifest.embedded:
         findings += _files(prepared, tables)
     if decode:
@@ -103,11 +103,12 @@ def _official_split(prepared: Prepared) -> Iterator[Finding]:
         if split not in known:
             yield Finding("note", f"{split}: no fingerprint of the official assignment is known to this version")
         elif manifest.split_fingerprints[split] == known[split]:
-            yield Finding("ok", f"{split}: images, labels and split are the official ones")
+            of = "those that dataset.yaml counted" if reader.own else "the official ones"
+            yield Finding("ok", f"{split}: images, labels and split are {of}")
         else:
             yield Finding(
                 "problem",
-                f"{split}: images, labels or split differ from the official ones "
+                f"{split}: images, labels or split differ from the {'counted' if reader.own else 'official'} ones "
                 f"({manifest.split_fingerprints[split]} instead of {known[split]}). {reader.copy_again}, and prepare again",
             )
 
@@ -115,16 +116,20 @@ def _official_split(prepared: Prepared) -> Iterator[Finding]:
 def _labels(prepared: Prepared, tables: Mapping[str, Any]) -> Iterator[Finding]:
     if prepared.manifest.unified:
         return
-    wanted = get_reader(prepared.manifest.dataset).classes
+    reader = get_reader(prepared.manifest.dataset)
+    short = "note" if reader.own else "problem"  # the user's own may have classes without a test image
     for split, table in tables.items():
         counts = Counter(_column(table, "class_id"))
         smallest, largest = min(counts.values()), max(counts.values())
-        text = f"{split}: {len(counts)} of {wanted} classes, {smallest} to {largest} images a class"
-        yield Finding("ok" if len(counts) == wanted else "problem", text)
+        text = f"{split}: {len(counts)} of {reader.classes} classes, {smallest} to {largest} images a class"
+        yield Finding("ok" if len(counts) == reader.classes else short, text)
 
 
-def _split_folders(tables: Mapping[str, Any]) -> Iterator[Finding]:
-    """Stanford Cars uses the same file names in both splits: the wrong folder scores training images."""
+def _split_folders(tables: Mapping[str, Any], level: str) -> Iterator[Finding]:
+    """Stanford Cars uses the same file names in both splits: the wrong folder scores training images.
+
+    `level` is that of images in a folder of the other split, which the list of a user's own dataset may mean so.
+    """
     by_size = sorted(tables, key=lambda split: len(tables[split]))
     smaller, larger = by_size[0], by_size[-1]
     known = set(_column(tables[smaller], "image")) if smaller != larger else set()
@@ -138,7 +143,7 @@ def _split_folders(tables: Mapping[str, Any]) -> Iterator[Finding]:
             if split == larger and image in known:
                 shared.add(image)
         if wrong.count:
-            yield Finding("problem", f"{split}: {wrong.count} images lie in a {other} folder: {wrong}")
+            yield Finding(level, f"{split}: {wrong.count} images lie in a {other} folder: {wrong}")
     if shared.count:
         yield Finding("problem", f"{shared.count} images are in both splits: {shared}")
 

@@ -3,7 +3,7 @@
 lmms-eval reads the entry-point group `lmms_eval.models` before it looks for tasks; the callable
 there returns our models and also wraps three methods of its TaskManager:
 
-* initialize_tasks, so that task_yamls/ is searched beside lmms-eval's own folder;
+* initialize_tasks, so that task_yamls/ and the tasks of users' datasets are searched beside lmms-eval's own folder;
 * match_tasks, so that unprepared data are noticed before a model is loaded;
 * _get_config, so that a task of ours is bound to its prepared data (binding.py).
 
@@ -16,10 +16,11 @@ import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from finer_tasks.datasets.registry import DATASETS
+from finer_tasks.datasets.registry import dataset_names
 from finer_tasks.errors import in_one_line, typed, user_errors
 from finer_tasks.tasks.contract import ChangedLmmsEvalError, check, refuse, warn_if_untested
 from finer_tasks.tasks.generate import task_folder
+from finer_tasks.tasks.own import check_own_tasks, own_task_folders
 
 
 def register() -> list[Any]:
@@ -66,12 +67,13 @@ def extend_task_manager() -> None:
     def initialize_tasks(self: Any, include_path: Any = None, *args: Any, **kwargs: Any) -> Any:
         with user_errors():
             paths = [include_path] if isinstance(include_path, str) else list(include_path or [])
-            return initialize(self, [*paths, str(task_folder())], *args, **kwargs)
+            return initialize(self, [*paths, str(task_folder()), *own_task_folders()], *args, **kwargs)
 
     @functools.wraps(match)
     def match_tasks(self: Any, task_list: Any) -> Any:
         names = match(self, task_list)
         with user_errors():
+            check_own_tasks(task_list)
             _require_what_tasks_need(self.task_index, functools.partial(get_config, self), names)
         return names
 
@@ -110,7 +112,7 @@ def _require_what_tasks_need(
         path = entry.get("yaml_path", -1)  # -1 for tags
         plain = entry if path == -1 else load_yaml_config(path, mode="simple")  # imports no one's functions
         waiting += _members(plain)
-        if plain.get("dataset_path") not in DATASETS:
+        if plain.get("dataset_path") not in dataset_names():
             continue
         try:
             config = get_config(name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -50,15 +49,6 @@ class Description(BaseModel):
     counted: Counted
 
 
-@dataclass(frozen=True)
-class Words:
-    """What a user may tell of a dataset when it is made."""
-
-    title: str = ""
-    terms: str = ""
-    home: str = ""
-
-
 def count(name: str, listed: Iterable[Listed]) -> Counted:
     """What a list holds, by the rule that `finer prepare` and `finer doctor` compare it with."""
     classes: set[str] = set()
@@ -86,12 +76,9 @@ def read_description(folder: Path) -> Description:
     return found
 
 
-def description_text(name: str, words: Words, images: Path, counted: Counted) -> str:
+def description_text(name: str, title: str, terms: str, images: Path, counted: Counted) -> str:
     """The text of a new dataset.yaml."""
-    head = {
-        "name": name, "title": words.title or name, "terms": words.terms or "not stated", "home": words.home,
-        "images": str(images),
-    }  # fmt: skip
+    head = {"name": name, "title": title or name, "terms": terms or "not stated", "home": "", "images": str(images)}
     return (
         f"# A dataset for finer-tasks. `images` is the folder below which the paths of images.csv lie.\n"
         f"{yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=10**6)}"
