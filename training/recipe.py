@@ -42,7 +42,7 @@ def read_recipe_of(kinds: Mapping[str, type[T]], key: str, path: Path, overrides
     name = found.raw.get(key, first)
     if not isinstance(name, str) or name not in kinds:
         told = found.given.get((key,))
-        where = repr(told) if told else f"{found.source}:{_line(found.root, (key,))}"
+        where = repr(told) if told else f"{found.source}:{line_of(found.root, (key,))}"
         raise RecipeError(f"{where}: {key}: give {' or '.join(kinds)} (found {_SHORT.repr(name)}).")
     return _validated(kinds[name], found)
 

@@ -30,7 +30,7 @@ def _reader(folder: Path, *_: tuple[Path, int, int]) -> Reader:
         name=found.name,
         source=source,
         classes=found.counted.classes,
-        official={split: found.counted.images.get(split, 0) for split in SPLITS},
+        official={split: found.counted.images[split] for split in SPLITS if found.counted.images.get(split)},
         origin=_origin(found),
         locate=locate,
         read=partial(read, found.name, folder, source),
@@ -45,7 +45,6 @@ def _origin(found: Description) -> Origin:
         home=found.home or "a dataset of one's own",
         terms=found.terms,
         root=f"the folder of its images, by default {found.images}",
-        splits=tuple(split for split in SPLITS if found.counted.images.get(split)),
     )
 
 
