@@ -13,6 +13,7 @@ from finer_tasks.cli.backends import add_compare_backends
 from finer_tasks.cli.datasets import add_doctor, add_prepare
 from finer_tasks.cli.detail import add_detail
 from finer_tasks.cli.diagnose import add_diagnose
+from finer_tasks.cli.exchange import add_export, add_import
 from finer_tasks.cli.gap import add_gap
 from finer_tasks.cli.gate import add_gate
 from finer_tasks.cli.options import with_dashes
@@ -22,7 +23,7 @@ from finer_tasks.cli.report import add_report
 from finer_tasks.cli.results import add_results
 from finer_tasks.cli.retention import add_retention
 from finer_tasks.cli.robust import add_robust
-from finer_tasks.cli.submission import add_export, add_leaderboard, add_submit
+from finer_tasks.cli.submission import add_leaderboard, add_submit
 from finer_tasks.cli.tasks import add_tasks
 from finer_tasks.errors import exit_code_of
 
@@ -62,7 +63,7 @@ def parser_of_all_commands() -> argparse.ArgumentParser:
         add_prepare, add_doctor, add_dataset,
         add_tasks, add_results, add_attributes, add_gap, add_robust, add_detail, add_gate, add_submit,
         add_leaderboard, add_report, add_export, add_retention, add_probe, add_diagnose,
-        add_compare_backends,
+        add_compare_backends, add_import,
     ):  # fmt: skip
         add(commands)
     for extension in entry_points(group="finer.commands"):

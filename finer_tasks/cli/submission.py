@@ -1,11 +1,11 @@
-"""`finer submit`, `finer leaderboard` and `finer export`."""
+"""`finer submit` and `finer leaderboard`."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from finer_tasks.cli.options import Commands, add_allow_unanswered, add_output, add_run, add_runs
+from finer_tasks.cli.options import Commands, add_allow_unanswered, add_output, add_runs
 from finer_tasks.cli.output import say
 
 
@@ -15,7 +15,7 @@ def add_submit(commands: Commands) -> None:
     actions = submit.add_subparsers(required=True, metavar="ACTION")
     packing = actions.add_parser("pack", help="runs of lmms-eval → one archive")
     add_runs(packing)
-    _add_card(packing, "YAML: name, revision, parameters, …")
+    packing.add_argument("--card", type=Path, required=True, metavar="FILE", help="YAML: name, revision, parameters, …")
     add_output(packing, "FILE", "for example my-model.zip")
     add_allow_unanswered(packing)
     packing.set_defaults(run=_pack)
@@ -23,10 +23,6 @@ def add_submit(commands: Commands) -> None:
     verifying.add_argument("archive", type=Path)
     verifying.add_argument("--digest", help="what pack printed, if you have it from the submitter")
     verifying.set_defaults(run=_verify)
-
-
-def _add_card(command: argparse.ArgumentParser, help_text: str) -> None:
-    command.add_argument("--card", type=Path, required=True, metavar="FILE", help=help_text)
 
 
 def _pack(arguments: argparse.Namespace) -> None:
@@ -75,24 +71,3 @@ def _build_leaderboard(arguments: argparse.Namespace) -> int:
     shown, refused = build_site(arguments.submissions, arguments.output, published)
     say(f"{len(shown)} submissions, {len(refused)} refused: {arguments.output / 'index.html'}")
     return 1 if refused else 0
-
-
-def add_export(commands: Commands) -> None:
-    """Add `export` to the parser."""
-    export = commands.add_parser("export", help="a run's results in the forms that others read")
-    add_run(export)
-    export.add_argument("--form", required=True, choices=("model-index", "every-eval-ever", "evalai"))
-    _add_card(export, "the card of `finer submit pack`")
-    add_output(export, "DIR")
-    add_allow_unanswered(export)
-    export.set_defaults(run=_export)
-
-
-def _export(arguments: argparse.Namespace) -> None:
-    from finer_tasks.runs.card import read_card
-    from finer_tasks.runs.export import export
-    from finer_tasks.runs.reading import read_run
-
-    run, card = read_run(arguments.run_folder), read_card(arguments.card)
-    for path in export(run, card, arguments.form, arguments.output, arguments.allow):
-        say(f"written {path}")

@@ -57,6 +57,11 @@ def pack(runs: Sequence[Run], card: Card, output: Path, allow: Collection[str] =
 
 def _require_whole(task: TaskRun) -> None:
     official_task(task.name)
+    if imported := task.identity.get("imported"):
+        raise SubmissionError(
+            f"{task.name} was imported from {imported['from']}, and how its answers came about is not stated. Submissions "
+            "take runs of lmms-eval"
+        )
     if task.part:
         raise SubmissionError(f"{task.name} was run on {task.part}; run it without --limit, on the whole dataset as published")
     if any(not sample.question for sample in task.samples):

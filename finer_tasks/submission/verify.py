@@ -168,6 +168,8 @@ def _identity_problems(task: TaskInfo, entry: TaskEntry) -> Iterator[str]:
         if (found := entry.identity.get(key)) != value:
             fix = f"; {_PACK_AGAIN}" if key == "scoring" else ""
             yield f"{key} is {shortened(found)}, official is {value!r}{fix}"
+    if "imported" in entry.identity:
+        yield f"it was imported ({shortened(entry.identity['imported'])}), and submissions are of runs of lmms-eval"
     if (found := entry.identity.get("similarity", "lexical")) != "lexical":
         yield f"similarity {shortened(found)} cannot be recomputed; submissions use lexical"
 

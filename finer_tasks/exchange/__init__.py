@@ -1,0 +1,1 @@
+"""Tasks and results in the forms of other evaluation kits."""
