@@ -19,7 +19,7 @@ def add_export(commands: Commands) -> None:
     export.add_argument("what", metavar="RUN|TASK", help=f"a run of lmms-eval; with --form {_KIT} the name of a task")
     export.add_argument("--form", required=True, choices=(*_OF_RUNS, _KIT))
     export.add_argument("--card", type=Path, metavar="FILE", help="of runs: the card of `finer submit pack`")
-    add_output(export, "DIR|FILE", "a folder for a run, NAME.tsv for a task")
+    add_output(export, "FILE", "NAME.tsv for a task; for a run a folder")
     add_allow_unanswered(export)
     export.add_argument(
         "--images", choices=("path", "base64"), default="path", help="of tasks: name image files (default), or hold the images"

@@ -63,7 +63,8 @@ class RunReport:
 
 def write_report(runs: Sequence[Run], output: Path) -> None:
     """Write the page under a temporary name, then rename; raises ResultsError if the runs' versions of lmms-eval differ."""
-    require_alike("versions of lmms-eval", (run.settings.get("lmms_eval_version") for run in runs), "report them apart")
+    theirs = [run.settings.get("lmms_eval_version") for run in runs if "imported" not in run.tasks[0].identity]
+    require_alike("versions of lmms-eval", theirs or [None], "report them apart")
     runs = [by_this_version(run) for run in runs]
     reports = [_report(run, label) for run, label in zip(runs, labels(runs), strict=True)]
     folder = resources.files("finer_tasks.report")
@@ -104,7 +105,8 @@ def _report(run: Run, label: str) -> RunReport:
 def notes_of(run: Run) -> list[str]:
     """What a reader must know about the figures: older scoring, a part of a split, documents without an answer."""
     older = sorted({str(task.identity["scored_first"]) for task in run.tasks if "scored_first" in task.identity})
-    notes = [f"scored anew by version {SCORING_VERSION}, first by {', '.join(older)}"] if older else []
+    notes = [run.origin] if run.origin else []
+    notes += [f"scored anew by version {SCORING_VERSION}, first by {', '.join(older)}"] if older else []
     for task in run.tasks:
         notes += [f"{task.name}: on {task.part} only, not comparable with published figures"] if task.part else []
         counts = ", ".join(f"{count} x {reason}" for reason, count in task.unanswered.items())

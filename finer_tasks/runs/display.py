@@ -84,10 +84,8 @@ def _origin(run: Run) -> str:
     first = identity.get("scored_first", identity["scoring"])
     scoring = f"scoring {identity['scoring']}" + (f" (first scored by {first})" if first != identity["scoring"] else "")
     sets = dict.fromkeys(f"{task.identity['prompt_set']} {task.identity['prompt_hash']}" for task in run.tasks)
-    merged = f", merged from {identity['merged']['shards']} shards" if "merged" in identity else ""
-    if imported := identity.get("imported"):
-        merged += f", imported from {imported['from']} ({harmless(imported['file'])}), settings {imported['settings']}"
-    return f"prompts {' and '.join(sets)}, {scoring}, finer-tasks {identity['finer_version']}{merged}, {run.path}"
+    origin = f", {run.origin}" if run.origin else ""
+    return f"prompts {' and '.join(sets)}, {scoring}, finer-tasks {identity['finer_version']}{origin}, {run.path}"
 
 
 def _print_unanswered(task: TaskRun, console: PlainConsole) -> None:

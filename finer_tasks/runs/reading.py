@@ -112,6 +112,16 @@ class Run:
     tasks: tuple[TaskRun, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def origin(self) -> str:
+        """Where it comes from, if lmms-eval did not write it: shards, or the result file of another kit; else nothing."""
+        told = []
+        if merged := self.tasks[0].identity.get("merged"):
+            told.append(f"merged from {merged['shards']} shards")
+        if imported := self.tasks[0].identity.get("imported"):
+            told.append(f"imported from {imported['from']} ({harmless(imported['file'])}), settings {imported['settings']}")
+        return ", ".join(told)
+
 
 _Text = Annotated[str, StringConstraints(min_length=1)]
 

@@ -217,6 +217,8 @@ def test_the_commands_write_and_read_and_submissions_refuse(tmp_path: Path, caps
     assert read_run(run).tasks[0].part == ""
     assert main(order) == 2
     assert "is there already" in capsys.readouterr().err
+    assert main(["report", str(run), "--output", str(tmp_path / "report.html")]) == 0
+    assert "imported from vlmevalkit (Qwen_m.tsv), settings not stated" in (tmp_path / "report.html").read_text()
     card = tmp_path / "card.yaml"
     card.write_text("name: m\nrevision: r\nparameters: 1\nweights: open\ncontact: a\n")
     main(["submit", "pack", str(run), "--card", str(card), "--output", str(tmp_path / "m.zip")])
