@@ -31,6 +31,14 @@ PATHS = re.compile(r"(finer_tasks|training|task_yamls|tests|benchmarks|docs)/\S*
 PLACEHOLDERS = re.compile(r"[A-Z_]+|.*[<…*].*|my-.*")
 
 
+@pytest.fixture(autouse=True)
+def _own_dataset(tmp_path: Path) -> None:
+    """That of docs/own_dataset.md, as far as the list of datasets goes."""
+    folder = tmp_path / "finer-tasks/marsh"
+    folder.mkdir(parents=True)
+    (folder / "dataset.yaml").touch()
+
+
 @pytest.mark.parametrize("block", SHELL, ids=lambda block: f"{block.page}:{block.text[:30].strip()}")
 def test_commands_are_taken(block: Block, capsys: pytest.CaptureFixture[str]) -> None:
     for words in () if ADDING in block.why else commands(block):

@@ -29,7 +29,8 @@ def reader(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Path:
 
 
 def run(script: str, folder: Path, data: Path) -> str:
-    environment = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "FINER_DATA_DIR": str(data), "HF_HUB_OFFLINE": "1"}
+    own = {"FINER_TASKS_DIR": str(folder / "own")}
+    environment = os.environ | own | {"PATH": f"{BIN}:{os.environ['PATH']}", "FINER_DATA_DIR": str(data), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script], cwd=folder, env=environment, capture_output=True, text=True
     )
