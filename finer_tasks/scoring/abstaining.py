@@ -101,7 +101,7 @@ def open_items(
 
 def _declines(doc: Mapping[str, Any], outputs: Sequence[str], strict: StrictScore, offered: Sequence[str]) -> bool:
     """Whether an answer declines a list: as a whole, or with a name that is not on it ("None of these, it is an X")."""
-    if strict.reason == DECLINED or strict.reason in NOT_ANSWERED:
+    if strict.reason in NOT_ANSWERED:
         return strict.reason == DECLINED
     on_list = {"".join(words_of(name)) for name in offered} & {"".join(words_of(name)) for name in strict.named}
     return not on_list and abstains(read_reply(outputs[-1]).answer, lexicon(dataset_of(doc["id"])))
