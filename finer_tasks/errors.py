@@ -70,6 +70,10 @@ class OutputError(FinerError):
     """A file or folder cannot be written."""
 
 
+class BusyError(OutputError):
+    """Another process writes it."""
+
+
 def at_line(path: Path | str, number: int, problem: str, fix: str = "") -> str:
     """A message that points at one line of a file: `path:number: problem. fix`."""
     return f"{path}:{number}: {problem}." + (f" {fix}" if fix else "")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from finer_tasks.errors import OutputError, os_error_text
+from finer_tasks.errors import BusyError, OutputError, os_error_text
 
 _HOST = socket.gethostname().split(".")[0]
 
@@ -122,7 +122,7 @@ def _remove(path: Path) -> None:
 
 @contextmanager
 def locked(path: Path, wait: float = 0) -> Iterator[None]:
-    """Keep every other process from writing `path`; raises OutputError where one does, and still does after `wait` seconds.
+    """Keep every other process from writing `path`; raises BusyError where one does, and still does after `wait` seconds.
 
     The lock is the kernel's (flock on a file beside `path`), so that it ends with its process, however that ends.
     """
@@ -133,7 +133,7 @@ def locked(path: Path, wait: float = 0) -> Iterator[None]:
         try:
             lock.acquire(timeout=wait, blocking=wait > 0)
         except Timeout:
-            raise OutputError(f"{path} is being written by another process. Wait for its end, or give another output") from None
+            raise BusyError(f"{path} is being written by another process. Wait for its end, or give another output") from None
     try:
         yield
     finally:

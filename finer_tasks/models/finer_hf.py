@@ -21,11 +21,13 @@ from tqdm import tqdm
 from finer_tasks.errors import ModelError, user_errors
 from finer_tasks.models.answering import Answering
 from finer_tasks.models.batching import BatchRunner, batch_size_of, workers_of
+from finer_tasks.models.continuations import Continuations
 from finer_tasks.models.conversation import ChatEncoder
 from finer_tasks.models.generation import Generator, TokenCounts
 from finer_tasks.models.jobs import Job, chat_job, continuation_job, grouped, simple_job
-from finer_tasks.models.likelihood import score_replies
+from finer_tasks.models.journal import Journal
 from finer_tasks.models.loading import LoadOptions, choose_device, load_model, load_processor
+from finer_tasks.models.resuming import open_journal
 from finer_tasks.replies import pack_rounds
 
 _DIGITS = 6
@@ -53,6 +55,7 @@ class FinerHF(lmms):
         trust_remote_code: as in transformers.
         batch_size: a number, or auto (starts high, halves when memory runs out).
         workers: background threads that prepare batches.
+        resume: folder that keeps every reply, so that the same command goes on where a killed run stopped.
     """
 
     is_simple = False
@@ -64,14 +67,20 @@ class FinerHF(lmms):
     scores_names_together = True
     # The arguments that name the weights; None where they came into being in this process.
     loaded_from: Mapping[str, Any] | None = None
+    # Replies of earlier runs, and what this one leaves for later ones.
+    journal: Journal | None = None
     _job: Callable[..., Job] = staticmethod(chat_job)
 
-    def __init__(self, pretrained: str = "", batch_size: int | str = 1, workers: int | str = 2, **options: Any) -> None:
+    def __init__(
+        self, pretrained: str = "", batch_size: int | str = 1, workers: int | str = 2, resume: str | None = None, **options: Any
+    ) -> None:
         super().__init__()
         with user_errors():
-            self._load(pretrained, batch_size, workers, options)
+            self._load(pretrained, batch_size, workers, resume, options)
 
-    def _load(self, pretrained: str, batch_size: int | str, workers: int | str, options: dict[str, Any]) -> None:
+    def _load(
+        self, pretrained: str, batch_size: int | str, workers: int | str, resume: str | None, options: dict[str, Any]
+    ) -> None:
         self.loaded_from = {"pretrained": pretrained} | options
         self.options = LoadOptions.of(self.loaded_from)
         self.accelerator = Accelerator()
@@ -79,7 +88,9 @@ class FinerHF(lmms):
         device = self.accelerator.device if parallel else choose_device(self.options.device)
         size, threads = batch_size_of(batch_size, device), workers_of(workers)
         processor = load_processor(self.options)
-        self._use(load_model(self.options, device), processor, device, size, threads)
+        model = load_model(self.options, device)
+        self.journal = None if resume is None else open_journal(resume, self.options, model)
+        self._use(model, processor, device, size, threads)
 
     @classmethod
     def of(cls, model: Any, processor: Any, batch_size: int, name: str) -> FinerHF:
@@ -100,7 +111,8 @@ class FinerHF(lmms):
         if self.options.peft and tokens > known:
             raise ModelError(f"peft={self.options.peft}: its tokenizer has {tokens} tokens, the model embeddings for {known}")
         self.generator = Generator(model, self.encoder, device)
-        self.answering = Answering(self.generator)
+        self.answering = Answering(self.generator, self.journal)
+        self.continuations = Continuations(self.generator, self.journal)
         self.batch_size = batch_size
         self.runner = BatchRunner(batch_size, workers)
 
@@ -156,7 +168,7 @@ class FinerHF(lmms):
         with user_errors():
             results: list[tuple[float, bool]] = [(0.0, False)] * len(requests)
             jobs = [continuation_job(index, request, self.task_dict) for index, request in enumerate(requests)]
-            for done, scored in self._run(grouped(jobs, shares=False), self._prepare_continuations, self._score):
+            for done, scored in self._run(grouped(jobs, shares=False), self.continuations.prepare, self.continuations.score):
                 for job, value in zip(done, scored, strict=True):
                     results[job.index] = value
             return results
@@ -181,12 +193,12 @@ class FinerHF(lmms):
                 yield done, results
         bar.close()
 
-    def _prepare_continuations(self, jobs: list[Job]) -> tuple[Any, list[list[int]]]:
-        inputs = self.encoder.encode([job.conversation for job in jobs])
-        return inputs, self.encoder.reply_ids([job.replies[0].strip() for job in jobs])  # templates write their own space
-
-    def _score(self, jobs: list[Job], prepared: tuple[Any, list[list[int]]]) -> list[tuple[float, bool]]:
-        return score_replies(self.generator, *prepared)
+    def clean(self) -> None:
+        """As lmms-eval asks when all requests are answered."""
+        super().clean()
+        if self.journal is not None:
+            with user_errors():
+                self.journal.sync()
 
 
 class FinerHFSimple(FinerHF):

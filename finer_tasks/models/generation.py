@@ -38,7 +38,10 @@ class TokenCounts:
 
 @dataclass
 class Turn:
-    """What a generated turn leaves for the next one: the conversations, ids, mask and cache."""
+    """What a generated turn leaves for the next one: the conversations, ids, mask and cache.
+
+    `to_go_on` has the tokens of each reply with its end, None where its text does not tell all of them.
+    """
 
     conversations: list[Conversation]
     ids: torch.Tensor
@@ -46,6 +49,7 @@ class Turn:
     ended: list[bool]
     texts: list[str]
     counts: list[TokenCounts]
+    to_go_on: list[list[int] | None]
     cache: Any = None
 
 
@@ -157,12 +161,14 @@ class Generator:
         steps = torch.arange(generated.shape[1], device=ids.device)
         reply_mask = (steps < torch.tensor(lengths, device=ids.device)[:, None]).to(inputs["attention_mask"].dtype)
         mask = torch.cat([inputs["attention_mask"], reply_mask], dim=1)
-        keep_cache &= start > 0 and all(map(self._is_told_in_full, rows, ended, texts))
-        return Turn(conversations, ids, mask, ended, texts, counts, output.cache if keep_cache else None)
+        to_go_on = list(map(self._told_in_full, rows, ended, texts))
+        keep_cache &= start > 0 and None not in to_go_on
+        return Turn(conversations, ids, mask, ended, texts, counts, to_go_on, output.cache if keep_cache else None)
 
-    def _is_told_in_full(self, row: torch.Tensor, ended: bool, text: str) -> bool:
-        """Whether the reply is all that its tokens say: a later turn must not see what a stop string cut off."""
-        return bool(self.tokenizer.decode(row[: len(row) - ended], skip_special_tokens=False) == text)
+    def _told_in_full(self, row: torch.Tensor, ended: bool, text: str) -> list[int] | None:
+        """The tokens of a reply that is all they say: a later turn must not see what a stop string cut off."""
+        told = self.tokenizer.decode(row[: len(row) - ended], skip_special_tokens=False) == text
+        return row.tolist() if told else None
 
     def _reply_lengths(self, generated: torch.Tensor) -> tuple[list[int], list[bool]]:
         """Tokens of each reply up to and including its end token, and whether it has one."""
@@ -175,8 +181,7 @@ class Generator:
 
     def _arguments(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The generation arguments of a task in transformers' words."""
-        temperature = float(arguments.get("temperature") or 0)
-        sample = bool(arguments.get("do_sample")) and temperature > 0
+        temperature, sample = float(arguments.get("temperature") or 0), samples(arguments)
         chosen = {key: arguments[key] for key in _SAMPLING if arguments.get(key) is not None}
         if not sample:
             chosen.pop("top_p", None)
@@ -188,6 +193,11 @@ class Generator:
             "pad_token_id": self.tokenizer.pad_token_id,
             **chosen,
         }
+
+
+def samples(arguments: Mapping[str, Any]) -> bool:
+    """Whether a reply is drawn at random by a task's generation arguments."""
+    return bool(arguments.get("do_sample")) and float(arguments.get("temperature") or 0) > 0
 
 
 def _cut(text: str, until: str | Sequence[str] | None) -> str:

@@ -27,7 +27,7 @@ _COMPUTED = ("position_ids", "inv_freq", "num_batches_tracked")
 
 
 # Arguments of a model of lmms-eval that do not say what is loaded.
-_OF_BATCHES = ("batch_size", "workers", "max_batch_size")
+_OF_RUNS = ("batch_size", "workers", "resume", "max_batch_size")
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class LoadOptions:
         known = [field.name for field in fields(cls)]
         if not arguments.get("pretrained"):
             raise ModelError("finer_hf needs the model argument pretrained=<folder, hub name or finer-mini>")
-        if unknown := sorted(set(arguments) - {*known, *_OF_BATCHES}):
-            raise ModelError(f"unknown model argument {unknown[0]!r}; known are {', '.join((*_OF_BATCHES[:2], *known))}")
+        if unknown := sorted(set(arguments) - {*known, *_OF_RUNS}):
+            raise ModelError(f"unknown model argument {unknown[0]!r}; known are {', '.join((*_OF_RUNS[:3], *known))}")
         return cls(**{name: value for name, value in arguments.items() if name in known})
 
 

@@ -59,6 +59,11 @@ def print_summary(run: Run, console: PlainConsole, with_reasons: bool = False) -
         _print_unanswered(task, console)
         if task.part:
             console.say(f"{task.name}: on {task.part} only; not comparable with published figures")
+    if run.replies and run.replies["reused"]:
+        asked = run.replies["reused"] + run.replies["generated"]
+        console.say(
+            harmless(f"{run.replies['reused']} of {asked} replies were taken from an earlier run, in {run.replies['folder']}")
+        )
     for row in shown:
         _print_reservations(row, console)
     if with_reasons:

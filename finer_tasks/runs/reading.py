@@ -105,12 +105,16 @@ class TaskRun:
 
 @dataclass(frozen=True)
 class Run:
-    """All FINER tasks of one lmms-eval run."""
+    """All FINER tasks of one lmms-eval run.
+
+    `replies` says where finer_hf kept replies, how many an earlier run had left there, and how many were generated.
+    """
 
     path: Path
     model: str
     tasks: tuple[TaskRun, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    replies: Mapping[str, Any] | None = None
 
     @property
     def origin(self) -> str:
@@ -178,6 +182,12 @@ class _Config(BaseModel):
     offset: int | None = None
 
 
+class _Replies(BaseModel):
+    folder: str
+    reused: int
+    generated: int
+
+
 class _Results(BaseModel):
     """The part of a result file that is read. `configs` may hold tasks of others, in any form."""
 
@@ -186,6 +196,7 @@ class _Results(BaseModel):
     counts: dict[str, _Count] = Field(default={}, alias="n-samples")
     lmms_eval_version: str | None = None
     date: Any = None
+    finer_replies: _Replies | None = None
 
 
 def read_run(path: Path, unscored: bool = False) -> Run:
@@ -203,12 +214,20 @@ def read_run(path: Path, unscored: bool = False) -> Run:
     tasks = tuple(task for name in names if (task := _task_of_ours(file, name, raw, unscored)))
     if not tasks:
         raise ResultsError(f"{file} holds no FINER task; its tasks are {', '.join(map(harmless, raw.configs)) or 'none'}")
-    model = harmless(f"{raw.config.model} ({raw.config.model_args})")
+    model = harmless(f"{raw.config.model} ({_which_model(raw.config.model_args)})")
     keys = ("model", "model_args", "batch_size", "limit", "offset", "gen_kwargs", "random_seed")
     settings = {key: getattr(raw.config, key, None) for key in keys}
     # Installed from a wheel, lmms-eval states its own version as unknown; ours is in the tasks.
     version = tasks[0].identity.get("versions", {}).get("lmms_eval") or raw.lmms_eval_version
-    return Run(file, model, tasks, settings | {"lmms_eval_version": version, "date": raw.date})
+    replies = None if raw.finer_replies is None else raw.finer_replies.model_dump()
+    return Run(file, model, tasks, settings | {"lmms_eval_version": version, "date": raw.date}, replies)
+
+
+def _which_model(arguments: Any) -> Any:
+    """The arguments of a model without the place of kept replies, which makes it no other model."""
+    if isinstance(arguments, dict):
+        return {key: value for key, value in arguments.items() if key != "resume"}
+    return ",".join(part for part in str(arguments).split(",") if not part.startswith("resume="))
 
 
 def samples_file(results: Path, task: str) -> Path:

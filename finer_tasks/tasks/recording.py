@@ -1,4 +1,4 @@
-"""What a result says of the model that gave it: the weights, and how they were run.
+"""What a result says of the model that gave it: the weights, how they were run, and replies that an earlier run had left.
 
 Neither is known when a task is bound, since lmms-eval builds the model apart. So it is written into the metadata of our
 tasks at the start of lmms-eval's `evaluate`, which has both.
@@ -10,13 +10,18 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from accelerate.utils import gather_object
+
 from finer_tasks.models.describing import describe
 from finer_tasks.models.fingerprint import weights_fingerprint
 from finer_tasks.tasks.contract import require
 
+# Where a result file tells of replies that were kept.
+REPLIES = "finer_replies"
+
 
 def extend_evaluate() -> None:
-    """Let lmms-eval's `evaluate` write weights and backend into the metadata of our tasks, once.
+    """Let lmms-eval's `evaluate` write weights and backend into the metadata of our tasks, and tell of kept replies, once.
 
     Raises ChangedLmmsEvalError.
     """
@@ -30,7 +35,7 @@ def extend_evaluate() -> None:
     @functools.wraps(evaluate)
     def recorded(lm: Any, task_dict: Any, *args: Any, **kwargs: Any) -> Any:
         record(lm, task_dict, kwargs.get("cli_args"))
-        return evaluate(lm, task_dict, *args, **kwargs)
+        return tell_replies(lm, evaluate(lm, task_dict, *args, **kwargs))
 
     recorded._finer_recorded = True  # type: ignore[attr-defined]
     evaluator.evaluate = recorded
@@ -44,6 +49,21 @@ def record(model: Any, tasks: Mapping[Any, Any], arguments: Any = None) -> None:
     told = {"weights": _weights(model, arguments), "backend": describe(model)}
     for identity in identities:
         identity.update({key: value for key, value in told.items() if value})
+
+
+def tell_replies(model: Any, results: Any) -> Any:
+    """The results of lmms-eval with what `finer_hf` took from its journal, counted over all processes.
+
+    The results are None on all processes but the first; every process has to call this.
+    """
+    journal = getattr(model, "journal", None)
+    if journal is None:
+        return results
+    counts = gather_object([(journal.reused, journal.generated)])
+    if results is None:
+        return None
+    reused, generated = (sum(column) for column in zip(*counts, strict=True))
+    return results | {REPLIES: {"folder": str(journal.folder), "reused": reused, "generated": generated}}
 
 
 def identities_in(tasks: Mapping[Any, Any]) -> Iterator[dict[str, Any]]:

@@ -95,7 +95,7 @@ def check_lmms_eval(words: list[str]) -> None:
             assert word in known, f"lmms-eval has no {word}"
             values[word] = following
     assert values.get("--model", "finer_hf") == "finer_hf"
-    known_arguments = {field.name for field in fields(LoadOptions)} | {"workers"}
+    known_arguments = {field.name for field in fields(LoadOptions)} | {"workers", "resume"}
     for pair in filter(None, values.get("--model_args", "").split(",")):
         assert pair.split("=")[0] in known_arguments, pair
     for name in values["--tasks"].split(","):
@@ -111,7 +111,7 @@ def test_names_paths_and_flags_in_the_text_are_there() -> None:
             if PATHS.match(span) and "<" not in span:
                 assert (ROOT / span).exists(), where
             elif re.fullmatch(r"finer_[a-z0-9_]+", span):
-                assert span in names | {"finer_hf"}, where
+                assert span in names | {"finer_hf", "finer_replies"}, where
             elif re.fullmatch(r"--[\w-]+( .*)?", span):
                 assert span.split()[0] in options | {"--nproc_per_node"}, where
             elif span.startswith("finer "):
