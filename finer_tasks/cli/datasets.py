@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
+from finer_tasks.cli.copies import add_copies, copy_asked_for
 from finer_tasks.cli.options import Commands, positive
 from finer_tasks.cli.output import out, say
 from finer_tasks.datasets.registry import READERS, dataset_names, get_reader
@@ -26,7 +27,9 @@ def add_prepare(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     prepare.add_argument("dataset", choices=dataset_names())
-    prepare.add_argument("--root", type=Path, help="folder of the dataset; for --from-unified, the folder of its images")
+    prepare.add_argument(
+        "--root", type=Path, help="folder of the dataset; of the images, for --from-unified; of val.json, for a copy of inat"
+    )
     fetched = ", ".join(name for name, reader in READERS.items() if reader.origin.archives)
     prepare.add_argument("--download", action="store_true", help=f"fetch the official archives first ({fetched})")
     prepare.add_argument("--splits", action="append", help="train, test or train,test (default)")
@@ -40,6 +43,7 @@ def add_prepare(commands: Commands) -> None:
         "--from-unified", action="append", metavar="[SPLIT=]FILE",
         help="the authors' unified JSONL file instead of the official lists; one for each split, or one with --splits",
     )  # fmt: skip
+    add_copies(prepare)
     prepare.set_defaults(run=_prepare)
 
 
@@ -51,9 +55,13 @@ def _prepare(arguments: argparse.Namespace) -> None:
     name = arguments.dataset
     given = parse_splits(",".join(arguments.splits)) if arguments.splits else None
     unified = parse_files(arguments.from_unified, given) if arguments.from_unified else {}
-    root, splits = obtain(name, arguments.root, given, arguments.download)
     partial, embed = arguments.allow_partial, arguments.embed_images
-    prepared = prepare(Request(name, root, splits, partial, embed, unified, arguments.per_concept))
+    copy = copy_asked_for(arguments, given)
+    if copy is None:
+        root, splits = obtain(name, arguments.root, given, arguments.download)
+    else:
+        root, splits = copy.root, copy.splits
+    prepared = prepare(Request(name, root, splits, partial, embed, unified, arguments.per_concept, copy))
     table = Table(title=get_reader(name).origin.title, title_justify="left")
     for column in ("split", "images", "missing", "superordinate", "coarse", "fine"):
         table.add_column(column, justify="left" if column == "split" else "right")
@@ -62,6 +70,8 @@ def _prepare(arguments: argparse.Namespace) -> None:
     out.print(table)
     if note := remark(prepared):
         say(note)
+    if doubtful := [split for split in prepared.manifest.splits if not prepared.manifest.is_official(split)]:
+        say(f"not known to be the official split: {', '.join(doubtful)}; results on it say so and cannot be submitted")
     contents = ", ".join(f"{split} {value}" for split, value in prepared.manifest.contents.items())
     say(f"fingerprint {prepared.manifest.fingerprint} ({contents})" + (", partial copy" if prepared.manifest.partial else ""))
     say(f"written to {prepared.folder}")
@@ -75,6 +85,9 @@ def add_doctor(commands: Commands) -> None:
     doctor.add_argument(
         "--near-duplicates", action="store_true", help="list train images that look like a test image; slow for large datasets"
     )
+    doctor.add_argument(
+        "--crops", action="store_true", help="list train images that show part of a test image, such as crops; slower still"
+    )
     doctor.set_defaults(run=_doctor)
 
 
@@ -83,7 +96,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from finer_tasks.datasets.prepare import ensure_prepared
 
     prepared = ensure_prepared(arguments.dataset)
-    findings = examine(prepared, decode=not arguments.fast, near=arguments.near_duplicates)
+    findings = examine(prepared, decode=not arguments.fast, near=arguments.near_duplicates, crops=arguments.crops)
     styles = {"ok": "green", "note": "yellow", "problem": "bold red"}
     for finding in findings:
         out.print(Text.assemble((f"{finding.level:8}", styles[finding.level]), " ", harmless(finding.text)), soft_wrap=True)

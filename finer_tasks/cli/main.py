@@ -10,6 +10,7 @@ from importlib.metadata import entry_points
 import finer_tasks
 from finer_tasks.cli.attributes import add_attributes
 from finer_tasks.cli.backends import add_compare_backends
+from finer_tasks.cli.copies import add_fingerprint
 from finer_tasks.cli.datasets import add_doctor, add_prepare
 from finer_tasks.cli.detail import add_detail
 from finer_tasks.cli.diagnose import add_diagnose
@@ -63,7 +64,7 @@ def parser_of_all_commands() -> argparse.ArgumentParser:
         add_prepare, add_doctor, add_dataset,
         add_tasks, add_results, add_attributes, add_gap, add_robust, add_detail, add_gate, add_submit,
         add_leaderboard, add_report, add_export, add_retention, add_probe, add_diagnose,
-        add_compare_backends, add_import,
+        add_fingerprint, add_compare_backends, add_import,
     ):  # fmt: skip
         add(commands)
     for extension in entry_points(group="finer.commands"):

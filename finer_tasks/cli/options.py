@@ -51,7 +51,7 @@ def loading(arguments: argparse.Namespace) -> LoadOptions:
     return LoadOptions(**{name: getattr(arguments, name) for name in named})
 
 
-def add_names(command: argparse.ArgumentParser, option: str, help_text: str, metavar: str = "NAMES") -> None:
+def add_names(command: argparse._ActionsContainer, option: str, help_text: str, metavar: str = "NAMES") -> None:
     """A list of names, empty by default."""
     shown = f"{help_text}, joined by commas"
     command.add_argument(option, type=names, action="extend", default=[], metavar=metavar, help=shown)

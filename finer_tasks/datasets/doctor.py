@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from finer_tasks.datasets.crops import LEAST_POINTS, shared_parts
 from finer_tasks.datasets.duplicates import BITS, look_alikes
 from finer_tasks.datasets.images import published_image
-from finer_tasks.datasets.prepared import Prepared
+from finer_tasks.datasets.prepared import Manifest, Prepared
 from finer_tasks.datasets.registry import get_reader
 from finer_tasks.errors import DatasetContentError
 
@@ -52,10 +53,10 @@ class _Examples:
         return "; ".join(self.first) + (f" and {more} more" if more else "")
 
 
-def examine(prepared: Prepared, decode: bool = True, near: bool = False) -> list[Finding]:
+def examine(prepared: Prepared, decode: bool = True, near: bool = False, crops: bool = False) -> list[Finding]:
     """All findings; with `decode` every image is read, to see if it is whole and in one split only.
 
-    With `near`, train images that look like a test image are listed, too.
+    With `near`, train images that look like a test image are listed, too; with `crops`, those that show part of one.
     """
     if problem := prepared.changed(*prepared.manifest.digests):
         return [Finding("problem", f"{problem}. Run: {prepared.command}")]
@@ -63,13 +64,16 @@ def examine(prepared: Prepared, decode: bool = True, near: bool = False) -> list
     tables = _tables(prepared)
     findings += _official_split(prepared)
     findings += _labels(prepared, tables)
-    findings += _split_folders(tables, "note" if get_reader(prepared.manifest.dataset).own else "problem")
+    if "content" not in prepared.manifest.official.values():  # then the copy's folders need not be those of its splits
+        findings += _split_folders(tables, "note" if get_reader(prepared.manifest.dataset).own else "problem")
     if not prepared.manifest.embedded:
         findings += _files(prepared, tables)
     if decode:
         findings += _pictures(prepared, tables)
     if near:
         findings += _look_alikes(prepared, tables)
+    if crops:
+        findings += _shared_parts(prepared, tables)
     return findings
 
 
@@ -94,6 +98,9 @@ def _official_split(prepared: Prepared) -> Iterator[Finding]:
                 f"{official[split]}); which image is in which split is not checked",
             )
             continue
+        if manifest.copy:
+            yield _split_of_copy(manifest, split, official[split])
+            continue
         if counts["listed"] != official[split]:
             yield Finding("problem", f"{split}: {counts['listed']} images listed, the official split has {official[split]}")
         if counts["missing"]:
@@ -111,6 +118,14 @@ def _official_split(prepared: Prepared) -> Iterator[Finding]:
                 f"{split}: images, labels or split differ from the {'counted' if reader.own else 'official'} ones "
                 f"({manifest.split_fingerprints[split]} instead of {known[split]}). {reader.copy_again}, and prepare again",
             )
+
+
+def _split_of_copy(manifest: Manifest, split: str, official: int) -> Finding:
+    count, how = manifest.splits[split]["listed"], manifest.official.get(split)
+    said = f"{split}: {count} of {official} images, from a copy ({manifest.copy})"
+    if not how:
+        return Finding("note", f"{said}; which image is in which split is not known to be official")
+    return Finding("ok" if count == official else "note", f"{said}; images and split are the official ones, known by {how}")
 
 
 def _labels(prepared: Prepared, tables: Mapping[str, Any]) -> Iterator[Finding]:
@@ -245,3 +260,17 @@ def _look_alikes(prepared: Prepared, tables: Mapping[str, Any]) -> Iterator[Find
     for pair in found:
         train, test = names["train"][pair.train]["image"], names["test"][pair.test]["image"]
         yield Finding("note", f"{pair.bits:2} bits: {train} ~ {test}" + (" (mirrored)" if pair.mirrored else ""))
+
+
+def _shared_parts(prepared: Prepared, tables: Mapping[str, Any]) -> Iterator[Finding]:
+    """Notes, as above: two shots of one animal on one branch share points as well."""
+    if len(tables) < 2:
+        yield Finding("note", f"no parts of test images are looked for: only {', '.join(tables)} is prepared")
+        return
+    found = shared_parts(prepared)
+    within = f"at least {LEAST_POINTS} points agree"
+    yield Finding("note" if found else "ok", f"{len(found)} train images show part of a test image ({within})")
+    names = {split: table.select_columns(["image"]) for split, table in tables.items()}
+    for part in found:
+        train, test = names["train"][part.train]["image"], names["test"][part.test]["image"]
+        yield Finding("note", f"{part.points:3} points: {train} ~ {test}" + (" (mirrored)" if part.mirrored else ""))

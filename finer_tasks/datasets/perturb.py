@@ -180,4 +180,5 @@ def require_as_published(what: str) -> None:
 def boxes_of(prepared: Prepared, split: str) -> Boxes:
     """The boxes of a split's images, empty where its authors publish none or this copy lacks them."""
     find = get_reader(prepared.manifest.dataset).boxes
-    return find(Path(prepared.manifest.root), split) if find else {}
+    manifest = prepared.manifest
+    return find(Path(manifest.root), split) if find and not manifest.copy else {}  # a copy has no official lists

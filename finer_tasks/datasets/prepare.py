@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
 from tqdm import tqdm
@@ -38,6 +39,9 @@ from finer_tasks.errors import (
 from finer_tasks.text import slug
 from finer_tasks.writing import replacing, write_text, writing
 
+if TYPE_CHECKING:
+    from finer_tasks.datasets.copies.copy import Copy
+
 
 def parse_splits(text: str) -> tuple[str, ...]:
     """The splits in a comma-separated list, in the order of SPLITS; raises DatasetLayoutError for an unknown one."""
@@ -51,6 +55,7 @@ def parse_splits(text: str) -> tuple[str, ...]:
 class Request:
     """What to prepare: `root` is the folder of the dataset as published; `unified` has the authors' file for each split.
 
+    `copy` is one in another layout, whose root and splits are taken.
     `per_concept` keeps the first so many images of each concept and split, which makes a partial copy.
     The order in which splits are given means nothing.
     """
@@ -62,10 +67,14 @@ class Request:
     embed_images: bool = False
     unified: Mapping[str, Path] = field(default_factory=dict)
     per_concept: int | None = None
+    copy: Copy | None = None
 
     def __post_init__(self) -> None:
         """Bring the splits in order; raises DatasetLayoutError for an unknown one, or none."""
         object.__setattr__(self, "splits", parse_splits(",".join(self.unified or self.splits)))
+        if self.copy:
+            object.__setattr__(self, "root", self.copy.root)
+            object.__setattr__(self, "splits", self.copy.splits)
         object.__setattr__(self, "allow_partial", self.allow_partial or self.per_concept is not None)
 
 
@@ -77,7 +86,8 @@ def prepare(request: Request, directory: Path | None = None) -> Prepared:
     """
     directory = directory or data_dir()
     target = directory / request.dataset
-    root = (request.root if request.unified else get_reader(request.dataset).locate(request.root)).resolve()
+    as_published = not (request.unified or request.copy)
+    root = (get_reader(request.dataset).locate(request.root) if as_published else request.root).resolve()
     try:
         str(root).encode()
     except UnicodeEncodeError as error:
@@ -138,12 +148,13 @@ def _write(request: Request, root: Path, temporary: Path) -> Manifest:
     accounts: dict[str, Account] = {}
     found: dict[str, Concept] = {}
     for split in request.splits:
-        records = _reading(files.read(split, root) if files else reader.read(root, (split,)))
+        account = accounts[split] = Account()
+        records = account.assigning(_reading(_records(request, files, root, split)))
         records = first_of_each(records, lambda record: record.concept_id, request.per_concept)
         total = None if files else reader.official_counts(root)[split]
         shown = tqdm(records, total=total, desc=f"{request.dataset} {split}", unit=" images", mininterval=1)
         raw = temporary / "raw" / f"{split}.arrow"
-        accounts[split] = write_table(_count_concepts(shown, found), root, request.embed_images, raw)
+        write_table(_count_concepts(shown, found), root, request.embed_images, raw, account)
     _check_counts(request, root, accounts)
     _write_concepts(request, root, found, temporary / MARKER)
     join_splits(temporary / "raw", request.splits, temporary / "data")
@@ -156,7 +167,7 @@ def _write(request: Request, root: Path, temporary: Path) -> Manifest:
         fingerprint=total_hash[:16],
         contents={split: value[:16] for split, value in contents.items()},
         root=str(root),
-        source=f"unified file {names}" if names else reader.source,
+        source=f"unified file {names}" if names else request.copy.source if request.copy else reader.source,
         splits={split: account.counts() for split, account in accounts.items()},
         split_fingerprints={split: account.split_fingerprint for split, account in accounts.items()},
         digests={split: digest(temporary / "data" / split) for split in request.splits},
@@ -167,7 +178,33 @@ def _write(request: Request, root: Path, temporary: Path) -> Manifest:
         unified=names,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         finer_version=finer_tasks.__version__,
+        copy=request.copy.command if request.copy else "",
+        official={split: _known_by(request, root, split, account) for split, account in accounts.items()},
     )
+
+
+def _records(request: Request, files: unified.UnifiedFiles | None, root: Path, split: str) -> Iterable[FinerRecord]:
+    if files:
+        return files.read(split, root)
+    return request.copy.read(split) if request.copy else get_reader(request.dataset).read(root, (split,))
+
+
+def _known_by(request: Request, root: Path, split: str, account: Account) -> str:
+    """By what a split is known to be the official one, see Manifest.official.
+
+    Where this version knows which image is in which split, that decides. Else lists are taken for what they say they are.
+    """
+    reader = get_reader(request.dataset)
+    by_list = request.copy is not None and request.copy.by_content
+    if request.unified:
+        return ""
+    if account.split_fingerprint in (reader.fingerprints.get(split), reader.file_fingerprints.get(split)):
+        return "content" if by_list else "file names" if request.copy else "lists"
+    if split in reader.fingerprints:
+        return ""
+    if by_list:
+        return "content" if account.listed == reader.official_counts(root)[split] else ""
+    return "" if request.copy else "lists"
 
 
 def _reading(records: Iterable[FinerRecord]) -> Iterator[FinerRecord]:
@@ -192,7 +229,8 @@ def _write_concepts(request: Request, root: Path, found: Mapping[str, Concept], 
     """All concepts of the dataset; those of the records alone where the authors' files give the labels."""
     concepts = dict(found)
     if not request.unified:
-        concepts = {concept.concept_id: concept for concept in get_reader(request.dataset).concepts(root).values()}
+        classes = request.copy.concepts if request.copy else get_reader(request.dataset).concepts(root)
+        concepts = {concept.concept_id: concept for concept in classes.values()}
         if unknown := found.keys() - concepts.keys():
             raise DatasetContentError(
                 f"{request.dataset}: {len(unknown)} classes of the lists below {root} are not among its {len(concepts)} "
@@ -227,9 +265,15 @@ def _check_counts(request: Request, root: Path, accounts: Mapping[str, Account])
                 f"{root}, for example {', '.join(account.examples)}. Copy them, or pass --allow-partial to use what is there"
             )
         reader = get_reader(request.dataset)
+        official = reader.official_counts(root)[split]
+        if request.copy:
+            raise PartialDatasetError(
+                f"{request.dataset} {split}: the copy has {account.listed} images, the official dataset has {official}. If it "
+                f"names its splits otherwise, say so with --take {split}=NAME, or pass --allow-partial to use what is there"
+            )
         raise PartialDatasetError(
-            f"{request.dataset} {split}: the lists name {account.listed} images, the official dataset has "
-            f"{reader.official_counts(root)[split]}. {reader.copy_again}, or pass --allow-partial to use what is there"
+            f"{request.dataset} {split}: the lists name {account.listed} images, the official dataset has {official}. "
+            f"{reader.copy_again}, or pass --allow-partial to use what is there"
         )
 
 
@@ -253,4 +297,4 @@ def summary(prepared: Prepared) -> list[tuple[str, ...]]:
 def remark(prepared: Prepared) -> str:
     """What the dataset's reader has to tell of this copy; nothing where the labels came from the authors' files."""
     tell = get_reader(prepared.manifest.dataset).remark
-    return tell(Path(prepared.manifest.root)) if tell and not prepared.manifest.unified else ""
+    return tell(Path(prepared.manifest.root)) if tell and not (prepared.manifest.unified or prepared.manifest.copy) else ""

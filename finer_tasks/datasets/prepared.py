@@ -14,7 +14,7 @@ import json
 import os
 import shlex
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,6 +48,9 @@ class Manifest:
         partial: whether official images are missing from the splits that are there.
         taxonomy: hash of the taxonomy that gave the labels.
         unified: names of the authors' files the labels came from, else empty.
+        copy: the options of `finer prepare` that read a copy in another layout, else empty.
+        official: by split, how its images are known to be the official ones: by "lists", "file names" or "content"; empty
+            where they are not.
     """
 
     dataset: str
@@ -66,6 +69,12 @@ class Manifest:
     unified: str
     created: str
     finer_version: str
+    copy: str = ""
+    official: Mapping[str, str] = field(default_factory=dict)
+
+    def is_official(self, split: str) -> bool:
+        """Whether the images of a split are known to be those of the official one, though some of them may be missing."""
+        return bool(self.official.get(split, "" if self.unified else "lists"))  # older manifests do not say
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2) + "\n"
@@ -131,6 +140,8 @@ def prepare_command(dataset: str, manifest: Manifest | None = None) -> str:
     reader = get_reader(dataset)
     if reader.built_in or (reader.own and not manifest):
         return f"finer prepare {dataset}"
+    if manifest and manifest.copy:
+        return f"finer prepare {dataset} {manifest.copy}"
     root = shlex.quote(manifest.root) if manifest else "FOLDER"
     return f"finer prepare {dataset} --root {root}" + (" --from-unified SPLIT=FILE" if manifest and manifest.unified else "")
 
@@ -165,7 +176,7 @@ def _read_manifest(path: Path, dataset: str) -> Manifest:
             f"{path} cannot be read by this version ({_why(error)}). Run: {prepare_command(dataset)}"
         ) from error
     reader = get_reader(dataset)
-    current = manifest.unified or manifest.source == reader.source
+    current = manifest.unified or manifest.copy or manifest.source == reader.source
     if not current or manifest.taxonomy != taxonomy_hash(dataset):
         now = reader.own.folder if reader.own else "this version"
         raise ChangedDataError(

@@ -106,6 +106,8 @@ class Reader:
         benchmark: whether FINER's authors evaluate on it: groups over several datasets hold those.
         fingerprints: by split, which image belongs to which class over the official lists, where that
             is known (see Manifest.split_fingerprints).
+        file_fingerprints: the same with file names in place of ids, where the two differ.
+        id_of_file: the dataset's own id of an image, from the name of its file without suffix.
         crop_bottom: rows of pixels at the bottom of every image that are not part of the picture.
         near_bits: up to how many of the 192 bits of their perceptual hashes two images differ that are one picture.
         has_ranks: whether its concepts have scientific ranks, which questions in text then tell.
@@ -127,6 +129,8 @@ class Reader:
     read: Callable[[Path, tuple[str, ...]], Iterator[FinerRecord]]
     benchmark: bool = False
     fingerprints: Mapping[str, str] = field(default_factory=dict)
+    file_fingerprints: Mapping[str, str] = field(default_factory=dict)
+    id_of_file: Callable[[str], str] = str
     crop_bottom: int = 0
     near_bits: int = 20  # of photographs; docs/datasets.md has what was found at which distance
     has_ranks: bool = False

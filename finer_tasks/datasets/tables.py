@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ class Account:
         if record.id in self.ids:
             raise DatasetContentError(f"image id {record.id} is listed twice. Copy the official files again")
         self.ids.add(record.id)
-        self.assign(record.id, record.class_id)
+        self.listed += 1
         if size is None:
             self.missing += 1
             self.examples = [*self.examples, record.image][:3]
@@ -45,10 +45,15 @@ class Account:
         self.content.update("\t".join(fields).encode() + b"\n")
 
     def assign(self, identity: str, class_id: str) -> None:
-        """Count that the list has an image in a class."""
-        self.listed += 1
+        """Add to the split's fingerprint that an image is in a class."""
         # A sum, so that the order in which a copy lists its images does not matter.
         self.assignment += int.from_bytes(hashlib.sha256(f"{identity}\t{class_id}".encode()).digest()[:16])
+
+    def assigning(self, records: Iterable[FinerRecord]) -> Iterator[FinerRecord]:
+        """The records, each added to the split's fingerprint, which so covers those that are left out later as well."""
+        for record in records:
+            self.assign(record.id, record.class_id)
+            yield record
 
     def counts(self) -> dict[str, int]:
         """What the manifest keeps of a split."""
@@ -61,11 +66,10 @@ class Account:
         return f"{self.assignment % 2**64:016x}"
 
 
-def write_table(records: Iterable[FinerRecord], root: Path, embed: bool, path: Path) -> Account:
-    """Stream records into an Arrow file, keeping only a batch of rows in memory; missing images are left out."""
+def write_table(records: Iterable[FinerRecord], root: Path, embed: bool, path: Path, account: Account) -> None:
+    """Stream records into an Arrow file, keeping only a batch of rows in memory; missing images are left out and counted."""
     from datasets.arrow_writer import ArrowWriter
 
-    account = Account()
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         writer = ArrowWriter(features=_features(embed), stream=file, writer_batch_size=_BATCH)
@@ -80,7 +84,6 @@ def write_table(records: Iterable[FinerRecord], root: Path, embed: bool, path: P
             writer.write(row)
         if account.listed > account.missing:
             writer.finalize()
-    return account
 
 
 def join_splits(raw: Path, splits: Iterable[str], target: Path) -> None:

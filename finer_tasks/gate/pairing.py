@@ -23,6 +23,7 @@ CONDITIONS: Mapping[str, Callable[[Side], Any]] = {
     "parent": _identity("parent"),
     "data": _identity("data_fingerprint"),
     "partial_data": _identity("data_partial"),
+    "official_split": lambda side: side[1].identity.get("data_official", True),  # older versions did not say
     "attributes": _identity("attributes_fingerprint"),
     "similarity": _identity("similarity"),
     "rounds": _identity("rounds"),

@@ -96,8 +96,12 @@ class TaskRun:
         parts = []
         if len(self.samples) < self.of:
             parts.append(f"{len(self.samples)} of {self.of} documents")
+        doubtful = "split that is not known to be the official one"
+        official = self.identity.get("data_official", True)  # older versions did not say
         if self.identity.get("data_partial"):
-            parts.append("a partial copy of the dataset")
+            parts.append("a partial copy of the dataset" + (f" with a {doubtful}" if not official else ""))
+        elif not official:
+            parts.append(f"a {doubtful}")
         if perturbation := self.identity.get("perturbation"):
             parts.append(f"images perturbed by {harmless(perturbation['name'])} of severity {perturbation['severity']}")
         return " of ".join(parts)
@@ -153,6 +157,7 @@ class _Identity(BaseModel):
     data_fingerprint: _Text
     data_source: _Text
     data_partial: bool
+    data_official: bool = True
     scoring: _Text
     finer_version: _Text
     versions: dict[str, Any] = {}

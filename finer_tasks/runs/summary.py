@@ -44,6 +44,7 @@ class Row:
     unfinished_thoughts: int
     reasons: dict[str, int]
     partial: bool
+    official: bool
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ def _row(task: TaskRun) -> Row:
         **unanswered_counts(task),
         reasons=dict(Counter(sample.reason for sample in task.samples).most_common()),
         partial=bool(task.identity.get("data_partial")),
+        official=bool(task.identity.get("data_official", True)),
     )
 
 

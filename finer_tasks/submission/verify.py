@@ -158,6 +158,11 @@ def _identity_problems(task: TaskInfo, entry: TaskEntry) -> Iterator[str]:
     prompts, manifest = load_prompt_set(DEFAULT), prepared_of(task.dataset).manifest
     if manifest.partial:
         raise FinerError(f"your own copy of {task.dataset} is partial; prepare the whole dataset to verify {task.name}")
+    if not manifest.is_official("test"):
+        raise FinerError(
+            f"your own copy of {task.dataset} is not known to have the official split; prepare the official files to verify "
+            f"{task.name}"
+        )
     wanted = {
         "dataset": task.dataset, "level": task.level, "variant": task.variant, "parent": task.parent,
         "prompt_set": prompts.name, "prompt_hash": prompts.hash, "data_fingerprint": manifest.contents["test"],

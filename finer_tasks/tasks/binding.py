@@ -131,6 +131,7 @@ def identify(config: Mapping[str, Any]) -> tuple[Prepared, dict[str, Any]]:
         "prompt_hash": prompts.hash,
         **seen_data(prepared, config["test_split"]),
         "data_partial": prepared.manifest.partial,
+        "data_official": prepared.manifest.is_official(config["test_split"]),
         "data_source": prepared.manifest.source,
         "scoring": SCORING_VERSION,
         "finer_version": finer_tasks.__version__,

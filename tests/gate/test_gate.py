@@ -134,12 +134,13 @@ def test_a_metric_where_lower_is_better_is_turned() -> None:
     [
         ("prompt_hash", "bb", "prompts"),
         ("data_fingerprint", "ee", "data"),
+        ("data_official", False, "official_split"),
         ("scoring", "0", "scoring"),
         ("parent", "none", "parent"),
     ],
 )
 def test_runs_made_otherwise_are_refused_unless_that_is_allowed(
-    key: str, value: str, allow: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    key: str, value: object, allow: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     right = np.ones(2000)
     before = write_run(tmp_path / "a", right, NAMES)

@@ -184,6 +184,8 @@ def test_a_whole_run_is_no_part_and_a_partial_copy_is(tmp_path: Path) -> None:
     assert read_run(write_run(tmp_path / "a", [1.0], ["a"])).tasks[0].part == ""
     partial = write_run(tmp_path / "b", [1.0], ["a"], identity=IDENTITY | {"data_partial": True})
     assert read_run(partial).tasks[0].part == "a partial copy of the dataset"
+    doubtful = write_run(tmp_path / "c", [1.0], ["a"], identity=IDENTITY | {"data_official": False})
+    assert read_run(doubtful).tasks[0].part == "a split that is not known to be the official one"
 
 
 def test_a_file_of_another_name_is_refused(tmp_path: Path) -> None:

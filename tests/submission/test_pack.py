@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,13 @@ def test_runs_that_could_never_verify_are_not_packed(tmp_path: Path) -> None:
     long = write_whole_run(tmp_path / "long", 0.5, model="m" * 6000, tasks=TASK)
     with pytest.raises(SubmissionError, match="cannot be packed: model: String should have at most 5000"):
         pack([read_run(long)], card, tmp_path / "x.zip")
+    doubtful = write_whole_run(tmp_path / "doubtful", 0.5, tasks=TASK)
+    (results,) = doubtful.glob("*_results.json")
+    raw = json.loads(results.read_text())
+    raw["configs"][TASK[0]]["metadata"]["finer"]["data_official"] = False
+    results.write_text(json.dumps(raw))
+    with pytest.raises(SubmissionError, match="finer_mini_fine was run on a split that is not known to be the official one"):
+        pack([read_run(doubtful)], card, tmp_path / "x.zip")
     limited(first, 8)
     with pytest.raises(SubmissionError, match="finer_mini_fine was run on 8 of 640 documents; run it without --limit"):
         pack([read_run(first)], card, tmp_path / "x.zip")

@@ -55,6 +55,7 @@ def count(name: str, listed: Iterable[Listed]) -> Counted:
     accounts: dict[str, Account] = {split: Account() for split in SPLITS}
     for one in listed:
         classes.add(one.class_name)
+        accounts[one.split].listed += 1
         accounts[one.split].assign(f"{name}/{one.split}/{one.image}", one.class_name)
     there = {split: account for split, account in accounts.items() if account.listed}
     return Counted(
