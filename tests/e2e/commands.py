@@ -28,5 +28,6 @@ def two_processes(*arguments: str, data: Path) -> subprocess.CompletedProcess[st
 
 def _run(command: list[str], data: Path) -> subprocess.CompletedProcess[str]:
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("FINER_")}
-    variables = inherited | {"FINER_DATA_DIR": str(data), "HF_HUB_OFFLINE": "1"}
+    own = {"FINER_DATA_DIR": str(data), "FINER_TASKS_DIR": str(data / "own-tasks")}
+    variables = inherited | own | {"HF_HUB_OFFLINE": "1"}
     return subprocess.run(command, env=variables, capture_output=True, text=True, check=False)

@@ -66,7 +66,10 @@ def test_intervals_hold_the_value_and_are_the_same_every_time() -> None:
     assert "parent_only" in one[0].notes[0]
 
 
-@pytest.mark.parametrize(("key", "allow"), [("prompt_hash", "prompts"), ("data_fingerprint", "data"), ("scoring", "scoring")])
+@pytest.mark.parametrize(
+    ("key", "allow"),
+    [("prompt_hash", "prompts"), ("data_fingerprint", "data"), ("scoring", "scoring"), ("taxonomy", "scoring")],
+)
 def test_other_prompts_data_or_scoring_are_refused_unless_allowed(key: str, allow: str) -> None:
     runs = [run(IMAGE, task("text", [], **{key: "other"}))]
     with pytest.raises(ResultsError, match=f"cannot be compared: {allow} differs: .*'other'.* --allow {allow}"):

@@ -136,6 +136,7 @@ def test_a_metric_where_lower_is_better_is_turned() -> None:
         ("data_fingerprint", "ee", "data"),
         ("data_official", False, "official_split"),
         ("scoring", "0", "scoring"),
+        ("taxonomy", "dd", "taxonomy"),
         ("parent", "none", "parent"),
     ],
 )

@@ -14,7 +14,9 @@ from finer_tasks.runs.reading import read_run
 from finer_tasks.scoring import SCORING_VERSION
 from finer_tasks.submission.archive import SubmissionError
 from finer_tasks.submission.pack import pack
+from finer_tasks.submission.scoring import official_task, submitted_tasks
 from finer_tasks.submission.verify import verify
+from tests import own
 from tests.closed_runs import write_closed_run
 from tests.submission.edits import changed, in_submission
 from tests.submission.made import limited, write_card, write_whole_run
@@ -125,6 +127,13 @@ def test_a_card_with_a_mistake_is_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / "card.yaml").write_bytes(content)
     with pytest.raises(CardError, match=message):
         read_card(tmp_path / "card.yaml")
+
+
+def test_a_dataset_of_ones_own_is_refused_for_nobody_can_verify_it(tmp_path: Path) -> None:
+    own.init(own.photos(tmp_path / "photos"))
+    with pytest.raises(SubmissionError, match=r"finer_fungi_fine is a task on a dataset of your own, .*; leave it out"):
+        official_task("finer_fungi_fine")
+    assert not any("fungi" in name for name in submitted_tasks())
 
 
 def test_closed_sets_are_refused_for_they_leave_no_answers(tmp_path: Path, archive: Path) -> None:
