@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from finer_tasks.datasets.mini import reader as mini
 from finer_tasks.datasets.own.reader import own_reader
-from finer_tasks.datasets.places import is_own, own_folder, own_names
+from finer_tasks.datasets.places import is_own, own_folder, own_names, tasks_dir
 from finer_tasks.datasets.reader import Reader
 from finer_tasks.datasets.readers import aircraft, animals, cars, cub, dogs, flowers, food, inat, nabirds, pets, vegfru
 from finer_tasks.errors import DatasetLayoutError
@@ -55,5 +55,8 @@ def get_reader(name: str) -> Reader:
 def known_dataset(name: str) -> str:
     """The name, for those who check a file with pydantic; raises ValueError where there is no such dataset."""
     if name not in dataset_names():
-        raise ValueError(f"{name!r:.80} is no dataset that is known here; known are {', '.join(dataset_names())}")
+        raise ValueError(
+            f"{name!r:.80} is no dataset that is known here; known are {', '.join(dataset_names())}. "
+            f"If it is somebody's own, put its folder into {tasks_dir()} (FINER_TASKS_DIR)"
+        )
     return name

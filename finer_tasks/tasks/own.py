@@ -16,7 +16,7 @@ from finer_tasks.datasets.registry import DATASETS
 from finer_tasks.errors import DatasetLayoutError, FinerError, OutputError, in_one_line
 from finer_tasks.tasks.generate import differences, own_files, write
 from finer_tasks.tasks.table import list_groups, list_tasks
-from finer_tasks.writing import replacing
+from finer_tasks.writing import locked, replacing
 
 
 class OwnTasksError(FinerError):
@@ -42,15 +42,16 @@ def create(request: Request) -> Made:
     """Make a dataset of the user's own with its tasks in FINER_TASKS_DIR; raises FinerError, and then leaves nothing there."""
     check_name(request.name)
     folder = own_folder(request.name)
-    if folder.exists():
-        raise OutputError(
-            f"{folder} is there already. Edit its files, and run `finer dataset update {request.name}` after a change of "
-            f"{IMAGES}; or remove it first"
-        )
-    with replacing(folder) as fresh:
-        fresh.mkdir()
-        made = make(request, fresh)
-        write(fresh / TASKS, own_files(request.name))
+    with locked(folder):
+        if folder.exists():
+            raise OutputError(
+                f"{folder} is there already. Edit its files, and run `finer dataset update {request.name}` after a change of "
+                f"{IMAGES}; or remove it first"
+            )
+        with replacing(folder) as fresh:
+            fresh.mkdir()
+            made = make(request, fresh)
+            write(fresh / TASKS, own_files(request.name))
     return made
 
 

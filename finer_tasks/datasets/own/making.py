@@ -129,6 +129,7 @@ def _untested(found: Sequence[Found]) -> list[str]:
 def _taxonomy(request: Request, found: Sequence[Found], path: Path) -> str:
     """Write the taxonomy, and see that it has every class; returns its text."""
     if request.taxonomy is None:
+        _check_groups(found)
         write_text(path, text := skeleton(request.name, request.words, found))
         return text
     classes = read_taxonomy(request.taxonomy, request.name, unfilled=True).classes
@@ -139,6 +140,19 @@ def _taxonomy(request: Request, found: Sequence[Found], path: Path) -> str:
         )
     write_text(path, text := request.taxonomy.read_text(encoding="utf-8"))
     return text
+
+
+def _check_groups(found: Sequence[Found]) -> None:
+    """Raise DatasetContentError for a class that the list has in two groups."""
+    groups: dict[str, Found] = {}
+    for one in found:
+        first = groups.setdefault(one.class_name, one)
+        for use in ("coarse", "superordinate"):
+            here, there = getattr(one, use), getattr(first, use)
+            if here != there:
+                raise DatasetContentError(
+                    f"{one.where}: class {one.class_name!r:.80} has {use} {here!r:.80}, and {there!r:.80} at {first.where}"
+                )
 
 
 def _to_fill(taxonomy: str) -> int:

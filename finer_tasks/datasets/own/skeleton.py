@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -77,8 +78,8 @@ def _group(superordinate: str, coarse: str, classes: Iterable[str]) -> Iterator[
 
 
 def readable(name: str) -> str:
-    """A class name as a person would write it: "017.Amanita_muscaria" is "Amanita muscaria"."""
-    words = re.sub(r"^\d+[._-]+", "", name).replace("_", " ")
+    """A class name as a person would write it: "017.Amanita_muscaria" is "Amanita muscaria"; accents as keyboards give them."""
+    words = re.sub(r"^\d+[._-]+", "", unicodedata.normalize("NFC", name)).replace("_", " ")
     return " ".join(words.split()) or name
 
 

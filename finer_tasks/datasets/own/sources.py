@@ -45,7 +45,7 @@ class Found:
 def from_folder(images: Path) -> list[Found]:
     """The images below a folder by their class folders; folders between that of a split and these are coarse groups."""
     found = [
-        Found(one.path, one.class_name, split=one.split, coarse=_folder_above(one.path, one.split), where=one.path)
+        Found(one.path, one.class_name.strip(), split=one.split, coarse=_folder_above(one.path, one.split), where=one.path)
         for one in walk_image_folder(images)
     ]
     if not found:

@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from tqdm import tqdm
+
 from finer_tasks.datasets.own.sources import Found
 
 
@@ -53,7 +55,9 @@ def _units(found: Sequence[Found], images: Path) -> list[str]:
         path = images / one.image
         if not one.group and path.is_file():
             by_size[path.stat().st_size].append(one.image)
-    same = {image: _content(images / image) for group in by_size.values() if len(group) > 1 for image in group}
+    alike = [image for group in by_size.values() if len(group) > 1 for image in group]
+    shown = tqdm(alike, desc="looking for copies", unit=" images", mininterval=1)
+    same = {image: _content(images / image) for image in shown}
     first: dict[str, str] = {}
     for image in sorted(same):
         first.setdefault(same[image], image)

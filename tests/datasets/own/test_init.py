@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from finer_tasks.cli.main import main
 from finer_tasks.datasets.places import own_folder
 from finer_tasks.datasets.prepared import forget_loaded, load_prepared
 from finer_tasks.datasets.taxonomy import load_taxonomy
+from finer_tasks.scoring.judge import lexicon
+from finer_tasks.scoring.strict import score_strict
 from tests import official, own
 
 Capture = pytest.CaptureFixture[str]
@@ -148,6 +151,14 @@ def test_a_bad_list_is_told_with_its_line_and_nothing_is_left(
     assert list(tmp_path.glob("finer-tasks/*")) == []
 
 
+def test_a_class_in_two_groups_is_told_with_both_lines(tmp_path: Path, capsys: Capture) -> None:
+    own.photos(tmp_path / "photos")
+    rows = [f"Bolete/Penny Bun/{number}.jpg,A,{group}" for number, group in enumerate(("Boletus", "Boletus", "Suillus"))]
+    path = official.write(tmp_path / "a.csv", "image,class,genus", *rows)
+    assert own.init(tmp_path / "photos", "--list", str(path), "--columns", "coarse=genus") == 2
+    assert re.search(r"a.csv:4: class 'A' has coarse 'Suillus', and 'Boletus' at .*a.csv:2", capsys.readouterr().err)
+
+
 def test_text_that_is_no_utf8_is_told_with_its_line(tmp_path: Path, capsys: Capture) -> None:
     own.photos(tmp_path / "photos")
     (tmp_path / "a.csv").write_bytes("image,class\nx.jpg,Röhrling\n".encode("latin-1"))
@@ -233,6 +244,27 @@ def test_what_is_there_is_kept(tmp_path: Path, capsys: Capture) -> None:
     assert own.init(photos, "--seed", "7") == 2
     assert "finer dataset update fungi" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in own_folder("fungi").rglob("*") if path.is_file()} == before
+
+
+def test_only_what_is_there_can_be_updated(tmp_path: Path, capsys: Capture) -> None:
+    own.init(own.photos(tmp_path / "photos"))
+    for name, message in (("moss", "are: fungi. Make one with `finer dataset init moss`"), ("mini", "comes with this package")):
+        assert main(["dataset", "update", name]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_the_strict_scorer_knows_the_names_of_the_taxonomy(tmp_path: Path) -> None:
+    own.init(own.photos(tmp_path / "photos"))
+    replace(taxonomy(), "Fly Agaric:", "Fly Agaric: {aliases: [Amanita muscaria]}")
+    concept = asdict(load_taxonomy("fungi").classes["Fly Agaric"])
+    answers = {
+        "Amanita muscaria": "right",
+        "a Death Cap": "wrong_sibling",
+        "Amanita": "too_general",
+        "Penny Bun": "wrong_coarse",
+    }
+    for answer, reason in answers.items():
+        assert score_strict(f"Answer: {answer}", concept, "fine", lexicon("fungi")).reason == reason
 
 
 def test_a_taxonomy_that_is_given_has_all_classes(tmp_path: Path, capsys: Capture) -> None:
