@@ -176,7 +176,10 @@ def _tagged_answer(text: str) -> str:
 
 
 def rounds_of(results: Sequence[Any]) -> list[str]:
-    """All replies of a document, whichever way lmms-eval hands them over: text, list, or our JSON of rounds."""
+    """All replies of a document, whichever way lmms-eval hands them over: text, list, or our JSON of rounds.
+
+    lmms-eval strips the first two, so that those in the JSON are stripped as well: a run's replies do not tell the ways apart.
+    """
     value: Any = results[0] if results else None
     while isinstance(value, (list, tuple)) and len(value) == 1:
         value = value[0]
@@ -189,7 +192,7 @@ def rounds_of(results: Sequence[Any]) -> list[str]:
         except (ValueError, KeyError, TypeError, RecursionError):
             return [text]
         if isinstance(packed, list):
-            return [as_text(reply) for reply in packed] or [NO_CONTENT]
+            return [as_text(reply).strip() for reply in packed] or [NO_CONTENT]
     return [text]
 
 
