@@ -1,6 +1,7 @@
-"""What a result says of the model that gave it: the weights, how they were run, and replies that an earlier run had left.
+"""What a result says of the model that gave it: the weights, how they were run, how long its replies could be, and which
+an earlier run had left.
 
-Neither is known when a task is bound, since lmms-eval builds the model apart. So it is written into the metadata of our
+None is known when a task is bound, since lmms-eval builds the model apart. So it is written into the configs of our
 tasks at the start of lmms-eval's `evaluate`, which has both.
 """
 
@@ -15,6 +16,7 @@ from accelerate.utils import gather_object
 from finer_tasks.models.describing import describe
 from finer_tasks.models.fingerprint import weights_fingerprint
 from finer_tasks.tasks.contract import require
+from finer_tasks.tasks.limits import state_limits
 
 # Where a result file tells of replies that were kept.
 REPLIES = "finer_replies"
@@ -35,6 +37,7 @@ def extend_evaluate() -> None:
     @functools.wraps(evaluate)
     def recorded(lm: Any, task_dict: Any, *args: Any, **kwargs: Any) -> Any:
         record(lm, task_dict, kwargs.get("cli_args"))
+        state_limits(lm, configs_in(task_dict))
         return tell_replies(lm, evaluate(lm, task_dict, *args, **kwargs))
 
     recorded._finer_recorded = True  # type: ignore[attr-defined]
@@ -68,11 +71,16 @@ def tell_replies(model: Any, results: Any) -> Any:
 
 def identities_in(tasks: Mapping[Any, Any]) -> Iterator[dict[str, Any]]:
     """What identifies each task of ours among these and in the groups among them."""
+    return (config.metadata["finer"] for config in configs_in(tasks))
+
+
+def configs_in(tasks: Mapping[Any, Any]) -> Iterator[Any]:
+    """lmms-eval's config of each task of ours among these and in the groups among them."""
     for task in tasks.values():
         if isinstance(task, dict):
-            yield from identities_in(task)
+            yield from configs_in(task)
         elif isinstance(metadata := getattr(getattr(task, "config", None), "metadata", None), dict) and "finer" in metadata:
-            yield metadata["finer"]
+            yield task.config
 
 
 def _weights(model: Any, arguments: Any) -> str:

@@ -25,6 +25,22 @@ SHELL = [block for page in pages() for block in blocks(page) if block.language i
 ADDING = "tests/docs/test_adding.py"
 # Programs of others, whose arguments are not checked.
 OTHERS = {"sbatch", "cat", "cp", "git", "mkdir", "pip", "cd", "pre-commit"}
+# Engines, which are not installed, and the flags that their guides have.
+ENGINES = {
+    "vllm": {
+        "--dtype", "--max-model-len", "--tensor-parallel-size", "--data-parallel-size", "--data-parallel-size-local", "--headless",
+        "--data-parallel-address", "--data-parallel-rpc-port", "--data-parallel-start-rank", "--data-parallel-backend=ray",
+        "--generation-config", "--reasoning-parser",
+    },
+    "sglang.launch_server": {
+        "--model-path", "--port", "--dp", "--tp", "--nnodes", "--node-rank", "--dist-init-addr", "--enable-deterministic-inference",
+    },
+    "transformers": {"--device", "--dtype", "--port"},
+}  # fmt: skip
+# Flags of launchers and engines in the text.
+LAUNCHED = {"--nproc_per_node"}.union(*ENGINES.values())
+# Models of lmms-eval beside ours, and what they hand on to their engine.
+MODELS = {"openai": set(), "async_openai": set(), "vllm": {"dtype", "max_model_len"}}
 RECIPES = {"train": read_run, "mixture": partial(read_recipe, MixtureRecipe)}
 PATHS = re.compile(r"(finer_tasks|training|task_yamls|tests|benchmarks|docs)/\S*$")
 # Names in the guides that stand for the reader's own.
@@ -70,11 +86,22 @@ def check(words: list[str]) -> None:
             assert (ROOT / arguments[0]).is_file(), words
             return
         module = arguments[arguments.index("-m") + 1]
+        if module in ENGINES:
+            check_engine(module, arguments[2:])
+            return
         assert module in {"pytest", "mkdocs"} or find_spec(module), words
+    elif program in ENGINES:
+        assert arguments[0] == "serve", words
+        check_engine(program, arguments)
     elif "/" in program:
         assert (ROOT / program).is_file(), words
     else:
         assert program in OTHERS, f"{program}: say in test_commands.py how it is checked"
+
+
+def check_engine(engine: str, words: list[str]) -> None:
+    """Only flags that its guide has."""
+    assert [word for word in words if word.startswith("--") and word not in ENGINES[engine]] == []
 
 
 def check_finer(words: list[str]) -> None:
@@ -94,8 +121,9 @@ def check_lmms_eval(words: list[str]) -> None:
         if word.startswith("--"):
             assert word in known, f"lmms-eval has no {word}"
             values[word] = following
-    assert values.get("--model", "finer_hf") == "finer_hf"
-    known_arguments = {field.name for field in fields(LoadOptions)} | {"workers", "resume"}
+    model = values.get("--model", "finer_hf")
+    ours = {field.name for field in fields(LoadOptions)} | {"workers", "resume"}
+    known_arguments = ours if model == "finer_hf" else parameters_of(model) | MODELS[model]
     for pair in filter(None, values.get("--model_args", "").split(",")):
         assert pair.split("=")[0] in known_arguments, pair
     for name in values["--tasks"].split(","):
@@ -113,7 +141,7 @@ def test_names_paths_and_flags_in_the_text_are_there() -> None:
             elif re.fullmatch(r"finer_[a-z0-9_]+", span):
                 assert span in names | {"finer_hf", "finer_replies"}, where
             elif re.fullmatch(r"--[\w-]+( .*)?", span):
-                assert span.split()[0] in options | {"--nproc_per_node"}, where
+                assert span.split()[0] in options | LAUNCHED, where
             elif span.startswith("finer "):
                 check_span(span.split()[1:], where)
             elif found := re.match(r"(FINER_[A-Z_]+)", span):
@@ -144,12 +172,24 @@ def all_options(parser: argparse.ArgumentParser) -> set[str]:
     return found
 
 
-def lmms_eval_options() -> set[str]:
-    """The options in the source of its command line."""
+def parameters_of(model: str) -> set[str]:
+    """The arguments in the source of a model of lmms-eval, with those of the class that it extends."""
+    nodes = [node for kind in ("chat", "simple") for node in ast.walk(of_lmms_eval(f"models/{kind}/{model}.py"))]
+    made = [node for node in nodes if isinstance(node, ast.FunctionDef) and node.name == "__init__"]
+    return {argument.arg for function in made for argument in (*function.args.args, *function.args.kwonlyargs)} - {"self"}
+
+
+def of_lmms_eval(path: str) -> ast.Module:
+    """A file of lmms-eval, which is not imported; one without anything where there is none."""
     package = find_spec("lmms_eval")
     assert package
-    source = Path(str(package.origin)).with_name("__main__.py").read_text(encoding="utf-8")
-    strings = (node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant))
+    file = Path(str(package.origin)).parent / path
+    return ast.parse(file.read_text(encoding="utf-8") if file.exists() else "")
+
+
+def lmms_eval_options() -> set[str]:
+    """The options in the source of its command line."""
+    strings = (node.value for node in ast.walk(of_lmms_eval("__main__.py")) if isinstance(node, ast.Constant))
     return {value for value in strings if isinstance(value, str) and re.fullmatch(r"--[a-z_]+", value)}
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from loguru import logger
 
 from finer_tasks.models.loading import BUILT_IN
 from finer_tasks.runs.reading import Run
-from tests.e2e.engines import Asked, Engine, without_gpu
+from tests.e2e.engines import Engine, without_gpu
 from tests.e2e.evaluating import evaluate
 
 DOCUMENTS, BATCH = 5, 4
@@ -48,6 +49,7 @@ def test_engines_answer_as_finer_hf(tmp_path: Path, ours: dict[str, list[list[st
     assert {image.size for one in asked for image in one.images} == {(64, 64)}
     assert sum(not one.images for one in asked) == DOCUMENTS
     assert {one.limit for one in asked} == {64, 256}
+    assert {task.generation["max_new_tokens"] for task in run.tasks} == {64, 256}
     second = [one for one in asked if "ASSISTANT: " in one.prompt]
     assert len(second) == DOCUMENTS
     assert all(one.prompt.count("<image>") == 1 for one in second)
@@ -59,9 +61,14 @@ def full(requests: int) -> list[int]:
 
 
 @pytest.mark.usefixtures("mini_data")
-def test_vllm_takes_more_tokens_than_the_task_allows_unless_told(tmp_path: Path) -> None:
-    with without_gpu("vllm"):
-        evaluate([DIRECT], tmp_path, "vllm", f"model={BUILT_IN['finer-mini']}", limit=1)
-    ((asked,),) = Engine.batches
-    assert isinstance(asked, Asked)
-    assert asked.limit == 4096
+def test_the_limit_that_vllm_takes_instead_of_the_tasks_is_recorded(tmp_path: Path) -> None:
+    told: list[str] = []
+    sink = logger.add(told.append, level="WARNING")
+    try:
+        with without_gpu("vllm"):
+            run = evaluate([DIRECT], tmp_path, "vllm", f"model={BUILT_IN['finer-mini']}", limit=1)
+    finally:
+        logger.remove(sink)
+    assert [one.limit for batch in Engine.batches for one in batch] == [4096]
+    assert run.tasks[0].generation["max_new_tokens"] == 4096
+    assert f"{DIRECT} from 64 to 4096" in "".join(told)
