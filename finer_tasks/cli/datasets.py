@@ -11,6 +11,7 @@ from rich.text import Text
 from finer_tasks.cli.copies import add_copies, copy_asked_for
 from finer_tasks.cli.options import Commands, positive
 from finer_tasks.cli.output import out, say
+from finer_tasks.datasets.places import own_names
 from finer_tasks.datasets.registry import READERS, dataset_names, get_reader
 from finer_tasks.errors import USAGE_EXIT_CODE
 from finer_tasks.text import harmless
@@ -18,12 +19,13 @@ from finer_tasks.text import harmless
 
 def add_prepare(commands: Commands) -> None:
     """Add the command to the parser."""
+    own = ", ".join(own_names()) or "none yet, see `finer dataset`"
     described = "\n\n".join(reader.origin.describe(name) for name, reader in READERS.items())
     prepare = commands.add_parser(
         "prepare",
         help="read a dataset as published and write it for the tasks",
         description="Read a dataset as published, check it, and write it below FINER_DATA_DIR (default ~/.cache/finer).",
-        epilog=f"Where to get each dataset, and under which terms:\n\n{described}",
+        epilog=f"Where to get each dataset, and under which terms:\n\n{described}\n\nDatasets of your own: {own}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     prepare.add_argument("dataset", choices=dataset_names())

@@ -38,7 +38,7 @@ class Counted(BaseModel):
 
 
 class Description(BaseModel):
-    """The file; `images` may be relative to the folder in which it lies."""
+    """The file; `images` may be relative to the folder in which it lies, and `split` says where the splits come from."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     name: _Text
@@ -46,6 +46,7 @@ class Description(BaseModel):
     terms: _Text
     home: str = ""
     images: _Text
+    split: str = ""
     counted: Counted
 
 
@@ -77,13 +78,13 @@ def read_description(folder: Path) -> Description:
     return found
 
 
-def description_text(name: str, title: str, terms: str, images: Path, counted: Counted) -> str:
+def description_text(found: Description) -> str:
     """The text of a new dataset.yaml."""
-    head = {"name": name, "title": title or name, "terms": terms or "not stated", "home": "", "images": str(images)}
+    head = found.model_dump(exclude={"counted"})
     return (
         f"# A dataset for finer-tasks. `images` is the folder below which the paths of images.csv lie.\n"
         f"{yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=10**6)}"
-        f"# What images.csv holds; `finer dataset update {name}` counts it anew.\n{_counted(counted)}"
+        f"# What images.csv holds; `finer dataset update {found.name}` counts it anew.\n{_counted(found.counted)}"
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from finer_tasks.datasets.own.description import Counted, count, description_text
+from finer_tasks.datasets.own.description import Counted, Description, count, description_text
 from finer_tasks.datasets.own.images import Listed, images_csv
 from finer_tasks.datasets.own.skeleton import Words, skeleton
 from finer_tasks.datasets.own.sources import Found, from_folder, from_list, official_splits
@@ -69,20 +69,28 @@ def make(request: Request, folder: Path) -> Made:
     _check_paths(found)
     if any(one.split for one in found):
         found = list(official_splits(found, request.splits))
-        how = "the splits are those of the list" if request.listing else "the splits are those of the folders"
+        how = f"by {request.listing.name if request.listing else 'the folders'}"
     else:
         splits = split_of_each(found, images, request.test_share, request.seed)
         found = [replace(one, split=split) for one, split in zip(found, splits, strict=True)]
-        how = f"split by class from seed {request.seed}, {request.test_share:.0%} of each for testing"
+        how = f"by class from seed {request.seed}, {request.test_share:.0%} of each for testing"
     if not any(one.split == "test" for one in found):
         raise DatasetContentError("no image is left for testing: tasks ask about those of the test split")
-    notes += [f"{how}; {IMAGES} keeps it", *_missing(found, images)]
+    notes += [f"split {how}; {IMAGES} keeps it", *_missing(found, images)]
     listed = [Listed(one.image, one.class_name, one.split) for one in found]
     counted = count(request.name, listed)
     notes += _untested(found)
     taxonomy = _taxonomy(request, found, folder / TAXONOMY)
     write_text(folder / IMAGES, images_csv(listed))
-    write_text(folder / DESCRIPTION, description_text(request.name, request.title, request.terms, images, counted))
+    description = Description(
+        name=request.name,
+        title=request.title or request.name,
+        terms=request.terms or "not stated",
+        images=str(images),
+        split=how,
+        counted=counted,
+    )
+    write_text(folder / DESCRIPTION, description_text(description))
     return Made(counted, _to_fill(taxonomy), tuple(notes))
 
 
