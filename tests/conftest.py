@@ -23,6 +23,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Itera
     monkeypatch.delenv("FINER_PROMPTS", raising=False)
     monkeypatch.delenv("FINER_PERTURB", raising=False)
     monkeypatch.delenv("FINER_SIMILARITY", raising=False)
+    monkeypatch.delenv("FINER_CHOICES", raising=False)
     prepared.forget_loaded()
     yield
     prepared.forget_loaded()

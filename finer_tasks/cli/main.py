@@ -17,6 +17,7 @@ from finer_tasks.cli.diagnose import add_diagnose
 from finer_tasks.cli.exchange import add_export, add_import
 from finer_tasks.cli.gap import add_gap
 from finer_tasks.cli.gate import add_gate
+from finer_tasks.cli.negatives import add_negatives
 from finer_tasks.cli.options import with_dashes
 from finer_tasks.cli.own import add_dataset
 from finer_tasks.cli.probe import add_probe
@@ -64,7 +65,7 @@ def parser_of_all_commands() -> argparse.ArgumentParser:
         add_prepare, add_doctor, add_dataset,
         add_tasks, add_results, add_attributes, add_gap, add_robust, add_detail, add_gate, add_submit,
         add_leaderboard, add_report, add_export, add_retention, add_probe, add_diagnose,
-        add_fingerprint, add_compare_backends, add_import,
+        add_fingerprint, add_compare_backends, add_import, add_negatives,
     ):  # fmt: skip
         add(commands)
     for extension in entry_points(group="finer.commands"):

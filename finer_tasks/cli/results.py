@@ -57,6 +57,7 @@ def _results(arguments: argparse.Namespace) -> None:
     from finer_tasks.runs.display import print_disagreements, print_summary
     from finer_tasks.runs.display_judge import print_judged
     from finer_tasks.runs.judging import PROMPT_HASH
+    from finer_tasks.runs.multiple_choice import choice_rows
     from finer_tasks.runs.paths import answer_rows, path_rows
     from finer_tasks.runs.reading import read_run
     from finer_tasks.runs.summary import attribute_rows, consistencies, rows
@@ -81,6 +82,7 @@ def _results(arguments: argparse.Namespace) -> None:
             "abstain_rows": [dataclasses.asdict(row) for row in abstain_rows(run)],
             "open_rows": [dataclasses.asdict(row) for row in open_rows(run)],
             "yesno_rows": [dataclasses.asdict(row) for row in yesno_rows(run)],
+            "choice_rows": [dataclasses.asdict(row) for row in choice_rows(run)],
             "selective": [dataclasses.asdict(row) for row in selective_rows(run)],
             "consistency": [dataclasses.asdict(item) for item in consistencies(run)],
             "paths": [dataclasses.asdict(row) for row in path_rows(run)],

@@ -27,6 +27,7 @@ CONDITIONS: Mapping[str, Callable[[Side], Any]] = {
     "attributes": _identity("attributes_fingerprint"),
     "similarity": _identity("similarity"),
     "rounds": _identity("rounds"),
+    "choices": _identity("choices"),
     "scoring": _identity("scoring"),
     "taxonomy": _identity("taxonomy"),
     "decoding": lambda side: dict(side[1].generation),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from finer_tasks.models.closed_set import ClosedSets
+from finer_tasks.models.closed_set import ClosedSets, score_options
 from finer_tasks.models.conversation import Conversation, append_turn
 from finer_tasks.models.generation import Generator, TokenCounts, Turn
 from finer_tasks.models.jobs import Job, alike, next_messages
@@ -14,6 +14,7 @@ from finer_tasks.models.journal import Journal
 from finer_tasks.models.prefix import Heads, Prefix, branch, encode_heads
 from finer_tasks.models.resuming import Begun, Resuming
 from finer_tasks.scoring.candidates import CANDIDATES
+from finer_tasks.scoring.multiple_choice import OFFERED
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Answering:
         for rows in _together(jobs, encoded.begun, waiting):
             members, begun_ones = [jobs[row] for row in rows], [encoded.begun[row] for row in rows]
             inputs = encoded.inputs if len(rows) == len(waiting) else None
-            answers = self._names if CANDIDATES in members[0].arguments else self._rounds
+            answers = self._names if {CANDIDATES, OFFERED} & members[0].arguments.keys() else self._rounds
             counts |= zip(rows, answers(members, begun_ones, inputs, prefix), strict=True)
         return [counts[row] for row in range(len(jobs))]
 
@@ -78,9 +79,13 @@ class Answering:
         return counts
 
     def _names(self, jobs: list[Job], begun: list[Begun], inputs: Any, prefix: Prefix | None) -> list[TokenCounts]:
-        """The scores of all names of a closed set, as replies."""
+        """The scores of all names of a closed set, or of each document's options, as replies."""
         conversations = [one.encoded for one in begun]
-        counts = self.closed_sets.answer(jobs, conversations, self._inputs(jobs, conversations, inputs, prefix))
+        encoded = self._inputs(jobs, conversations, inputs, prefix)
+        if OFFERED in jobs[0].arguments:
+            counts = score_options(self.generator, jobs, conversations, encoded)
+        else:
+            counts = self.closed_sets.answer(jobs, conversations, encoded)
         self.resuming.keep_whole(jobs, [one.key for one in begun], counts)
         return counts
 

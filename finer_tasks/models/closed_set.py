@@ -20,8 +20,11 @@ from finer_tasks.models.jobs import Job
 from finer_tasks.models.likelihood import score_replies
 from finer_tasks.models.prefix import fork
 from finer_tasks.models.trie import NameTrie, Piece
+from finer_tasks.options.choosing import active_options
+from finer_tasks.scoring import multiple_choice
 from finer_tasks.scoring.candidates import CANDIDATES, LEAD, candidates_of
 from finer_tasks.scoring.closed import pack, rankings, right_concepts
+from finer_tasks.scoring.multiple_choice import OFFERED, replies_to_score
 from finer_tasks.statistics.clusters import Floats, Integers
 
 # Tokens of a trie in one pass, for each prompt of a batch: about as long as a prompt with an image.
@@ -91,6 +94,24 @@ class ClosedSets:
         for key in list(self._priors)[:-PRIORS]:
             del self._priors[key]
         return priors
+
+
+def score_options(
+    generator: Generator, jobs: Sequence[Job], conversations: Sequence[Conversation], inputs: Any
+) -> list[TokenCounts]:
+    """Likelihoods of the letters and names of each document's options, left in the jobs as replies.
+
+    Those of all documents of a batch are one list of names, for siblings share most of them.
+    """
+    offered = [active_options(job.doc, job.arguments[OFFERED]) for job in jobs]
+    wanted = [replies_to_score(options) for options in offered]
+    places = {text: place for place, text in enumerate(dict.fromkeys(text for some in wanted for text in some))}
+    names = NameList(generator.encoder, list(places))
+    totals = score_names(generator, conversations, inputs, names)
+    for job, options, some, total in zip(jobs, offered, wanted, totals, strict=True):
+        own = [places[text] for text in some]
+        job.replies = [multiple_choice.pack(options, total[own].tolist(), (total / names.trie.lengths)[own].tolist())]
+    return [TokenCounts(input_tokens=int(mask.sum()), output_tokens=0) for mask in inputs["attention_mask"]]
 
 
 def score_names(generator: Generator, conversations: Sequence[Conversation], inputs: Any, names: NameList) -> Floats:

@@ -96,8 +96,8 @@ def dataset_reports(run: Run, most_confused: int = 60) -> list[DatasetReport]:
 
 
 def other_rows(run: Run) -> list[OtherRow]:
-    """One row a task that scores names, offers them, or asks for yes or no; by name."""
-    tasks = [task for task in run.tasks if not (task.names_concepts or task.lists_attributes)]
+    """One row a task that has no table of its own: closed sets, lists that may lack the name, yes or no; by name."""
+    tasks = [task for task in run.tasks if not (task.names_concepts or task.lists_attributes or task.offers_options)]
     return [_other_row(task) for task in sorted(tasks, key=lambda task: task.name)]
 
 

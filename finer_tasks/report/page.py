@@ -18,6 +18,7 @@ from finer_tasks.errors import FinerError
 from finer_tasks.gap.comparison import Gap, gaps
 from finer_tasks.plotting import pyplot
 from finer_tasks.report.figures import Confusion, DatasetReport, OtherRow, dataset_reports, other_rows
+from finer_tasks.runs.multiple_choice import ChoiceRow, choice_rows
 from finer_tasks.runs.pages import page_environment
 from finer_tasks.runs.reading import Run, TaskRun, require_alike
 from finer_tasks.runs.rescore import by_this_version
@@ -55,6 +56,7 @@ class RunReport:
     datasets: list[DatasetReport]
     attributes: list[AttributeRow]
     others: list[OtherRow]
+    choices: list[ChoiceRow]
     gaps: list[Gap]
     gallery: list[Picture]
     terms: list[str]
@@ -99,7 +101,9 @@ def _report(run: Run, label: str) -> RunReport:
     tasks = {task.name: task for task in run.tasks}
     pictures = [picture for report in datasets for picture in _gallery(tasks[report.task])]
     terms = terms_of_pictures(picture.document for picture in pictures if picture.image)
-    return RunReport(label, run, datasets, attribute_rows(run), other_rows(run), found, pictures, terms, notes_of(run))
+    return RunReport(
+        label, run, datasets, attribute_rows(run), other_rows(run), choice_rows(run), found, pictures, terms, notes_of(run)
+    )
 
 
 def notes_of(run: Run) -> list[str]:

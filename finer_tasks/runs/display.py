@@ -7,6 +7,7 @@ from rich.table import Table
 from finer_tasks.console import PlainConsole
 from finer_tasks.runs.cells import number, with_error
 from finer_tasks.runs.display_asked import print_asked
+from finer_tasks.runs.display_choices import print_choices
 from finer_tasks.runs.display_closed import print_closed
 from finer_tasks.runs.display_paths import print_paths
 from finer_tasks.runs.reading import Run, TaskRun
@@ -52,6 +53,7 @@ def print_summary(run: Run, console: PlainConsole, with_reasons: bool = False) -
         console.say(_LEGEND, style="dim")
     print_closed(run, console)
     print_asked(run, console)
+    print_choices(run, console, with_reasons)
     _print_attributes(run, console)
     print_paths(run, console)
     _print_notes(run, console)

@@ -24,7 +24,8 @@ from finer_tasks.replies import ROUNDS, Unanswered
 from finer_tasks.runs.samples import Sample, read_samples
 from finer_tasks.scoring.candidates import CANDIDATES
 from finer_tasks.scoring.closed import KINDS
-from finer_tasks.scoring.task_kinds import CLOSED, LISTS, NAMING, TaskKind, kind_of
+from finer_tasks.scoring.multiple_choice import OFFERED
+from finer_tasks.scoring.task_kinds import CLOSED, LISTS, NAMING, OPTIONS, OPTIONS_BY_LIKELIHOOD, TaskKind, kind_of
 from finer_tasks.statistics.clusters import Clusters, Floats
 from finer_tasks.text import harmless
 
@@ -33,6 +34,8 @@ _DATE = re.compile(r"\d{8}_\d{6}")
 # Part of a path. Tasks that users make of our templates have names of their own.
 _TASK_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _SHOWN = 5
+# Arguments of requests that say what is asked for, and not how it is decoded.
+_NOT_DECODING = (ROUNDS, CANDIDATES, OFFERED)
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,11 @@ class TaskRun:
     def scores_names(self) -> bool:
         """Whether all names of the level were scored, and none generated."""
         return bool(self.samples) and self.kind is CLOSED
+
+    @property
+    def offers_options(self) -> bool:
+        """Whether one of several options was to be chosen, by an answer or by likelihood."""
+        return bool(self.samples) and self.kind in (OPTIONS, OPTIONS_BY_LIKELIHOOD)
 
     @property
     def kinds(self) -> list[str]:
@@ -332,5 +340,5 @@ def _task(results: Path, name: str, raw: _Results, unscored: bool) -> TaskRun:
             f"{path} holds {len(samples)} documents, the results speak of {expected}: the run was cut off, "
             "or the file is not whole. Run lmms-eval again"
         )
-    generation = {key: value for key, value in (config.generation_kwargs or {}).items() if key not in (ROUNDS, CANDIDATES)}
+    generation = {key: value for key, value in (config.generation_kwargs or {}).items() if key not in _NOT_DECODING}
     return TaskRun(name, identity, generation, samples, count.original)

@@ -11,12 +11,14 @@ from finer_tasks.attributes.knowledge import load_knowledge
 from finer_tasks.datasets.taxonomy import taxonomy_hash
 from finer_tasks.errors import ResultsError
 from finer_tasks.models.similarity import similarity_named
+from finer_tasks.runs.offered import offered_to
 from finer_tasks.runs.reading import Run, TaskRun
 from finer_tasks.runs.samples import Sample
 from finer_tasks.scoring import SCORING_VERSION
 from finer_tasks.scoring.abstaining import abstaining_items, open_items
 from finer_tasks.scoring.echo import told_parent
 from finer_tasks.scoring.judge import list_items, naming_items, seek_items
+from finer_tasks.scoring.multiple_choice import choice_items
 from finer_tasks.scoring.task_kinds import OPEN, YES_NO, kind_of
 from finer_tasks.scoring.yesno import Claims, yesno_items
 
@@ -65,6 +67,8 @@ def _items(sample: Sample, identity: Mapping[str, Any]) -> Mapping[str, Mapping[
         detail = sample.items.get(YES_NO.detail)
         claims = Claims(detail["claims"][0], detail["claims"][1], detail["shares"]) if detail else None
         return yesno_items(sample.record, sample.outputs, level, readable, claims)
+    if variant == "mc":
+        return choice_items(sample.record, sample.outputs, level, offered_to(sample, identity), readable)
     if variant == "abstain":
         return abstaining_items(sample.record, sample.outputs, level, readable, parent)
     items = naming_items(sample.record, sample.outputs, level, readable, parent)

@@ -12,7 +12,8 @@ from finer_tasks.datasets.record import LEVELS, dataset_of
 from finer_tasks.errors import ResultsError, at_line
 from finer_tasks.replies import COUNTED_AS, Unanswered, no_answer, read_reply, rounds_of
 from finer_tasks.scoring.closed import FIGURES, KINDS, RANKS
-from finer_tasks.scoring.task_kinds import CLOSED, OPEN, TASK_KINDS, YES_NO, kind_of
+from finer_tasks.scoring.multiple_choice import DETAIL, LIKELIHOODS, offered_in
+from finer_tasks.scoring.task_kinds import CLOSED, OPEN, OPTIONS_BY_LIKELIHOOD, TASK_KINDS, YES_NO, kind_of
 from finer_tasks.text import well_formed
 
 if TYPE_CHECKING:
@@ -185,6 +186,11 @@ def _sample(raw: Mapping[str, Any], line: bytes) -> tuple[Sample, str | None]:
         _check_yesno(items)
     elif kind is OPEN and not all(isinstance(items[name].get("missing", False), bool) for name in _REFUSALS & items.keys()):
         raise TypeError("whether the right name is missing is neither true nor false")
+    for name in {DETAIL, *LIKELIHOODS} & items.keys():
+        offered_in(items[name])
+    if kind is OPTIONS_BY_LIKELIHOOD:
+        answer = "" if detail["chosen"] is None else str(detail["options"][detail["chosen"]])
+        return Sample(record, answer, items, (), str(raw.get("input") or "")), detail.get("level")
     outputs = tuple(_texts("rounds", detail["rounds"])) if "rounds" in detail else _outputs(raw["filtered_resps"])
     asked = raw.get("input")
     question = asked if isinstance(asked, str) else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from finer_tasks.scoring import CLOSED_SCORES, LIST_SCORES, NAMING_SCORES, OPEN_SCORES, YES_NO_SCORES
+from finer_tasks.scoring import CLOSED_SCORES, LIST_SCORES, NAMING_SCORES, OPEN_SCORES, YES_NO_SCORES, multiple_choice
 from finer_tasks.scoring.closed import DETAIL, FIGURES
 
 
@@ -55,7 +55,18 @@ YES_NO = TaskKind(
     ("claims", "said"),
     asked=("claims",),
 )
-TASK_KINDS = (NAMING, LISTS, CLOSED, OPEN, YES_NO)
+OPTIONS = TaskKind(
+    multiple_choice.DETAIL,
+    frozenset((multiple_choice.DETAIL, "mc_macro", "mc_chance", "mc_chose", *multiple_choice.RULES, "corrupt_images")),
+    (multiple_choice.DETAIL, "mc_chose"),
+)
+OPTIONS_BY_LIKELIHOOD = TaskKind(
+    multiple_choice.LIKELIHOOD_DETAIL,
+    frozenset((multiple_choice.LIKELIHOOD_DETAIL, "mc_name_norm", "mc_letter_chance", "mc_name_chance", "corrupt_images")),
+    (multiple_choice.LIKELIHOOD_DETAIL, "mc_name_norm"),
+    replies=False,
+)
+TASK_KINDS = (NAMING, LISTS, CLOSED, OPEN, YES_NO, OPTIONS, OPTIONS_BY_LIKELIHOOD)
 
 
 def kind_of(figures: Collection[str]) -> TaskKind:

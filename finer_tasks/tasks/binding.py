@@ -18,13 +18,18 @@ from finer_tasks.datasets.registry import dataset_names, get_reader
 from finer_tasks.datasets.seen import seen_data
 from finer_tasks.errors import FinerError, KnowledgeError, user_errors
 from finer_tasks.models.machine import machine
+from finer_tasks.options.choosing import described
+from finer_tasks.options.settings import VARIABLE as CHOICES
+from finer_tasks.options.settings import Setting, active_setting
 from finer_tasks.replies import ROUNDS
 from finer_tasks.scoring import SCORING_VERSION
 from finer_tasks.scoring.candidates import CANDIDATES
 from finer_tasks.scoring.echo import told_parent
+from finer_tasks.scoring.multiple_choice import OFFERED
 from finer_tasks.tasks.generate import task_folder
 from finer_tasks.tasks.prompts import prompt_set_for
-from finer_tasks.tasks.table import ASKS, HOOKS, SCORES_NAMES
+from finer_tasks.tasks.questions import asked_by
+from finer_tasks.tasks.table import HOOKS, OFFERS_OPTIONS, SCORES_NAMES
 
 PARENTS = ("gold", "predicted", "none")
 _FUNCTIONS = ("doc_to_visual", "doc_to_text", "doc_to_messages", "process_results")
@@ -65,6 +70,10 @@ def bind(config: dict[str, Any], model: Any) -> dict[str, Any]:
     elif identity["variant"] in SCORES_NAMES:
         settings = {}
         bound |= _scoring_names(identity, model)
+    elif identity["variant"] in OFFERS_OPTIONS:
+        settings = {}
+        if protocol := active_setting().protocol:
+            bound["generation_kwargs"] = {**(config.get("generation_kwargs") or {}), "max_new_tokens": protocol.tokens}
     else:
         settings = {"parent": told_parent(identity["variant"], identity["parent"])}
     scorer = config.get("process_results")
@@ -103,8 +112,9 @@ def _scoring_names(identity: Mapping[str, Any], model: Any) -> dict[str, Any]:
         )
     if takes == "each":
         return {}
-    wanted = f"{identity['dataset']}/{identity['level']}"
-    return {"output_type": "generate_until", "generation_kwargs": {CANDIDATES: wanted}, "doc_to_choice": None}
+    offered = identity["variant"] in OFFERS_OPTIONS
+    wanted = {OFFERED: identity["level"]} if offered else {CANDIDATES: f"{identity['dataset']}/{identity['level']}"}
+    return {"output_type": "generate_until", "generation_kwargs": wanted, "doc_to_choice": None}
 
 
 def identify(config: Mapping[str, Any]) -> tuple[Prepared, dict[str, Any]]:
@@ -119,7 +129,7 @@ def identify(config: Mapping[str, Any]) -> tuple[Prepared, dict[str, Any]]:
     prepared.check(config["test_split"])
     kwargs = config["lmms_eval_specific_kwargs"]
     variant = kwargs.get("variant", "direct")
-    asked = ASKS.get(variant, variant)
+    asked = asked_by(variant)
     prompts = prompt_set_for(asked, kwargs["level"])
     prompts.require(asked, kwargs["level"])
     identity = {
@@ -142,9 +152,22 @@ def identify(config: Mapping[str, Any]) -> tuple[Prepared, dict[str, Any]]:
         identity["taxonomy"] = prepared.manifest.taxonomy  # no version of this package stands for its names
     if "perturbation" in identity:
         _require_our_images(config)
+    if variant in OFFERS_OPTIONS:
+        identity["choices"] = described(_setting_for(config, variant), prepared, kwargs["level"])
     if kwargs.get("attributes"):
         identity["attributes_fingerprint"] = _complete_knowledge(dataset, prepared)
     return prepared, identity
+
+
+def _setting_for(config: Mapping[str, Any], variant: str) -> Setting:
+    """How the options of a task are chosen; raises TaskError for a protocol that knows no likelihoods."""
+    setting = active_setting()
+    if setting.protocol and variant in SCORES_NAMES:
+        raise TaskError(
+            f"task {config['task']} scores likelihoods, but {setting.name} ({CHOICES}) reads answers alone. Run the task that "
+            f"ends in _mc, or set {CHOICES} to embedding:{setting.path}"
+        )
+    return setting
 
 
 def _require_settings(config: Mapping[str, Any]) -> None:

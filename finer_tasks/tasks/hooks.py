@@ -17,6 +17,7 @@ from finer_tasks.datasets.prepared import load_prepared
 from finer_tasks.datasets.record import accepted_labels, dataset_of
 from finer_tasks.errors import DatasetContentError
 from finer_tasks.models.similarity import similarity_named
+from finer_tasks.options.choosing import active_options
 from finer_tasks.replies import as_text, pack_rounds, rounds_of
 from finer_tasks.scoring.abstaining import (
     abstaining_items,
@@ -28,6 +29,12 @@ from finer_tasks.scoring.aggregate import macro_mean, mean, mean_of_known, total
 from finer_tasks.scoring.candidates import candidates_of
 from finer_tasks.scoring.closed import calibration_error, judge_closed  # noqa: F401 (named by YAMLs)
 from finer_tasks.scoring.judge import list_items, naming_items, seek_items
+from finer_tasks.scoring.multiple_choice import (
+    choice_items,
+    corrected_for_chance,  # noqa: F401 (named by YAMLs)
+    likelihood_items,
+    replies_to_score,
+)
 from finer_tasks.scoring.yesno import d_prime, yesno_items  # noqa: F401 (named by YAMLs)
 from finer_tasks.tasks import questions
 
@@ -239,6 +246,36 @@ def score_coarse_yesno(doc: Doc, results: Sequence[Any], parent: str = "none") -
 def score_fine_yesno(doc: Doc, results: Sequence[Any], parent: str = "none") -> dict[str, Any]:
     """As score_coarse_yesno, at fine level."""
     return yesno_items(doc, rounds_of(results), "fine", is_readable(doc))
+
+
+def coarse_replies(doc: Doc) -> list[str]:
+    """Letters and names of a document's options, to be scored; see `scoring.multiple_choice`."""
+    return replies_to_score(active_options(doc, "coarse"))
+
+
+def fine_replies(doc: Doc) -> list[str]:
+    """As coarse_replies, at fine level."""
+    return replies_to_score(active_options(doc, "fine"))
+
+
+def score_coarse_mc(doc: Doc, results: Sequence[Any]) -> dict[str, Any]:
+    """Whether an answer chooses the right option; see `scoring.multiple_choice`."""
+    return choice_items(doc, rounds_of(results), "coarse", active_options(doc, "coarse"), is_readable(doc))
+
+
+def score_fine_mc(doc: Doc, results: Sequence[Any]) -> dict[str, Any]:
+    """As score_coarse_mc, at fine level."""
+    return choice_items(doc, rounds_of(results), "fine", active_options(doc, "fine"), is_readable(doc))
+
+
+def score_coarse_mc_likelihood(doc: Doc, results: Sequence[Any]) -> dict[str, Any]:
+    """Whether the right option is the most likely, by letter and by name; see `scoring.multiple_choice`."""
+    return likelihood_items(doc, results, "coarse", active_options(doc, "coarse"), is_readable(doc))
+
+
+def score_fine_mc_likelihood(doc: Doc, results: Sequence[Any]) -> dict[str, Any]:
+    """As score_coarse_mc_likelihood, at fine level."""
+    return likelihood_items(doc, results, "fine", active_options(doc, "fine"), is_readable(doc))
 
 
 def score_attribute_lists(doc: Doc, results: Sequence[Any], similarity: str = "lexical") -> dict[str, Any]:

@@ -11,18 +11,23 @@ from finer_tasks.datasets.concepts import concepts_of
 from finer_tasks.datasets.record import LEVELS, dataset_of, labels_at
 from finer_tasks.datasets.registry import get_reader
 from finer_tasks.datasets.taxonomy import load_taxonomy
+from finer_tasks.options.choosing import active_names
+from finer_tasks.options.settings import active_setting
 from finer_tasks.replies import read_reply
 from finer_tasks.scoring.abstaining import offered_names
 from finer_tasks.scoring.echo import told_labels
 from finer_tasks.scoring.seeking import MAX_CHARACTERS, MAX_LINES, is_endless
 from finer_tasks.scoring.yesno import claims_of
 from finer_tasks.tasks.prompts import Blanks, active_prompt_set, prompt_set_for
-from finer_tasks.tasks.table import ASKS, TELLS_ATTRIBUTES
+from finer_tasks.tasks.table import ASKS, OFFERS_OPTIONS, TELLS_ATTRIBUTES
 
 Doc = Mapping[str, Any]
 _MAX_PARENT_LENGTH = 80
 # Variants that offer names, and those that they offer for a document and level.
-_OPTIONS: Mapping[str, Callable[[Doc, str], tuple[str, ...]]] = {"abstain_names": offered_names}
+_OPTIONS: Mapping[str, Callable[[Doc, str], tuple[str, ...]]] = {
+    "abstain_names": offered_names,
+    **dict.fromkeys(OFFERS_OPTIONS, active_names),
+}
 
 
 def ask(doc: Doc, variant: str, level: str, parent: str, claim: str = "") -> str:
@@ -40,8 +45,13 @@ def ask(doc: Doc, variant: str, level: str, parent: str, claim: str = "") -> str
         options=_OPTIONS[variant](doc, level) if variant in _OPTIONS else (),
         claim=claim,
     )
-    asked = ASKS.get(variant, variant)
+    asked = asked_by(variant)
     return prompt_set_for(asked, level).question(asked, level, load_taxonomy(dataset), blanks)
+
+
+def asked_by(variant: str) -> str:
+    """Whose question of prompt sets a way of asking puts; where options are offered, FINER_CHOICES has a say in it."""
+    return active_setting().variant if variant in OFFERS_OPTIONS else ASKS.get(variant, variant)
 
 
 def with_parent(doc: Doc, level: str, parent: str | None) -> str:

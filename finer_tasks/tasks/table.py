@@ -155,6 +155,23 @@ LISTS = (
     *COUNTS,
 )
 
+CHOOSING = (
+    Metric("mc"),
+    Metric("mc_macro", "macro_mean"),
+    Metric("mc_chance", "corrected_for_chance"),
+    Metric("mc_chose"),
+    Metric("mc_foci_rule"),
+    Metric("mc_tara_rule"),
+    *COUNTS,
+)
+CHOOSING_BY_LIKELIHOOD = (
+    Metric("mc_letter"),
+    Metric("mc_letter_chance", "corrected_for_chance"),
+    Metric("mc_name_sum"),
+    Metric("mc_name_norm"),
+    Metric("mc_name_chance", "corrected_for_chance"),
+    *COUNTS,
+)
 ABSTAINING = (
     *NAMING,
     Metric("answered"),
@@ -232,6 +249,15 @@ VARIANTS = (
         "yesno", "Whether it is the true {level} name, and, in a question of its own, whether it is a sibling's.",
         "score_{level}_yesno", parent="none", next_question="doc_to_text_yesno", metrics=YES_NO, submitted=False,
     ),
+    Variant(
+        "mc", "Which of several {level} options it is, told by letter or name. FINER_CHOICES says which are offered.",
+        "score_{level}_mc", parent="none", metrics=CHOOSING, submitted=False,
+    ),
+    Variant(
+        "mc_likelihood", "The same question; letters and names of the options are scored by likelihood, none is generated.",
+        "score_{level}_mc_likelihood", asks="mc", choices="{level}_replies", parent="none", metrics=CHOOSING_BY_LIKELIHOOD,
+        submitted=False,
+    ),
 )  # fmt: skip
 
 # By what prompt sets and results call them: ways of asking whose question tells the concept's attributes, and those
@@ -241,6 +267,8 @@ SHOWS_NO_IMAGE = frozenset(variant.prompt_name for variant in VARIANTS if not va
 # Whose question of prompt sets a way of asking puts, where it is not its own; ways of scoring names.
 ASKS = {variant.prompt_name: variant.asks for variant in VARIANTS if variant.asks}
 SCORES_NAMES = frozenset(variant.prompt_name for variant in VARIANTS if variant.choices)
+# Ways of asking that offer options, which FINER_CHOICES chooses.
+OFFERS_OPTIONS = frozenset(variant.prompt_name for variant in VARIANTS if "mc" in (variant.name, variant.asks))
 # Ways of asking that are none of the benchmark, which submissions leave out.
 NOT_SUBMITTED = frozenset(variant.prompt_name for variant in VARIANTS if not variant.submitted)
 

@@ -18,7 +18,7 @@ WAYS = ("attrseek", "attrseek1", "cot", "cot_fewshot", "text", "both", "parent_o
 LISTS = ("attributes", "attributes_text")
 EVERYWHERE = ("closed", "abstain")
 # Those that tell no parent, and their names no such thing.
-WITHOUT_PARENT = ("abstain_names", "yesno")
+WITHOUT_PARENT = ("abstain_names", "yesno", "mc", "mc_likelihood")
 
 
 def test_all_tasks_are_there_and_no_other() -> None:
@@ -32,7 +32,7 @@ def test_all_tasks_are_there_and_no_other() -> None:
     lists = {f"finer_{dataset}_{way}" for dataset in DATASETS for way in LISTS}
     closed = {f"{name}_{way}" for name in direct for way in EVERYWHERE}
     assert {task.name for task in list_tasks()} == direct | ways | lists | closed
-    assert len(list_tasks()) == 33 * len(DATASETS)
+    assert len(list_tasks()) == 37 * len(DATASETS)
 
 
 def test_names_say_what_the_task_is() -> None:
