@@ -68,7 +68,7 @@ def print_summary(run: Run, console: PlainConsole, with_reasons: bool = False) -
         )
     for row in shown:
         _print_reservations(row, console)
-    if with_reasons:
+    if with_reasons and shown:
         _print_reasons(run, console)
     console.say(_origin(run), style="dim")
 

@@ -11,7 +11,7 @@ from finer_tasks.attributes.knowledge import load_knowledge
 from finer_tasks.datasets.taxonomy import taxonomy_hash
 from finer_tasks.errors import ResultsError
 from finer_tasks.models.similarity import similarity_named
-from finer_tasks.runs.offered import offered_to
+from finer_tasks.runs.offered import is_protocol, offered_to
 from finer_tasks.runs.reading import Run, TaskRun
 from finer_tasks.runs.samples import Sample
 from finer_tasks.scoring import SCORING_VERSION
@@ -68,7 +68,7 @@ def _items(sample: Sample, identity: Mapping[str, Any]) -> Mapping[str, Mapping[
         claims = Claims(detail["claims"][0], detail["claims"][1], detail["shares"]) if detail else None
         return yesno_items(sample.record, sample.outputs, level, readable, claims)
     if variant == "mc":
-        return choice_items(sample.record, sample.outputs, level, offered_to(sample, identity), readable)
+        return choice_items(sample.record, sample.outputs, level, offered_to(sample, identity), readable, is_protocol(identity))
     if variant == "abstain":
         return abstaining_items(sample.record, sample.outputs, level, readable, parent)
     items = naming_items(sample.record, sample.outputs, level, readable, parent)

@@ -24,11 +24,19 @@ RULES = ("mc_foci_rule", "mc_tara_rule")
 OFFERED = "offered"
 
 
-def choice_items(doc: Mapping[str, Any], outputs: Sequence[str], level: str, options: Options, readable: bool = True) -> Items:
+def choice_items(
+    doc: Mapping[str, Any],
+    outputs: Sequence[str],
+    level: str,
+    options: Options,
+    readable: bool = True,
+    literally: bool = False,
+) -> Items:
     """Every figure of an answer; `score` where a mean over documents is meant, `value` elsewhere.
 
     mc: whether the answer chooses the right option, by letter or name; mc_chance: the same, from which the aggregation takes
-    what guessing gives; mc_chose: whether it chooses any option; *_rule: by the reading of a published benchmark.
+    what guessing gives; mc_chose: whether it chooses any option; *_rule: by the reading of a published benchmark, which takes
+    the reply `literally`, with any "Answer:" in it, where its protocol asked the question.
     """
     concept: dict[str, Any] = {"concept_id": doc["concept_id"]}
     missing = no_answer(outputs, readable)
@@ -36,7 +44,8 @@ def choice_items(doc: Mapping[str, Any], outputs: Sequence[str], level: str, opt
     chosen = Chosen(None, missing) if missing else read_choice(reply.answer, doc, level, options)
     first = letter = None
     if not missing:
-        first, letter = by_first_letter(reply.text, options), by_any_letter(reply.text, options)
+        text = reply.text if literally else reply.answer
+        first, letter = by_first_letter(text, options), by_any_letter(text, options)
     position = chosen.position
     reason = chosen.reason if position is None else RIGHT if position == options.right else WRONG
     right = float(position == options.right)

@@ -71,8 +71,9 @@ def bind(config: dict[str, Any], model: Any) -> dict[str, Any]:
         settings = {}
         bound |= _scoring_names(identity, model)
     elif identity["variant"] in OFFERS_OPTIONS:
-        settings = {}
-        if protocol := active_setting().protocol:
+        protocol = active_setting().protocol
+        settings = {"literally": protocol is not None}
+        if protocol:
             bound["generation_kwargs"] = {**(config.get("generation_kwargs") or {}), "max_new_tokens": protocol.tokens}
     else:
         settings = {"parent": told_parent(identity["variant"], identity["parent"])}

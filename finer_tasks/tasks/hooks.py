@@ -258,14 +258,14 @@ def fine_replies(doc: Doc) -> list[str]:
     return replies_to_score(active_options(doc, "fine"))
 
 
-def score_coarse_mc(doc: Doc, results: Sequence[Any]) -> dict[str, Any]:
-    """Whether an answer chooses the right option; see `scoring.multiple_choice`."""
-    return choice_items(doc, rounds_of(results), "coarse", active_options(doc, "coarse"), is_readable(doc))
+def score_coarse_mc(doc: Doc, results: Sequence[Any], literally: bool = False) -> dict[str, Any]:
+    """Whether an answer chooses the right option; see `scoring.multiple_choice`. `literally` is bound on loading."""
+    return choice_items(doc, rounds_of(results), "coarse", active_options(doc, "coarse"), is_readable(doc), literally)
 
 
-def score_fine_mc(doc: Doc, results: Sequence[Any]) -> dict[str, Any]:
+def score_fine_mc(doc: Doc, results: Sequence[Any], literally: bool = False) -> dict[str, Any]:
     """As score_coarse_mc, at fine level."""
-    return choice_items(doc, rounds_of(results), "fine", active_options(doc, "fine"), is_readable(doc))
+    return choice_items(doc, rounds_of(results), "fine", active_options(doc, "fine"), is_readable(doc), literally)
 
 
 def score_coarse_mc_likelihood(doc: Doc, results: Sequence[Any]) -> dict[str, Any]:

@@ -32,10 +32,11 @@ def test_a_right_letter_and_a_wrong_one() -> None:
 
 
 def test_rules_may_disagree_about_one_answer() -> None:
-    items = choice_items(DOC, ["Answer: B"], "fine", OPTIONS)
-    assert items["mc"]["score"] == 1.0
-    assert items["mc_foci_rule"]["score"] == 0.0  # begins with the letter A
-    assert items["mc_tara_rule"]["score"] == 0.0
+    asked, literally = (choice_items(DOC, ["Answer: B"], "fine", OPTIONS, literally=flag) for flag in (False, True))
+    assert asked["mc"]["score"] == literally["mc"]["score"] == 1.0
+    # The question asks for "Answer:", which no protocol does; there it begins with the letter A.
+    assert asked["mc_foci_rule"]["score"] == asked["mc_tara_rule"]["score"] == 1.0
+    assert literally["mc_foci_rule"]["score"] == literally["mc_tara_rule"]["score"] == 0.0
 
 
 def test_without_an_answer_a_document_is_wrong_and_chooses_nothing() -> None:
