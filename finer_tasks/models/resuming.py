@@ -29,8 +29,10 @@ from finer_tasks.models.generation import TokenCounts, Turn, samples
 from finer_tasks.models.jobs import Job, next_messages
 from finer_tasks.models.journal import Journal, Kept
 from finer_tasks.models.loading import LoadOptions
+from finer_tasks.options.choosing import active_options
 from finer_tasks.scoring.candidates import CANDIDATES, Candidates, candidates_of
 from finer_tasks.scoring.closed import right_concepts
+from finer_tasks.scoring.multiple_choice import OFFERED
 
 _VERSIONS = ("torch", "transformers", "tokenizers", "peft", "pillow")
 
@@ -190,7 +192,10 @@ def _content(image: Any) -> str | None:
 
 
 def _names(job: Job) -> list[Any] | None:
-    """What a closed set is made of, and which of it is right; None for a request that generates."""
+    """What a closed set or a list of options is made of, and which of the first is right; None for a request that generates."""
+    if OFFERED in job.arguments:
+        options = active_options(job.doc, job.arguments[OFFERED])
+        return [list(options.keys), list(options.names)]
     if CANDIDATES not in job.arguments:
         return None
     dataset, level = job.arguments[CANDIDATES].split("/")
