@@ -21,6 +21,11 @@ from finer_tasks.tasks.limits import state_limits
 # Where a result file tells of replies that were kept.
 REPLIES = "finer_replies"
 
+# What backends of lmms-eval call the model that they load; and the argument of those that ask a server, whose weights
+# cannot be seen from here, whatever the model is called.
+_NAMES: Mapping[str, str] = {name: "pretrained" for name in ("model", "model_path", "model_name", "model_version")}
+_SERVER = "base_url"
+
 
 def extend_evaluate() -> None:
     """Let lmms-eval's `evaluate` write weights and backend into the metadata of our tasks, and tell of kept replies, once.
@@ -84,11 +89,16 @@ def configs_in(tasks: Mapping[Any, Any]) -> Iterator[Any]:
 
 
 def _weights(model: Any, arguments: Any) -> str:
-    """Fingerprint of the weights; empty where they are in memory and may be any, or lie on a server."""
+    """Fingerprint of the weights; empty where they are in memory and may be any, or lie on a server.
+
+    The same weights have one, by whichever argument a backend takes them.
+    """
     from lmms_eval.utils import simple_parse_args_string
 
     told = getattr(model, "loaded_from", None)
     if told is None:
         given = getattr(arguments, "model_args", None)
         told = simple_parse_args_string(given) if isinstance(given, str) else given
-    return weights_fingerprint(told) if isinstance(told, Mapping) else ""
+    if not isinstance(told, Mapping) or _SERVER in told:
+        return ""
+    return weights_fingerprint({_NAMES.get(str(key), str(key)): value for key, value in told.items()})
