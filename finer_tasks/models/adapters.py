@@ -12,8 +12,11 @@ from loguru import logger
 
 from finer_tasks.errors import ModelError, in_one_line, typed
 from finer_tasks.models.adapter_names import PEFT, Names, modules_of
+from finer_tasks.models.foreign import refuse_foreign
 
 LORA = "lora_"
+# Ways to begin a LoRA that change the base's weights by chance or by data; peft computes those of pissa and olora again.
+_CHANGES_BASE = ("pissa_niter_", "corda", "lora_ga", "loftq")
 # Beside the adapter in the authors' LLaVA: the projector, trained in full.
 NON_LORA = "non_lora_trainables.bin"
 
@@ -31,6 +34,8 @@ def attach(model: Any, adapter: str, base: str) -> Any:
     that are not finite, or has a tensor that belongs nowhere in the model.
     """
     config, weights = read_adapter(adapter)
+    _refuse_changed_base(config, adapter)
+    _refuse_another_language_model(config, adapter, base, weights)
     if config.base_model_name_or_path and Path(config.base_model_name_or_path).name != Path(base).name:
         logger.warning(f"{adapter} was trained on {config.base_model_name_or_path}; it is attached to {base}")
     refuse_not_finite(f"peft={adapter}", weights.items())
@@ -73,6 +78,7 @@ def read_adapter(adapter: str) -> tuple[Any, dict[str, torch.Tensor]]:
     from peft import PeftConfig
     from peft.utils import load_peft_weights
 
+    refuse_foreign("peft", adapter)
     try:
         config = PeftConfig.from_pretrained(adapter)
         weights = dict(load_peft_weights(adapter, device="cpu"))
@@ -113,6 +119,29 @@ def _refuse_offloaded(model: Any, adapter: str) -> None:
             f"peft={adapter}: device_map left parts of the model on {' and '.join(sorted(places & {'cpu', 'disk'}))}, where no "
             "adapter can be attached. Merge it first (finer merge), or use a smaller dtype or load_in_4bit=True"
         )
+
+
+def _refuse_changed_base(config: Any, adapter: str) -> None:
+    start = getattr(config, "init_lora_weights", True)
+    if isinstance(start, str) and start.startswith(_CHANGES_BASE):
+        raise ModelError(
+            f"peft={adapter}: its training began with init_lora_weights={start}, which took from the base's weights what "
+            "cannot be computed again. Give the adapter as plain LoRA: LLaMA-Factory leaves it in pissa_converted, and peft's "
+            "save_pretrained writes it with path_initial_model_for_weight_conversion"
+        )
+
+
+def _refuse_another_language_model(config: Any, adapter: str, base: str, weights: Mapping[str, Any]) -> None:
+    """LLaVA's authors also train projector and LoRA together on a plain language model: LLaVA's own has other weights."""
+    named = str(config.base_model_name_or_path or "")
+    if not any("mm_projector" in key for key in weights) or "llava" in named.lower() or Path(named).name == Path(base).name:
+        return
+    raise ModelError(
+        f"peft={adapter}: it was trained on {named or 'a base that it does not name'}, which is no LLaVA, and the language "
+        f"model of {base} has other weights. Merge it with the authors' merge_lora_weights.py and convert the result for "
+        f"transformers. If {base} does hold the weights that it was trained on, write {Path(base).name} into "
+        "base_model_name_or_path of its adapter_config.json"
+    )
 
 
 def _prefix(config: Any, adapter: str) -> str:

@@ -17,6 +17,7 @@ from finer_tasks.models import BUILT_IN
 from finer_tasks.models.adapters import attach, refuse_not_finite
 from finer_tasks.models.encoder_cache import cache_encoder
 from finer_tasks.models.fingerprint import WEIGHTS
+from finer_tasks.models.foreign import advice_on, refuse_foreign
 from finer_tasks.models.memory import is_out_of_memory
 from finer_tasks.models.projectors import register
 from finer_tasks.models.tokens import add_tokens_of
@@ -92,6 +93,7 @@ def choose_device(wanted: str | None) -> torch.device:
 def load_processor(options: LoadOptions) -> Any:
     """The processor, with the tokens that an adapter added, padding on the left as batched generation needs."""
     options = base_and_adapter(options)
+    refuse_foreign("pretrained", resolve(options.pretrained))
     register()
     try:
         processor = AutoProcessor.from_pretrained(
@@ -117,6 +119,7 @@ def load_model(options: LoadOptions, device: torch.device) -> Any:
     Raises ModelError if it cannot be loaded, or is not whole: weights that are missing would be random.
     """
     options, dtype = base_and_adapter(options), _dtype(options.dtype, device)
+    refuse_foreign("pretrained", resolve(options.pretrained))
     register()
     try:
         loaded: Any = AutoModelForImageTextToText.from_pretrained(
@@ -218,7 +221,5 @@ def _dtype(name: str, device: torch.device) -> torch.dtype | str:
 def _not_loaded(pretrained: str, error: Exception) -> str:
     if is_out_of_memory(error):
         return f"pretrained={pretrained} does not fit in memory. Use a smaller dtype, load_in_4bit=True, or a larger device"
-    return (
-        f"pretrained={pretrained} cannot be loaded: {typed(error).rstrip('.')}. "
-        f"Give a model folder, a name on the Hugging Face hub, or one of the built-in {', '.join(BUILT_IN)}"
-    )
+    known = f"Give a model folder, a name on the Hugging Face hub, or one of the built-in {', '.join(BUILT_IN)}"
+    return f"pretrained={pretrained} cannot be loaded: {typed(error).rstrip('.')}. {advice_on(error) or known}"
