@@ -176,8 +176,8 @@ def _by_split(
         ]
     used = {source for sources in taken.values() for source in sources}
     renamed = {split: sources for split, sources in taken.items() if sources != (split,)}
-    notes = [f"{split} is what the copy calls {' and '.join(map(_called, sources))}" for split, sources in renamed.items()]
-    notes += [f"not used: what the copy calls {_called(source)}" for source in layout.splits if source not in used]
+    notes = [f"{split} is {_called(sources)}" for split, sources in renamed.items()]
+    notes += [f"not used: {_called((source,))}" for source in layout.splits if source not in used]
     return images, notes
 
 
@@ -276,8 +276,8 @@ def _no_such_split(name: str, there: Mapping[str, int]) -> DatasetLayoutError:
     return DatasetLayoutError(f"--take: {name!r} is not there; give train=NAME or test=NAME with {_counted(there)}")
 
 
-def _called(split: str) -> str:
-    return split or "nothing"
+def _called(sources: Sequence[str]) -> str:
+    return f"what the copy calls {' and '.join(sources)}" if all(sources) else "the whole copy, which names no splits"
 
 
 def _counted(there: Mapping[str, int]) -> str:

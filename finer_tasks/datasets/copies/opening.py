@@ -25,7 +25,7 @@ from finer_tasks.text import slug
 if TYPE_CHECKING:
     from datasets import Dataset
 
-_COMMIT = re.compile(r"@([0-9a-f]{40})/")
+_COMMIT = re.compile(r"[/\\]([0-9a-f]{40})[/\\]")
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,8 @@ def _layout(dataset: str, options: CopyOptions, names: ClassNames, renamed: Mapp
 
 
 def _commit(tables: Mapping[str, Dataset], options: CopyOptions) -> str:
-    """The commit that was read, where `datasets` kept it."""
-    files = [str(address) for table in tables.values() for address in (table.info.download_checksums or {})]
+    """The commit that was read, by which `datasets` names the folder of its cache; else the revision that was asked for."""
+    files = [str(file["filename"]) for table in tables.values() for file in table.cache_files]
     found = {match[1] for address in files if (match := _COMMIT.search(address))}
     named = found.pop() if len(found) == 1 else options.hub_revision
     return f"@{named}" if named else ""

@@ -66,7 +66,8 @@ class TableLayout:
         """The images of a split; raises DatasetContentError for a row without one, OutputError where the disk is full."""
         stored = self._written(split) if self._embedded else ((one, self._below(one)) for one in self._stored(split))
         for (one, path), label, name in zip(stored, self._labels(split), self._names(split), strict=True):
-            yield CopyImage(label, path, name or os.path.basename(one.path))
+            # With the folder it was in, which mostly is that of its class: names may be numbers within a class.
+            yield CopyImage(label, path, name or "/".join(Path(one.path).parts[-2:]))
 
     @cached_property
     def _embedded(self) -> bool:

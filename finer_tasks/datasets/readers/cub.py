@@ -83,4 +83,5 @@ READER = Reader(
     benchmark=True,
     boxes=boxes,
     fingerprints={"train": "7f43c453101fff34", "test": "7888c1702586e847"},
+    file_fingerprints={"train": "1aa749246d4892e5", "test": "c4a5371c9f2f6c1d"},
 )

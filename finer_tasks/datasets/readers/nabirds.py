@@ -112,4 +112,5 @@ READER = Reader(
     benchmark=True,
     boxes=boxes,
     fingerprints={"train": "51ebf797507da28f", "test": "f93779e5927e3e2d"},
+    id_of_file=with_dashes,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,29 @@ def test_ids_are_file_names_where_those_tell_images_apart() -> None:
     assert image_ids(["a/1.jpg", "b/2.jpg"]) == ["1", "2"]
     assert image_ids(["a/1.jpg", "b/1.jpg"]) == ["a/1", "b/1"]
     assert image_ids(["", ""]) == ["000000", "000001"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dataset", ["cub", "dogs"])
+def test_all_official_names_of_a_dataset_make_its_split_official(dataset: str, real: Path, tmp_path: Path) -> None:
+    for split, below in official_paths(dataset, real):
+        path = tmp_path / "copy" / split / below
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")  # preparing decodes nothing
+    assert main(["prepare", dataset, "--from-imagefolder", str(tmp_path / "copy")]) == 0
+    manifest = load_prepared(dataset).manifest
+    assert dict(manifest.official) == {"train": "file names", "test": "file names"}
+    assert not manifest.partial
+
+
+def official_paths(dataset: str, real: Path) -> Iterator[tuple[str, str]]:
+    """Split and <class>/<image> of every official image."""
+    if dataset == "dogs":
+        for split in ("train", "test"):
+            yield from ((split, line) for line in (real / f"dogs/{split}_list.txt").read_text().split())
+        return
+    root = next((real / "cub").rglob("images.txt")).parent
+    images, flags = (
+        dict(line.split() for line in (root / name).read_text().splitlines()) for name in ("images.txt", "train_test_split.txt")
+    )
+    yield from (("train" if flags[key] == "1" else "test", path) for key, path in images.items())

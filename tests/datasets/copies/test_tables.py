@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,23 @@ def test_the_hub_out_of_reach_and_folders_given_as_repositories(
     assert "HF_HUB_OFFLINE is set, and no copy is in the cache. Download it" in capsys.readouterr().err
     assert main(["prepare", "cub", "--from-hub", str(tmp_path)]) == 2
     assert f"this is a folder here. Read it with --from-dataset {tmp_path}" in capsys.readouterr().err
+
+
+def test_a_repository_in_the_cache_is_read_without_a_network_and_its_commit_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    content = rows(tmp_path, ["n_1.jpg", "n_2.jpg"], label=[1, 0])
+    folder = parquet(tmp_path / "my_dogs", test=labelled(content))
+    assert prepare(folder) == 0  # fills the cache of `datasets` as a download does, under the folder's name
+    cached = next((tmp_path / "cache/my_dogs/default/0.0.0").glob("*/dataset_info.json")).parent
+    shutil.copytree(cached, tmp_path / "cache/nobody___my_dogs/default/0.0.0" / commit)
+    for name in ("huggingface_hub.constants.HF_HUB_OFFLINE", "datasets.config.HF_HUB_OFFLINE"):
+        monkeypatch.setattr(name, True)
+    assert main(["prepare", "dogs", "--from-hub", "nobody/my_dogs", "--allow-partial"]) == 0
+    manifest = load_prepared("dogs").manifest
+    assert manifest.source == f"Stanford Dogs, from the Hub's nobody/my_dogs@{commit}"
+    assert classes() == ["Chihuahua", "pug"]
 
 
 @pytest.mark.parametrize(
