@@ -10,6 +10,7 @@ from finer_tasks.cli.output import out, say
 
 _OF_RUNS = ("model-index", "every-eval-ever", "evalai")
 _KIT = "vlmevalkit"
+_FOCI = "foci"
 _PARTIAL = "partial"
 
 
@@ -55,10 +56,10 @@ def _export_task(arguments: argparse.Namespace) -> None:
 def add_import(commands: Commands) -> None:
     """Add `import` to the parser."""
     command = commands.add_parser("import", help="a result file of another kit → a run, scored by this package's rules")
-    command.add_argument("file", type=Path, help="TSV, CSV, XLSX, JSON or PKL of VLMEvalKit with a column prediction")
-    command.add_argument("--form", required=True, choices=(_KIT,))
-    command.add_argument("--task", required=True, metavar="TASK", help="the task that the file answers")
-    command.add_argument("--model", required=True, metavar="NAME", help="what the model is called in results")
+    command.add_argument("file", type=Path, help="TSV, CSV, XLSX, JSON or PKL of VLMEvalKit, or JSON of FOCI")
+    command.add_argument("--form", required=True, choices=(_KIT, _FOCI))
+    command.add_argument("--task", metavar="TASK", help="of VLMEvalKit: the task that the file answers; FOCI's files tell it")
+    command.add_argument("--model", metavar="NAME", help="what the model is called in results; FOCI's files tell it")
     add_output(command, "DIR", "a folder that does not exist yet")
     command.add_argument("--match", choices=("id", "image_path", "image", "index"), help="the column that tells the document")
     add_names(command, "--allow", f"{_PARTIAL} takes a file that lacks documents")
@@ -66,7 +67,7 @@ def add_import(commands: Commands) -> None:
 
 
 def _import(arguments: argparse.Namespace) -> None:
-    from finer_tasks.exchange.asking import asked
+    from finer_tasks.exchange.asking import ExchangeError, asked
     from finer_tasks.exchange.importing import import_run
     from finer_tasks.exchange.matching import match
     from finer_tasks.exchange.rows import read_rows
@@ -75,7 +76,15 @@ def _import(arguments: argparse.Namespace) -> None:
     from finer_tasks.runs.reading import read_run
 
     check_allowed(arguments.allow, [_PARTIAL])
-    task = asked(arguments.task)
-    matched = match(read_rows(arguments.file), task, arguments.match, _PARTIAL in arguments.allow)
-    import_run(task, matched, arguments.form, arguments.model, arguments.output)
+    partial = _PARTIAL in arguments.allow
+    if arguments.form == _FOCI:
+        from finer_tasks.exchange.foci import import_foci
+
+        import_foci(arguments.file, arguments.output, arguments.model, partial)
+    else:
+        if not (arguments.task and arguments.model):
+            raise ExchangeError(f"--form {_KIT} needs --task and --model, which its files do not tell")
+        task = asked(arguments.task)
+        matched = match(read_rows(arguments.file), task, arguments.match, partial)
+        import_run(task, matched, arguments.form, arguments.model, arguments.output)
     print_summary(read_run(arguments.output), out)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from finer_tasks.runs.figures import figures
 from finer_tasks.runs.reading import ENDING, Run, TaskRun, samples_file
 from finer_tasks.runs.rescore import rescore
 from finer_tasks.runs.samples import RECORD_FIELDS, Sample
+from finer_tasks.tasks.table import Metric, tasks_by_name
 from finer_tasks.writing import replacing
 
 NOT_STATED = "not stated"
@@ -36,35 +38,54 @@ def import_run(asked: Asked, matched: Matched, kit: str, model: str, output: Pat
 
     Raises OutputError where the folder exists or cannot be written.
     """
-    if output.exists():
-        raise OutputError(f"{output} is there already, and an imported run goes into a folder of its own. Give another name")
     source = next(iter(matched.rows.values())).path
-    identity = _identity(asked, matched, kit, source)
-    samples = tuple(_sample(asked, matched, number) for number in sorted(matched.rows))
+    # Kits add options in a form of their own.
+    alike = not asked.offers_options and all(
+        _asks_the_same(asked, row, matched.documents[number]) for number, row in matched.rows.items()
+    )
+    identity = imported_identity(asked, Origin(kit, source, matched.by, model), alike)
+    samples = tuple(_sample(matched, number) for number in sorted(matched.rows))
     task = TaskRun(asked.task.name, identity, {}, samples, len(matched.documents))
     (task,) = rescore(Run(source, model, (task,))).tasks
-    with replacing(output) as fresh:
-        fresh.mkdir()
-        results = fresh / f"{datetime.fromtimestamp(source.stat().st_mtime):%Y%m%d_%H%M%S}{ENDING}"
-        _write(results, asked, task, identity, f"{kit}:{source.name}", model)
+    write_imported(replace(task, identity=identity), asked.metrics, Origin(kit, source, matched.by, model), output)
     return task
 
 
-def _identity(asked: Asked, matched: Matched, kit: str, source: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Origin:
+    """The kit and file that a run comes from, how its rows were matched, and what its model is called."""
+
+    kit: str
+    file: Path
+    matched_by: str
+    model: str
+
+
+def imported_identity(asked: Asked, origin: Origin, same_questions: bool) -> dict[str, Any]:
+    """What identifies an imported run: the task and its data, and that the rest is not stated."""
     identity = {key: value for key, value in asked.identity.items() if key not in _OF_THIS_PROCESS}
-    alike = all(_asks_the_same(asked, row, matched.documents[number]) for number, row in matched.rows.items())
-    if not alike:
+    if not same_questions:
         identity |= {"prompt_set": NOT_STATED, "prompt_hash": NOT_STATED}
-    content = hashlib.sha256(source.read_bytes()).hexdigest()
-    told = {"from": kit, "file": source.name, "sha256": content, "matched_by": matched.by, "settings": NOT_STATED}
-    return identity | {"imported": told}
+    content = hashlib.sha256(origin.file.read_bytes()).hexdigest()
+    told = {"from": origin.kit, "file": origin.file.name, "sha256": content, "matched_by": origin.matched_by}
+    return identity | {"imported": told | {"settings": NOT_STATED}}
+
+
+def write_imported(task: TaskRun, metrics: Sequence[Metric], origin: Origin, output: Path) -> None:
+    """Write a scored task as a run into a folder that does not exist yet; raises OutputError."""
+    if output.exists():
+        raise OutputError(f"{output} is there already, and an imported run goes into a folder of its own. Give another name")
+    with replacing(output) as fresh:
+        fresh.mkdir()
+        results = fresh / f"{datetime.fromtimestamp(origin.file.stat().st_mtime):%Y%m%d_%H%M%S}{ENDING}"
+        _write(results, task, metrics, origin)
 
 
 def _asks_the_same(asked: Asked, row: Row, document: Mapping[str, Any]) -> bool:
     return (row.values.get("question") or "").split() == asked.question(document).split()
 
 
-def _sample(asked: Asked, matched: Matched, number: int) -> Sample:
+def _sample(matched: Matched, number: int) -> Sample:
     row, document = matched.rows[number], matched.documents[number]
     reply = row.values.get("prediction") or ""
     record = {key: document[key] for key in RECORD_FIELDS}
@@ -72,28 +93,28 @@ def _sample(asked: Asked, matched: Matched, number: int) -> Sample:
     return Sample(record, "", {}, (output,), row.values.get("question") or "", number)
 
 
-def _write(results: Path, asked: Asked, task: TaskRun, identity: Mapping[str, Any], origin: str, model: str) -> None:
+def _write(results: Path, task: TaskRun, metrics: Sequence[Metric], origin: Origin) -> None:
     items = {name: [sample.items[name] for sample in task.samples] for name in task.samples[0].items}
-    metrics = [
-        {"metric": metric.name, "aggregation": metric.aggregation, "higher_is_better": metric.higher_is_better}
-        for metric in asked.metrics
-    ]
+    version = tasks_by_name()[task.name].version
     config: dict[str, Any] = {
         "task": task.name,
-        "metric_list": metrics,
+        "metric_list": [
+            {"metric": metric.name, "aggregation": metric.aggregation, "higher_is_better": metric.higher_is_better}
+            for metric in metrics
+        ],
         "filter_list": [{"name": "none"}],
         "generation_kwargs": {},
-        "metadata": {"version": asked.task.version, "finer": dict(identity)},
+        "metadata": {"version": version, "finer": dict(task.identity)},
     }
     found, _ = figures(config, items)
     document = {
         "results": {task.name: found},
         "group_subtasks": {task.name: []},
         "configs": {task.name: config},
-        "versions": {task.name: asked.task.version},
-        "higher_is_better": {task.name: {metric.name: metric.higher_is_better for metric in asked.metrics}},
+        "versions": {task.name: version},
+        "higher_is_better": {task.name: {metric.name: metric.higher_is_better for metric in metrics}},
         "n-samples": {task.name: {"original": task.of, "effective": len(task.samples)}},
-        "config": {"model": model, "model_args": origin, "limit": None},
+        "config": {"model": origin.model, "model_args": f"{origin.kit}:{origin.file.name}", "limit": None},
         "date": results.name.removesuffix(ENDING),
     }
     results.write_text(json.dumps(document, indent=2, ensure_ascii=False), encoding="utf-8")

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from finer_tasks.datasets.record import accepted_labels
 from finer_tasks.exchange.asking import Asked, ExchangeError
 from finer_tasks.exchange.rows import Row
+from finer_tasks.options.choosing import Options
+from finer_tasks.options.settings import LETTERS
 
 Document = Mapping[str, Any]
 # Columns by which a row tells its document, the surest first.
@@ -57,6 +58,7 @@ def match(rows: Sequence[Row], asked: Asked, key: str | None = None, partial: bo
             raise row.told(f"a second answer to {documents[number]['id']}, the first is on line {chosen[number].line}")
         chosen[number] = row
     _check_answers(chosen, documents, asked, by)
+    _check_options(chosen, documents, asked)
     matched = Matched(chosen, by, documents)
     if matched.missing and not partial:
         raise ExchangeError(
@@ -105,13 +107,34 @@ def _check_answers(chosen: Mapping[int, Row], documents: Sequence[Document], ask
     wrong = [
         row
         for number, row in told.items()
-        if not _same_label(str(row.values["answer"]), accepted_labels(documents[number], asked.task.level))
+        if not _same_label(str(row.values["answer"]), asked.right_answers(documents[number]))
     ]
     _refuse(
         wrong,
-        lambda row: f"the answer {row.values['answer']!r} is no label of the document with {by} {row.values.get(by)!r}",
+        lambda row: f"the answer {row.values['answer']!r} is not right for the document with {by} {row.values.get(by)!r}",
         "The rows are in another order, or of another task",
     )
+
+
+def _check_options(chosen: Mapping[int, Row], documents: Sequence[Document], asked: Asked) -> None:
+    """Refuse rows that offered other options than the task does."""
+    if not asked.offers_options:
+        return
+    offered = {number: asked.options(documents[number]) for number in chosen}
+    _refuse(
+        [row for number, row in chosen.items() if _in_columns(offered[number]) != _letters(row)],
+        lambda row: f"the options {', '.join(map(str, _letters(row).values())) or 'are missing'} are not those of the task",
+        "Set FINER_CHOICES as it was when the TSV was written",
+    )
+
+
+def _in_columns(options: Options) -> dict[str, str]:
+    return dict(zip(options.letters, options.names, strict=True))
+
+
+def _letters(row: Row) -> dict[str, str]:
+    """The options in a row, whose columns are single capital letters."""
+    return {name: value for name, value in row.values.items() if value and len(name) == 1 and name in LETTERS}
 
 
 def _same_label(answer: str, labels: Iterable[str]) -> bool:

@@ -1,7 +1,8 @@
 """A task as a TSV of VLMEvalKit, which its custom datasets read (vlmeval/dataset/image_base.py, image_vqa.py, smp/file.py).
 
-Columns: index (the document's number), id, image_path or image, question, answer, category, l2-category, split. The kit keeps
-all columns but the image in its result file, and adds `prediction`.
+Columns: index (the document's number), id, image_path or image, question, answer, category, l2-category, split, and for
+multiple choice A, B, … with the letter of the right one as the answer. The kit keeps all columns but the image in its result
+file, and adds `prediction`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from finer_tasks.datasets.record import labels_at
 from finer_tasks.datasets.registry import get_reader
 from finer_tasks.errors import DatasetContentError, OutputError
 from finer_tasks.exchange.asking import Asked, ExchangeError
+from finer_tasks.options.settings import LETTERS
 from finer_tasks.writing import replacing
 
 Images = Literal["path", "base64"]
@@ -39,17 +41,18 @@ def write_tsv(asked: Asked, output: Path, images: Images = "path", limit: int | 
         raise OutputError(f"{output}: VLMEvalKit looks for NAME.tsv. Give a name that ends in .tsv")
     folder = output.with_name(f"{output.stem}_images")
     column = "image_path" if images == "path" else "image"
+    letters = tuple(LETTERS[: _most_options(asked)])
     count = 0
     with replacing(output) as fresh, fresh.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", quoting=csv.QUOTE_ALL, lineterminator="\n")
-        writer.writerow((*_COLUMNS, column))
-        for row in _rows(asked, folder, images, limit):
+        writer.writerow((*_COLUMNS, *letters, column))
+        for row in _rows(asked, folder, images, limit, len(letters)):
             writer.writerow(row)
             count += 1
     return count
 
 
-def _rows(asked: Asked, folder: Path, images: Images, limit: int | None) -> Iterator[tuple[str, ...]]:
+def _rows(asked: Asked, folder: Path, images: Images, limit: int | None, offered: int) -> Iterator[tuple[str, ...]]:
     level = asked.task.level
     for number, document in enumerate(asked.prepared.tables()["test"]):
         if number == limit:
@@ -57,7 +60,18 @@ def _rows(asked: Asked, folder: Path, images: Images, limit: int | None) -> Iter
         label = labels_at(document, level)[0]
         place = document["coarse"][0], document["superordinate"]
         shown = _image(asked, document, folder / f"{number}.png", images)
-        yield str(number), document["id"], asked.question(document), label, *place, "test", shown
+        options: tuple[str, ...] = ()
+        if offered:
+            found = asked.options(document)
+            label, options = found.letters[found.right], (*found.names, *[""] * (offered - len(found.names)))
+        yield str(number), document["id"], asked.question(document), label, *place, "test", *options, shown
+
+
+def _most_options(asked: Asked) -> int:
+    """How many columns of options there are; none of questions that offer none."""
+    if not asked.offers_options:
+        return 0
+    return max(len(asked.options(document).names) for document in asked.documents())
 
 
 def _image(asked: Asked, document: Mapping[str, Any], copy: Path, images: Images) -> str:

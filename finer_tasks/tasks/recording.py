@@ -23,7 +23,7 @@ REPLIES = "finer_replies"
 
 # What backends of lmms-eval call the model that they load; and the argument of those that ask a server, whose weights
 # cannot be seen from here, whatever the model is called.
-_NAMES: Mapping[str, str] = {name: "pretrained" for name in ("model", "model_path", "model_name", "model_version")}
+_NAMES: Mapping[str, str] = dict.fromkeys(("model", "model_path", "model_name", "model_version"), "pretrained")
 _SERVER = "base_url"
 
 

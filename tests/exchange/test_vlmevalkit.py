@@ -153,7 +153,10 @@ def changed(column: str, row: int, value: str) -> Callable[[pd.DataFrame], pd.Da
 REFUSED: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], str]] = {
     "unknown id": (changed("id", 2, "mini/test/x"), r"a\.tsv:4: id 'mini/test/x' is no document of finer_mini_fine"),
     "twice": (changed("id", 3, "mini/test/alder_finch/000"), r"a\.tsv:5: a second answer to .*000, the first is on line 2"),
-    "another order": (changed("answer", 1, "Calder Finch"), r"a\.tsv:3: the answer 'Calder Finch' is no label of the document"),
+    "another order": (
+        changed("answer", 1, "Calder Finch"),
+        r"a\.tsv:3: the answer 'Calder Finch' is not right for the document",
+    ),
     "an index alone": (without("id", "image_path", "answer"), "has neither an id nor the right answers"),
     "no key": (without("id", "image_path", "index"), "has no column id or image_path or image or index"),
     "no prediction": (without("prediction"), "has no column prediction"),
@@ -197,6 +200,26 @@ def test_damaged_files_are_refused_with_their_place(name: str, content: bytes, m
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ExchangeError, match=message):
         read_rows(tmp_path / name)
+
+
+def test_multiple_choice_comes_back_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, tsv = "finer_mini_fine_mc", tmp_path / "mc.tsv"
+    task = asked(name)
+    write_tsv(task, tsv, limit=LIMIT)
+    data = as_the_kit_loads_it(tsv)
+    for number, document in enumerate(list(task.documents())[:LIMIT]):
+        row = data.iloc[number]
+        assert row[row["answer"]] == document["fine"][0]
+        assert len({row[letter] for letter in "ABCD"}) == 4
+    replies = [*data["answer"][:3], data[data["answer"][3]][3], "E", ""]
+    path = dump(answered(tsv, [str(reply) for reply in replies]), tmp_path / "a.xlsx")
+    import_run(task, match(read_rows(path), task, partial=True), "vlmevalkit", "m", tmp_path / "run")
+    (found,) = read_run(tmp_path / "run").tasks
+    assert list(found.scores("mc")) == [1, 1, 1, 1, 0, 0]
+    assert found.identity["prompt_set"] == "not stated"
+    monkeypatch.setenv("FINER_CHOICES", "random")
+    with pytest.raises(ExchangeError, match=r"a\.xlsx:\d+: the (answer|options) "):
+        match(read_rows(path), asked(name), partial=True)
 
 
 @pytest.mark.parametrize(
