@@ -20,7 +20,7 @@ TOLD: Mapping[Reason, str] = {
     "decoding": "the settings of decoding differ",
     "rounds": "the turns were put in another way",
     "template": "the chat template differs",
-    "pixels": "the image processor differs",
+    "pixels": "the image processor differs, or the format in which images are sent",
     "prompt_tokens": "the prompts have other numbers of tokens: template, image tokens or size of the image",
     "precision": "precision, attention or device differ",
     "unknown": "one run does not tell its template and pixels, so that these and the order of sums cannot be told apart",
@@ -34,6 +34,7 @@ _BACKEND: Mapping[str, Reason] = {
 _SETTINGS: Conditions = {
     "decoding": lambda side: decoding(side) | {"gen_kwargs": side[0].settings.get("gen_kwargs") or ""},
     "rounds": lambda side: side[1].identity.get("rounds"),
+    "sent_as": lambda side: (side[1].identity.get("backend") or {}).get("sent_as"),
     "model": lambda side: side[0].model,
     "batch_size": lambda side: str(side[0].settings.get("batch_size")),
     "versions": lambda side: side[1].identity.get("versions"),
@@ -133,6 +134,8 @@ def _reason(a: Sample, b: Sample, settings: Mapping[str, Any], unknown: Sequence
     for name in ("template", "pixels"):
         if name in settings:
             return _BACKEND[name]
+    if "sent_as" in settings:
+        return "pixels"
     prompts = [sample.counts.get("input_tokens") for sample in (a, b)]
     if None not in prompts and prompts[0] != prompts[1]:
         return "prompt_tokens"

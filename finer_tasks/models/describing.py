@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
 # Where backends keep what renders their prompts and makes their pixels.
 _PROCESSORS = ("processor", "_processor", "_image_processor", "image_processor")
 _TOKENIZERS = ("tokenizer", "_tokenizer")
+# Parts of the names of those modules of lmms-eval that send images encoded (lmms_eval/protocol.py, to_openai_messages).
+_ENGINES = ("openai", "vllm")
 _HEX = 12
 
 
 def describe(model: Any) -> dict[str, str]:
-    """Precision, attention, device, and hashes of the chat template and of the settings of the image processor.
+    """Precision, attention, device, how images are sent, and hashes of chat template and image processor.
 
     What a backend does not show is left out: most servers show nothing.
     """
@@ -28,8 +31,16 @@ def describe(model: Any) -> dict[str, str]:
         "device": _text(_get(model, "device")).partition(":")[0],
         "template": _hashed(_get(processor, "chat_template") or _get(tokenizer, "chat_template")),
         "pixels": _hashed(_settings(pixels)),
+        "sent_as": _sent_as(model),
     }
     return {name: value for name, value in found.items() if value}
+
+
+def _sent_as(model: Any) -> str:
+    """The format in which lmms-eval sends images to an engine, where it is not PNG, which loses nothing."""
+    sent = any(name in type(model).__module__ for name in _ENGINES)
+    found = os.environ.get("LMMS_IMAGE_ENCODE_FORMAT", "").upper()
+    return found if sent and found not in ("", "PNG") else ""
 
 
 def _get(owner: Any, name: str) -> Any:

@@ -99,6 +99,7 @@ REASONS: dict[str, tuple[str, dict[str, Any]]] = {
     "attention": ("precision", {"backend": BACKEND | {"attention": "eager"}}),
     "template": ("template", {"backend": BACKEND | {"template": "other", "dtype": "bfloat16"}}),
     "pixels": ("pixels", {"backend": BACKEND | {"pixels": "other"}}),
+    "images sent as JPEG": ("pixels", {"backend": {"sent_as": "JPEG"}}),
     "length of the prompt": ("prompt_tokens", {"backend": None, "counts": tokens(10)}),
     "nothing told": ("unknown", {"backend": None, "counts": {0: {}}}),
     "decoding": ("decoding", {"how": generation, "backend": BACKEND | {"template": "other"}}),

@@ -6,6 +6,8 @@ import argparse
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from finer_tasks.models import BUILT_IN
 from finer_tasks.tasks.recording import record
 
@@ -32,6 +34,14 @@ def test_weights_that_cannot_be_seen_are_not_told() -> None:
     assert "weights" not in recorded(f"model_version={FOLDER},base_url=http://127.0.0.1:1/v1")
     assert "weights" not in recorded(None)
     assert "weights" not in recorded("pretrained=nobody/has-this-model")
+
+
+def test_images_that_are_sent_with_loss_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    sends = type("Sends", (), {"__module__": "lmms_eval.models.chat.async_openai"})()
+    assert "sent_as" not in recorded(None, sends).get("backend", {})
+    monkeypatch.setenv("LMMS_IMAGE_ENCODE_FORMAT", "jpeg")
+    assert recorded(None, sends)["backend"] == {"sent_as": "JPEG"}
+    assert "sent_as" not in recorded(None).get("backend", {})
 
 
 def test_a_backend_whose_properties_raise_is_told_as_far_as_it_shows_itself() -> None:
