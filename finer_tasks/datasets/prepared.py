@@ -74,7 +74,7 @@ class Manifest:
 
     def is_official(self, split: str) -> bool:
         """Whether the images of a split are known to be those of the official one, though some of them may be missing."""
-        return bool(self.official.get(split, "" if self.unified else "lists"))  # older manifests do not say
+        return bool(self.official.get(split, "lists"))  # older manifests do not say
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2) + "\n"

@@ -90,7 +90,6 @@ def test_species_without_a_common_name_or_with_a_shared_one_stay_apart(tmp_path:
         (entry(6, ["a"], img_path=7), "field 'img_path' must be text, found 7"),
         (entry(6, ["a"], **{"basic-level-lbl": ["Bird", "Animal"]}), "field 'basic-level-lbl' must be one label"),
         (entry(6, ["a\ud800"]), r"the character '\\ud800' in its labels or paths is no text"),
-        (entry(6, ["\u9d28"]), "field 'concept_id' is empty"),
     ],
 )
 def test_an_entry_that_does_not_fit_is_named_with_line_and_field(tmp_path: Path, line: Any, message: str) -> None:
@@ -149,3 +148,7 @@ def test_the_split_of_a_file_is_said_either_way(tmp_path: Path, monkeypatch: pyt
 def test_a_download_of_one_split_is_not_taken_for_both(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["prepare", "inat", "--download", "--splits", "train,test"]) == 2
     assert "--download fetches test only; get the train split by hand" in capsys.readouterr().err
+
+
+def test_files_of_the_authors_of_the_benchmark_are_no_doubtful_split(tmp_path: Path) -> None:
+    assert prepared(tmp_path, "cub", entry(5, ["Laysan Albatross"])).manifest.is_official("test")
