@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from finer_tasks.cli.options import Commands, add_output, positive
 from finer_tasks.cli.output import say, written
 from finer_tasks.datasets.registry import DATASETS
+
+if TYPE_CHECKING:
+    from finer_tasks.options.negatives import Negatives
 
 # What stands around a name where nothing else is asked for.
 TEMPLATES = {"image": "a photo of a {}", "name": "{}"}
@@ -20,10 +25,12 @@ def add_negatives(commands: Commands) -> None:
         description="Write hard negatives of the coarse and the fine level to a file, for FINER_CHOICES=embedding:FILE.",
     )
     negatives.add_argument("dataset", choices=DATASETS)
-    negatives.add_argument(
-        "--model",
-        required=True,
-        help="folder or hub name: of an image-text model such as CLIP, or of a sentence model for --by name",
+    source = negatives.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--model", help="folder or hub name: of an image-text model such as CLIP, or of a sentence model for --by name"
+    )
+    source.add_argument(
+        "--from-foci", type=Path, metavar="FILE", help="the options that FOCI publishes for each image, instead of a model"
     )
     negatives.add_argument(
         "--by", choices=tuple(TEMPLATES), default="image", help="alike to each image (default), or to the right name"
@@ -37,16 +44,25 @@ def add_negatives(commands: Commands) -> None:
 
 
 def _negatives(arguments: argparse.Namespace) -> None:
-    from finer_tasks.models.hard_negatives import Wanted, find_negatives
     from finer_tasks.options.negatives import fingerprint, write_negatives
 
-    template = arguments.template or TEMPLATES[arguments.by]
-    found = find_negatives(
-        Wanted(
-            arguments.dataset, arguments.model, arguments.by, template, arguments.keep, arguments.batch_size, arguments.device
-        )
-    )
+    found = _found(arguments)
     write_negatives(found, arguments.output)
     written([arguments.output])
     counts = ", ".join(f"{level} {len(some):,}" for level, some in found.nearest.items())
     say(f"{found.dataset} by {found.by}, {counts}, {found.model}; fingerprint {fingerprint(found)}")
+
+
+def _found(arguments: argparse.Namespace) -> Negatives:
+    if arguments.from_foci:
+        from finer_tasks.options.published import read_foci
+
+        return read_foci(arguments.from_foci, arguments.dataset)
+    from finer_tasks.models.hard_negatives import Wanted, find_negatives
+
+    template = arguments.template or TEMPLATES[arguments.by]
+    return find_negatives(
+        Wanted(
+            arguments.dataset, arguments.model, arguments.by, template, arguments.keep, arguments.batch_size, arguments.device
+        )
+    )

@@ -13,10 +13,12 @@ from sentence_transformers.sentence_transformer.modules import Pooling, Transfor
 from transformers import BertModel
 
 from finer_tasks.cli.main import main
+from finer_tasks.datasets.prepare import Request, prepare
 from finer_tasks.datasets.prepared import load_prepared
-from finer_tasks.options.choosing import described, options_of
+from finer_tasks.options.choosing import described, kinds_of, options_of
 from finer_tasks.options.negatives import read_negatives
 from finer_tasks.options.settings import ChoicesError, Setting, parse
+from tests import official
 from tests.tiny_bert import tiny_bert
 from tests.tiny_clip import tiny_clip
 
@@ -122,3 +124,53 @@ def test_models_without_features_of_both_are_refused(
 def test_reading_a_file_loads_no_torch() -> None:
     code = "import sys, finer_tasks.options.choosing; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+FOCI = {
+    "F-16A/B": [
+        {"image": "data/images/0000003.jpg", "options": ["F-16A/B", "A320", "747-400", "737-400"], "groundtruth": "F-16A/B"}
+    ],
+    "737-400": [
+        {"image": "data/images/0000004.jpg", "options": ["737-400", "A320", "737-500", "737-300"], "groundtruth": "737-400"}
+    ],
+}
+
+
+def from_foci(folder: Path, content: str) -> int:
+    prepare(Request("aircraft", official.aircraft(folder / "aircraft"), ("test",), allow_partial=True))
+    (folder / "list.json").write_text(content)
+    return main(["negatives", "aircraft", "--from-foci", str(folder / "list.json"), "--output", str(folder / "aircraft.json")])
+
+
+def test_the_options_that_foci_publishes_are_taken_as_they_are(tmp_path: Path) -> None:
+    assert from_foci(tmp_path, json.dumps(FOCI)) == 0
+    docs = {doc["class_id"]: doc for doc in load_prepared("aircraft").tables()["test"]}
+    setting = parse(f"foci:{tmp_path}")
+    for label, (asked,) in FOCI.items():
+        options = options_of(docs[label], "fine", setting)
+        shown = {kinds_of("aircraft", "fine")[key].example.fine for key in options.keys}
+        assert all(any(name in names for names in shown) for name in asked["options"])
+        assert len(options.names) == 4
+    assert described(setting, load_prepared("aircraft"), "fine")["model"] == "list"
+    with pytest.raises(ChoicesError, match="not of aircraft coarse"):
+        described(setting, load_prepared("aircraft"), "coarse")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("[]", "no list of options of FOCI"),
+        ("{", "no list of options of FOCI"),
+        ('{"a": [{"image": 1}]}', "no list of options of FOCI"),
+        (json.dumps({"F-16A/B": FOCI["F-16A/B"]}), "has no options for 1 of 2 test images"),
+        (json.dumps(FOCI).replace("0000003", "0000009"), "is no test image of aircraft"),
+        (json.dumps(FOCI).replace("A320", "Zeppelin"), "'Zeppelin' is no concept of aircraft"),
+        (json.dumps(FOCI).replace('"groundtruth": "F-16A/B"', '"groundtruth": "A320"'), "shows 'A320' there"),
+    ],
+)
+def test_a_list_of_foci_that_does_not_fit_is_refused(
+    tmp_path: Path, content: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert from_foci(tmp_path, content) == 2
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "aircraft.json").exists()
