@@ -269,7 +269,8 @@ def _check_counts(request: Request, root: Path, accounts: Mapping[str, Account])
         if request.copy:
             raise PartialDatasetError(
                 f"{request.dataset} {split}: the copy has {account.listed} images, the official dataset has {official}. If it "
-                f"names its splits otherwise, say so with --take {split}=NAME, or pass --allow-partial to use what is there"
+                f"names its splits otherwise, say so with --take {split}=NAME; if it has other splits, find the official ones "
+                "by --official LIST; or pass --allow-partial to use what is there"
             )
         raise PartialDatasetError(
             f"{request.dataset} {split}: the lists name {account.listed} images, the official dataset has {official}. "

@@ -167,18 +167,23 @@ def _by_split(
     taken = choose_splits(layout.splits, reader.official, choices)
     images: dict[str, list[_Labelled]] = {}
     for split, sources in taken.items():
-        found = [image for source in sources for image in layout.images(source) if image.label in matched.classes]
+        found = _of_classes(layout, sources, matched)
         ids = image_ids([image.name for image in found])
         images[split] = [
-            _Labelled(image, reader.id_of_file(image_id), matched.classes[image.label].class_id, concept)
+            _Labelled(image, reader.id_of_file(image_id), *matched.classes[image.label])
             for image, image_id in zip(found, ids, strict=True)
-            for concept in [matched.classes[image.label].concept]
         ]
     used = {source for sources in taken.values() for source in sources}
     renamed = {split: sources for split, sources in taken.items() if sources != (split,)}
     notes = [f"{split} is {_called(sources)}" for split, sources in renamed.items()]
     notes += [f"not used: {_called((source,))}" for source in layout.splits if source not in used]
+    if left := sum(layout.splits[source] for source in used) - sum(map(len, images.values())):
+        notes.append(f"{left} images of names that are no class are left out")
     return images, notes
+
+
+def _of_classes(layout: Layout, sources: Iterable[str], matched: Matched) -> list[CopyImage]:
+    return [image for source in sources for image in layout.images(source) if image.label in matched.classes]
 
 
 def _by_content(
@@ -191,7 +196,9 @@ def _by_content(
     sources = [source for names in choices.take.values() for source in names] or list(layout.splits)
     if unknown or (absent := [source for source in sources if source not in layout.splits]):
         raise _no_such_split(min(unknown) if unknown else absent[0], layout.splits)
-    images = [image for source in sources for image in layout.images(source) if image.label in matched.classes]
+    if missing := set(choices.splits or ()) - set(official.splits):
+        raise DatasetContentError(f"{official.path} lists no image of the {min(missing)} split. Leave it out of --splits")
+    images = _of_classes(layout, sources, matched)
     owners = [matched.classes[image.label].concept.concept_id for image in images]
     found = find_official(official, [layout.root / image.path for image in images], owners, reader, names)
     listed: dict[str, list[_Labelled]] = {}
@@ -214,6 +221,8 @@ def _by_content(
                 f"{reader.name}: {strangers} of {len(images)} images of the copy look like no image of their class in "
                 f"{official.path}. Pass --allow-partial to leave them out, or give no --official to keep the copy's splits"
             )
+    if empty := [split for split, rows in listed.items() if not rows and (choices.splits or not any(listed.values()))]:
+        raise PartialDatasetError(f"{reader.name}: no official image of the {empty[0]} split is in the copy")
     return {split: rows for split, rows in listed.items() if rows}, notes
 
 

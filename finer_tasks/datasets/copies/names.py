@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
+from typing import NamedTuple
 
 from finer_tasks.datasets.lines import read_lines
 from finer_tasks.datasets.record import Concept
@@ -20,8 +21,7 @@ _NUMBERED = re.compile(r"(?:\d+[._ -]+|n\d{8}[_ -]+)(?=.*[^\W\d_])")
 _SHOWN = 10
 
 
-@dataclass(frozen=True)
-class ClassMatch:
+class ClassMatch(NamedTuple):
     """The class that a copy's name means: its name in the taxonomy, and the concept."""
 
     class_id: str

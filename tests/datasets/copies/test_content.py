@@ -52,6 +52,7 @@ def test_images_get_their_official_ids_and_split_by_content(
     assert "1 of 641 images of the copy look like no image of their class in" in capsys.readouterr().err
     (copy / "ALDER FINCH/0639.png").unlink()
     assert main([*command, "--allow-partial"]) == 0
+    assert main(["prepare", "mini", "--from-imagefolder", str(copy), "--official", str(names), "--splits", "train"]) == 2
     manifest = load_prepared("mini").manifest
     assert manifest.partial
     assert not manifest.is_official("test")

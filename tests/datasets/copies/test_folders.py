@@ -80,11 +80,12 @@ def test_numbered_folders_need_names_whatever_is_allowed(tmp_path: Path, capsys:
     assert load_prepared("dogs").tables()["test"]["class_id"] == ["Chihuahua", "pug"]
 
 
-def test_images_of_unknown_classes_are_left_out_on_consent(tmp_path: Path) -> None:
+def test_images_of_unknown_classes_are_left_out_on_consent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = dogs(tmp_path / "dogs")
     (root / "test/Pug").rename(root / "test/Cat")
     assert main(["prepare", "dogs", "--from-imagefolder", str(root), "--splits", "test", "--allow-partial"]) == 0
     assert load_prepared("dogs").manifest.splits["test"]["listed"] == 1
+    assert "1 images of names that are no class are left out" in capsys.readouterr().out
 
 
 def test_folders_without_a_split_need_to_be_told_which_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
