@@ -35,16 +35,23 @@ def add_tasks(commands: Commands) -> None:
 
 
 def _tasks(arguments: argparse.Namespace) -> None:
+    from finer_tasks.datasets.places import own_names
     from finer_tasks.tasks.listing import chosen_tasks, data_states
+    from finer_tasks.tasks.own import of_another_version
 
     states = data_states()
     tasks = chosen_tasks(arguments.dataset, arguments.level, arguments.variant, arguments.prepared)
     if arguments.json:
         print(json.dumps([dataclasses.asdict(task) | {"data": states[task.dataset]} for task in tasks], indent=2))
-    elif arguments.dataset or arguments.level or arguments.variant or arguments.prepared:
+        return
+    if arguments.dataset or arguments.level or arguments.variant or arguments.prepared:
         _print_names(tasks, states)
     else:
         _print_overview(tasks, states)
+    shown = {task.dataset for task in tasks}
+    for told in (of_another_version(name) for name in own_names() if name in shown):
+        if told:
+            say(told)
 
 
 def _print_names(tasks: Sequence[TaskInfo], states: Mapping[str, str]) -> None:

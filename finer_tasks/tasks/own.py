@@ -103,11 +103,18 @@ def check_own_tasks(asked: Iterable[str]) -> None:
     for name in own_names():
         if name in DATASETS or not any(f"{pattern}_".startswith(f"finer_{name}_") for pattern in patterns):
             continue
-        folder, mend = own_folder(name) / TASKS, f"Run: finer dataset update {name}"
-        if damage := _damage(name, folder):
-            raise OwnTasksError(f"the tasks of {name} cannot be read: {damage}. {mend}")
-        if found := differences(folder, own_files(name)):
-            logger.warning(f"the tasks of {name} in {folder} are not those of this version ({found[0]}). {mend}")
+        if damage := _damage(name, own_folder(name) / TASKS):
+            raise OwnTasksError(f"the tasks of {name} cannot be read: {damage}. Run: finer dataset update {name}")
+        if told := of_another_version(name):
+            logger.warning(told)
+
+
+def of_another_version(name: str) -> str:
+    """That the tasks of a dataset of the user's own are not those of this version, in a sentence; nothing where they are."""
+    folder = own_folder(name) / TASKS
+    if name in DATASETS or not (found := differences(folder, own_files(name))):
+        return ""
+    return f"the tasks of {name} in {folder} are not those of this version ({found[0]}). Run: finer dataset update {name}"
 
 
 def _damage(name: str, folder: Path) -> str:

@@ -99,6 +99,8 @@ def test_tasks_of_another_version_run_and_say_so(fungi: Path, capsys: pytest.Cap
     check_own_tasks(["finer_fungi_fine"])
     assert "not those of this version (_templates/fine differs). Run: finer dataset update fungi" in told.pop()
     assert own_task_folders() == [str(fungi / "tasks")]
+    assert main(["tasks", "--dataset", "fungi"]) == 0
+    assert "not those of this version (_templates/fine differs). Run: finer" in " ".join(capsys.readouterr().out.split())
     assert main(["dataset", "update", "fungi"]) == 0
     assert "1 files of tasks written" in capsys.readouterr().out
     check_own_tasks(["finer_fungi_fine"])
