@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 from datasets import Dataset
-from record import save
+from record import save, version
 
 from finer_tasks.datasets.mini import reader as mini
 from finer_tasks.datasets.prepare import Request, ensure_prepared, prepare
@@ -217,6 +217,7 @@ class Benchmark:
         supervised = asdict(self._supervised_recipe(0, Path("RUN"), 1)) | {"model": "BASE", "max_steps": "by compute"}
         runs = [*arms, *(["both-first"] if "both" in arms else [])]
         return {
+            "trl": version("trl"),
             "recipes": {"grpo": _plain(asdict(grpo)), "supervised": _plain(supervised)},
             "documents": PER_CONCEPT * len(held_out),
             "concepts": {"held-in": int((~held_out).sum()), "held-out": int(held_out.sum())},
