@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from finer_tasks.cli.options import Commands, add_output, positive
 from finer_tasks.cli.output import say, written
-from finer_tasks.datasets.registry import DATASETS
+from finer_tasks.datasets.registry import dataset_names
 
 if TYPE_CHECKING:
     from finer_tasks.options.negatives import Negatives
@@ -24,7 +24,7 @@ def add_negatives(commands: Commands) -> None:
         help="find the wrong options of multiple choice that a model of your choice finds most alike",
         description="Write hard negatives of the coarse and the fine level to a file, for FINER_CHOICES=embedding:FILE.",
     )
-    negatives.add_argument("dataset", choices=DATASETS)
+    negatives.add_argument("dataset", choices=dataset_names())
     source = negatives.add_mutually_exclusive_group(required=True)
     source.add_argument(
         "--model", help="folder or hub name: of an image-text model such as CLIP, or of a sentence model for --by name"
