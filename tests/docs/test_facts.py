@@ -20,9 +20,10 @@ def text(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
 
 
-def test_ten_questions_are_answered_by_a_file_and_a_name_in_it() -> None:
+def test_questions_of_where_are_answered_by_a_file_and_a_name_in_it() -> None:
     answers = re.findall(r"^\| Where .*\? \| `([^`]+)`, `([^`]+)` \|$", text("docs/architecture.md"), re.M)
-    assert len(answers) == 10
+    assert len(answers) >= 10
+    assert len(answers) == text("docs/architecture.md").count("\n| Where ")
     for path, name in answers:
         defined = rf"^ *(def|class) {name}\b" if path.endswith(".py") else rf"^{name}:"
         assert re.search(rf"{defined}|^{name}\b.* = ", text(path), re.M), (path, name)
@@ -44,7 +45,7 @@ def test_the_table_of_datasets_is_right(page: str) -> None:
         assert ("--download" in row[1]) == bool(reader.origin.archives)
         classes, train, test = (int(number.replace(",", "")) for number in row.groups()[1:])
         assert classes == reader.classes
-        assert {"train": train, "test": test} == dict(reader.official)
+        assert {"train": train, "test": test} == {"train": 0} | dict(reader.official)
 
 
 def test_the_severities_of_perturbations_are_right() -> None:
