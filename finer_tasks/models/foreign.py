@@ -31,19 +31,23 @@ def advice_on(error: Exception) -> str:
     return CONVERSION if any(name in str(error) for name in _AUTHORS_TYPES) else ""
 
 
+def is_authors_llava(folder: Path) -> bool:
+    """Whether a folder's config.json is of the authors' LLaVA, as that beside their adapters is as well."""
+    return _AUTHORS_LLAVA in _config(folder)
+
+
 def _told(folder: Path) -> str:
     """Whose form a folder is in and what to do; empty where it may be loaded."""
     if (folder / "adapter_config.json").is_file():
         return ""
-    config = _config(folder)
     whole = [path for path in folder.iterdir() if path.suffix in WEIGHTS and path.name.startswith(("model", "pytorch_model"))]
     if (folder / "mm_projector.bin").is_file() and not whole:
         return (
             "holds the projector of the authors' LLaVA alone (mm_projector.bin), and not the language model that it was "
             f"trained on. {CONVERSION}"
         )
-    if _AUTHORS_LLAVA in config:
-        kind = config.get("model_type")
+    if is_authors_llava(folder):
+        kind = _config(folder).get("model_type")
         return f"is in the form of the authors' LLaVA (model_type {kind}), which transformers does not load. {CONVERSION}"
     if whole:
         return ""

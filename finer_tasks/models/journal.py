@@ -3,8 +3,8 @@
     FOLDER/<fingerprint of the settings>/settings.json     what every reply inside depends on, beside its request
     FOLDER/<fingerprint of the settings>/replies-0.jsonl   one reply a line; a file of its own for each process that writes
 
-Lines are only appended. They are with the system before the next batch begins, so that a killed process loses none, and on
-the disk within about a second, should the machine fail. Each has a checksum.
+Lines are only appended, each with a checksum. They are with the system before the next batch begins, so that a killed process
+loses none. Against a failure of the machine they are forced onto the disk after a batch, no more than once a second.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from finer_tasks.errors import BusyError, at_line, os_error_text
 from finer_tasks.parsing import explain, parse_json
 from finer_tasks.writing import as_json, locked, write_text, writing
 
-# Seconds after which what was written is forced onto the disk.
+# Seconds between two times that what was written is forced onto the disk.
 _SYNCED_EVERY = 1.0
 _DAMAGES_SHOWN = 5
 Place = tuple[str, str, int]

@@ -17,7 +17,7 @@ from finer_tasks.models import BUILT_IN
 from finer_tasks.models.adapters import attach, refuse_not_finite
 from finer_tasks.models.encoder_cache import cache_encoder
 from finer_tasks.models.fingerprint import WEIGHTS
-from finer_tasks.models.foreign import advice_on, refuse_foreign
+from finer_tasks.models.foreign import advice_on, is_authors_llava, refuse_foreign
 from finer_tasks.models.memory import is_out_of_memory
 from finer_tasks.models.projectors import register
 from finer_tasks.models.tokens import add_tokens_of
@@ -158,6 +158,8 @@ def base_and_adapter(options: LoadOptions) -> LoadOptions:
     if options.peft or not config.is_file() or any(_is_whole_model(path) for path in folder.iterdir()):
         return options
     what = f"pretrained={options.pretrained} is an adapter"
+    if is_authors_llava(folder):
+        raise ModelError(f"{what} of the authors' LLaVA. Give pretrained=<its base, converted for transformers>,peft=<it>")
     try:
         base = json.loads(config.read_text(encoding="utf-8"))["base_model_name_or_path"]
     except (OSError, ValueError, KeyError, TypeError) as error:

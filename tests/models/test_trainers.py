@@ -166,6 +166,8 @@ def test_lora_of_the_authors_llava_with_its_projector_beside(tmp_path: Path) -> 
     found, expected = loaded(adapter), merged(low_rank(), ALPHA / RANK, projector)
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
     assert not torch.allclose(found, merged(low_rank(), ALPHA / RANK), atol=1e-2)
+    with pytest.raises(ModelError, match=r"is an adapter of the authors' LLaVA\. Give pretrained=<its base, converted"):
+        load_model(LoadOptions(str(adapter)), CPU)
     beside = torch.load(adapter / "non_lora_trainables.bin")
     torch.save(beside | {"base_model.model.model.mm_projector.4.weight": torch.zeros(2)}, adapter / "non_lora_trainables.bin")
     with pytest.raises(ModelError, match=r"1 of its 21 tensors belong nowhere in it, for example \S+mm_projector\.4\.weight"):
