@@ -21,13 +21,13 @@ def finer(*arguments: str, data: Path) -> subprocess.CompletedProcess[str]:
 
 
 def two_processes(*arguments: str, data: Path) -> subprocess.CompletedProcess[str]:
-    """lmms-eval under accelerate with two CPU processes."""
-    launch = "launch --cpu --num_processes 2 --num_machines 1 --main_process_port 0 -m lmms_eval"
-    return _run([str(BIN / "accelerate"), *launch.split(), *arguments], data)
+    """lmms-eval in two processes on the CPU, by torchrun: `accelerate launch --cpu` starts a single one."""
+    launch = "--standalone --nproc_per_node 2 -m lmms_eval"
+    return _run([str(BIN / "torchrun"), *launch.split(), *arguments], data, ACCELERATE_USE_CPU="true")
 
 
-def _run(command: list[str], data: Path) -> subprocess.CompletedProcess[str]:
+def _run(command: list[str], data: Path, **more: str) -> subprocess.CompletedProcess[str]:
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("FINER_")}
     own = {"FINER_DATA_DIR": str(data), "FINER_TASKS_DIR": str(data / "own-tasks")}
-    variables = inherited | own | {"HF_HUB_OFFLINE": "1"}
+    variables = inherited | own | {"HF_HUB_OFFLINE": "1"} | more
     return subprocess.run(command, env=variables, capture_output=True, text=True, check=False)

@@ -100,6 +100,7 @@ def test_two_processes_give_the_figures_of_one(output: Path, shared_data: Path, 
     arguments = [*MAIN_JOB[:-3], "finer_mini_fine", "--batch_size", "32", "--log_samples", "--output_path", str(tmp_path)]
     done = two_processes(*arguments, data=shared_data)
     assert done.returncode == 0, done.stderr[-3000:]
+    assert "Running on rank 1" in done.stdout
     (row,) = rows(read_run(tmp_path))
     (alone,) = [row for row in rows(read_run(output)) if row.level == "fine"]
     assert row == alone

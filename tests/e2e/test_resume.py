@@ -14,7 +14,7 @@ import pytest
 
 from finer_tasks.cli.main import main
 from finer_tasks.runs.reading import read_run
-from tests.e2e.commands import BIN, lmms_eval
+from tests.e2e.commands import BIN, lmms_eval, two_processes
 
 TASKS = "finer_mini_fine,finer_mini_fine_attrseek,finer_mini_fine_parent_predicted,finer_mini_coarse_closed"
 LIMIT = 32
@@ -44,7 +44,10 @@ def killed_in_the_middle(journal: Path, output: Path, data: Path) -> int:
 
 
 def samples(output: Path) -> dict[str, list[Any]]:
-    """What lmms-eval logged of each document by task; margins without their last digits, which depend on how sums round."""
+    """What lmms-eval logged by task, in the order of documents, which processes take in turns.
+
+    Margins are without their last digits, which depend on how sums round.
+    """
 
     def read(line: str) -> Any:
         sample = json.loads(line)
@@ -53,7 +56,8 @@ def samples(output: Path) -> dict[str, list[Any]]:
         return sample
 
     found = output.rglob("*_samples_*.jsonl")
-    return {file.name.partition("_samples_")[2]: [*map(read, file.read_text().splitlines())] for file in found}
+    every = {file.name.partition("_samples_")[2]: [*map(read, file.read_text().splitlines())] for file in found}
+    return {name: sorted(rows, key=lambda row: int(row["doc_id"])) for name, rows in every.items()}
 
 
 @pytest.mark.slow
@@ -76,3 +80,9 @@ def test_a_killed_run_goes_on_where_it_stopped(mini_data: Path, tmp_path: Path, 
     assert samples(output) == samples(tmp_path / "unbroken")  # answers, token counts and scores
     assert json.loads(run.path.read_text())["results"] == json.loads(whole.path.read_text())["results"]
     assert run.model == whole.model == "finer_hf (pretrained=finer-mini)"
+
+    shared = two_processes(*command(journal, tmp_path / "shared"), data=mini_data)
+    assert shared.returncode == 0, shared.stderr[-3000:]
+    assert "Running on rank 1" in shared.stdout
+    assert read_run(tmp_path / "shared").replies == {"folder": str(journal), "reused": REPLIES, "generated": 0}
+    assert samples(tmp_path / "shared") == samples(output)
