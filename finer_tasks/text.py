@@ -13,6 +13,8 @@ _HARMFUL = re.compile(
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
+# What ids of names in Latin script are made of.
+_PLAIN = frozenset(string.ascii_lowercase + string.digits)
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 
 
@@ -40,9 +42,12 @@ def normalize(text: str) -> str:
 def slug(name: str) -> str:
     """A stable identifier made of a name: lower case, words joined by underscores; ASCII alone unless its script is another."""
     words = re.sub(r"[’'`]", "", name.lower())
-    other = "" if words.isascii() else "".join(filter(_of_another_script, set(words)))
-    return re.sub(rf"[^a-z0-9{other}]+", "_", words).strip("_")
+    return "_".join("".join(letter if letter in _PLAIN or _of_another_script(letter) else " " for letter in words).split())
 
 
 def _of_another_script(letter: str) -> bool:
-    return unicodedata.category(letter) in ("Ll", "Lo") and not unicodedata.name(letter, "LATIN").startswith("LATIN")
+    return (
+        not letter.isascii()
+        and unicodedata.category(letter) in ("Ll", "Lo")
+        and not unicodedata.name(letter, "LATIN").startswith("LATIN")
+    )

@@ -80,7 +80,7 @@ def _patterns(letters: str) -> tuple[re.Pattern[str], tuple[re.Pattern[str], ...
     speaks = r"(?i:\b(?:option|choice|letter|answer)\b)(?:\s+is|\s*[:=])?"
     plain = (
         rf"^\W*{any_case}\W*$",
-        rf"(?:^|\n)\s*{_OPENING}*{any_case}\s*(?:{_CLOSING}+|[.:;](?!\w)|\s[-\u2013\u2014]\s|\n)",
+        rf"(?:^|\n)[^\S\n]*{_OPENING}*{any_case}\s*(?:{_CLOSING}+|[.:;](?!\w)|\s[-\u2013\u2014]\s|\n)",
         marked,
         rf"{speaks}\s*{_OPENING}*{_NO_WORD}{any_case}\b(?!['\u2019]\w)",
     )
@@ -94,7 +94,7 @@ def _masked(answer: str, names: Sequence[str]) -> str:
     """The answer without the options' names, longer ones first: a Type R is no letter."""
     for name in sorted(names, key=len, reverse=True):
         pattern = r"(?<!\w)" + r"[\W_]+".join(map(re.escape, re.findall(r"\w+", name))) + r"(?!\w)"
-        answer = re.sub(pattern, _MASK, answer, flags=re.IGNORECASE) if re.search(r"\w", name) else answer
+        answer = re.compile(pattern, re.IGNORECASE).sub(_MASK, answer) if re.search(r"\w", name) else answer
     return answer
 
 

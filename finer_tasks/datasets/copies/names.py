@@ -17,7 +17,7 @@ from finer_tasks.parsing import read_yaml
 from finer_tasks.text import slug
 
 # `001.Black_footed_Albatross`, `n02085620-Chihuahua`; the eight pieces of a folder of iNaturalist are told apart below.
-_NUMBERED = re.compile(r"(?:\d+[._ -]+|n\d{8}[_ -]+)(?=.*[^\W\d_])")
+_NUMBERED = re.compile(r"\d+[._ -]|n\d{8}[_ -]")
 _SHOWN = 10
 
 
@@ -147,8 +147,8 @@ def _forms(name: str) -> Iterator[str]:
     pieces = name.split("_")
     if len(pieces) == 8 and pieces[0].isdecimal():
         yield " ".join(pieces[-2:])
-    elif numbered := _NUMBERED.match(name):
-        yield name[numbered.end() :]
+    elif (numbered := _NUMBERED.match(name)) and any(map(str.isalpha, rest := name[numbered.end() :].lstrip("._ -"))):
+        yield rest
 
 
 def _letters(name: str) -> str:
