@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from finer_tasks.cli.options import Commands, add_names, add_runs, positive
 from finer_tasks.cli.output import out, say, written
@@ -52,15 +52,11 @@ def add_results(commands: Commands) -> None:
 
 
 def _results(arguments: argparse.Namespace) -> None:
-    from finer_tasks.runs.asked import abstain_rows, open_rows, yesno_rows
-    from finer_tasks.runs.closed import closed_rows, selective_rows
     from finer_tasks.runs.display import print_disagreements, print_summary
     from finer_tasks.runs.display_judge import print_judged
+    from finer_tasks.runs.document import run_document
     from finer_tasks.runs.judging import PROMPT_HASH
-    from finer_tasks.runs.multiple_choice import choice_rows
-    from finer_tasks.runs.paths import answer_rows, path_rows
     from finer_tasks.runs.reading import read_run
-    from finer_tasks.runs.summary import attribute_rows, consistencies, rows
     from finer_tasks.writing import as_json
 
     run = read_run(_one_run(arguments), unscored=arguments.rescore)
@@ -72,26 +68,9 @@ def _results(arguments: argparse.Namespace) -> None:
         _plot(run, arguments.plots)
     judged = _judged(run, arguments) if arguments.judge else []
     if arguments.json:
-        document: dict[str, Any] = {
-            "run": str(run.path),
-            "model": run.model,
-            "tasks": {task.name: dict(task.identity) | {"generation": dict(task.generation)} for task in run.tasks},
-            "rows": [dataclasses.asdict(row) for row in rows(run)],
-            "attribute_rows": [dataclasses.asdict(row) for row in attribute_rows(run)],
-            "closed_rows": [dataclasses.asdict(row) for row in closed_rows(run)],
-            "abstain_rows": [dataclasses.asdict(row) for row in abstain_rows(run)],
-            "open_rows": [dataclasses.asdict(row) for row in open_rows(run)],
-            "yesno_rows": [dataclasses.asdict(row) for row in yesno_rows(run)],
-            "choice_rows": [dataclasses.asdict(row) for row in choice_rows(run)],
-            "selective": [dataclasses.asdict(row) for row in selective_rows(run)],
-            "consistency": [dataclasses.asdict(item) for item in consistencies(run)],
-            "paths": [dataclasses.asdict(row) for row in path_rows(run)],
-            "answers": [dataclasses.asdict(row) for row in answer_rows(run)],
-        }
-        if judged:
-            how = {"judge": arguments.judge, "model": arguments.judge_model, "prompt_hash": PROMPT_HASH}
-            document["judged"] = how | {"rows": [dataclasses.asdict(row) for row in judged]}
-        print(as_json(document))
+        how = {"judge": arguments.judge, "model": arguments.judge_model, "prompt_hash": PROMPT_HASH}
+        rows = {"judged": how | {"rows": [dataclasses.asdict(row) for row in judged]}} if judged else {}
+        print(as_json(run_document(run) | rows))
         return
     print_summary(run, out, with_reasons=arguments.reasons)
     if arguments.disagreements is not None:
