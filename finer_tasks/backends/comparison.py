@@ -27,7 +27,9 @@ from finer_tasks.statistics.paired import holm, interval, mcnemar, sign_flip
 CONDITIONS: Conditions = {
     "prompts": of_identity("prompt_set", "prompt_hash"),
     "parent": of_identity("level", "variant", "parent"),
+    "choices": of_identity("choices"),
     "data": of_identity("data_fingerprint", "data_source", "data_partial"),
+    "taxonomy": of_identity("taxonomy"),
     "attributes": of_identity("attributes_fingerprint", "similarity"),
     "scoring": of_identity("scoring"),
 }

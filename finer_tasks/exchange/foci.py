@@ -126,7 +126,7 @@ def _sample(path: Path, entry: int, one: _Prediction, document: Mapping[str, Any
             at_line(path, entry, f"the right answer {one.correct!r} is not offered, or not what {document['id']} shows")
         )
     options = Options(keys, tuple(one.options), one.options.index(one.correct))
-    items = choice_items(record, (one.predicted_raw,), _LEVEL, options)
+    items = choice_items(record, (one.predicted_raw,), _LEVEL, options, literally=True)
     return Sample(record, "", items, (one.predicted_raw,), question, number)
 
 

@@ -133,6 +133,7 @@ def test_margins_of_agreeing_and_differing_replies_are_told_apart(tmp_path: Path
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "prompts": ({"prompt_hash": "bb"}, "prompts differs: .*--allow prompts"),
+    "choices": ({"choices": {"name": "random"}}, "choices differs: .*--allow choices"),
     "parent": ({"parent": "none"}, "parent differs"),
     "data": ({"data_fingerprint": "ee"}, "data differs"),
     "scoring": ({"scoring": "2"}, "scoring differs"),

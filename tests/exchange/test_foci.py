@@ -14,6 +14,7 @@ from finer_tasks.datasets.prepare import Request, prepare
 from finer_tasks.exchange.asking import ExchangeError
 from finer_tasks.exchange.foci import DATASETS, import_foci, read_foci
 from finer_tasks.runs.reading import read_run
+from finer_tasks.runs.rescore import rescore
 from tests import official
 
 # Of the options of images in data/oxford_pet-ViT-L-14-laion2b_s32b_b82k-4.json, the names and their form.
@@ -65,6 +66,19 @@ def test_choices_become_a_run_of_the_multiple_choice_task(result: Path, tmp_path
     assert task.identity["imported"]["from"] == "foci"
     assert task.identity["prompt_set"] == "not stated"
     assert task.identity["choices"] == {"name": "foci", "options": 4, "file": "not stated"}
+
+
+def test_a_reply_is_read_as_foci_reads_it_whatever_stands_before_the_letter(pets: None, tmp_path: Path) -> None:
+    result = written(
+        tmp_path / "foci.json",
+        prediction("images/wheaten_terrier_13.jpg", "Answer: D", "Wheaten Terrier", TERRIER),
+        prediction("images/Maine_Coon_8.jpg", "B", "Maine Coon", COON),
+    )
+    import_foci(result, tmp_path / "run")
+    run = read_run(tmp_path / "run")
+    for one in (run, rescore(run)):
+        assert one.tasks[0].scores("mc_foci_rule").mean() == json.loads(result.read_text())["metrics"]["accuracy"] == 1 / 2
+        assert one.tasks[0].scores("mc").mean() == 1
 
 
 def changed(how: Callable[[dict[str, Any]], object]) -> Callable[[Path], Path]:
