@@ -56,7 +56,7 @@ def _export_task(arguments: argparse.Namespace) -> None:
 def add_import(commands: Commands) -> None:
     """Add `import` to the parser."""
     command = commands.add_parser("import", help="a result file of another kit → a run, scored by this package's rules")
-    command.add_argument("file", type=Path, help="TSV, CSV, XLSX, JSON or PKL of VLMEvalKit, or JSON of FOCI")
+    command.add_argument("file", type=Path, help="TSV, CSV, XLSX or JSON of VLMEvalKit, or JSON of FOCI")
     command.add_argument("--form", required=True, choices=(_KIT, _FOCI))
     command.add_argument("--task", metavar="TASK", help="of VLMEvalKit: the task that the file answers; FOCI's files tell it")
     command.add_argument("--model", metavar="NAME", help="what the model is called in results; FOCI's files tell it")

@@ -70,7 +70,8 @@ def match(rows: Sequence[Row], asked: Asked, key: str | None = None, partial: bo
 
 def _finder(by: str, documents: Sequence[Document]) -> Callable[[str], int | None]:
     if by == "index":
-        return lambda text: int(text) if text.isascii() and text.isdecimal() and int(text) < len(documents) else None
+        places = {str(number): number for number in range(len(documents))}
+        return lambda text: places.get(text.strip())
     if by == "id":
         numbers = {str(document["id"]): number for number, document in enumerate(documents)}
         return lambda text: numbers.get(text.strip())
@@ -102,7 +103,7 @@ def _check_answers(chosen: Mapping[int, Row], documents: Sequence[Document], ask
         row = next(iter(chosen.values()))
         raise ExchangeError(
             f"{row.path} has neither an id nor the right answers, so that nothing shows that its index is the number of a "
-            f"document of {asked.task.name}. Import the kit's result file, which keeps the columns of the TSV"
+            f"document of {asked.task.name}. Import the file that it writes at its end, with the columns of the TSV"
         )
     wrong = [
         row

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import pickle
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,7 @@ def _table(separator: str) -> Callable[[Path], Iterator[Row]]:
         reader = csv.reader(io.StringIO(read_utf8(path, ExchangeError, "utf-8-sig"), newline=""), delimiter=separator)
         try:
             head = [name.strip() for name in next(reader, [])]
+            _require_once(path, head)
             start = reader.line_num + 1
             for cells in reader:
                 if len(cells) != len(head):
@@ -75,18 +76,25 @@ def _table(separator: str) -> Callable[[Path], Iterator[Row]]:
     return read
 
 
+def _require_once(path: Path, head: Sequence[str]) -> None:
+    """Refuse a table in which two columns have one name, since either may be meant."""
+    if twice := next((name for name in head if name and head.count(name) > 1), None):
+        raise ExchangeError(at_line(path, 1, f"two columns are called {twice}", "Leave one of them out"))
+
+
 def _sheet(path: Path) -> Iterator[Row]:
     from openpyxl import load_workbook  # type: ignore[import-untyped]
 
     try:
         book = load_workbook(path, read_only=True, data_only=True)
+        rows = list(book.worksheets[0].iter_rows(values_only=True))
+        book.close()
     except Exception as error:  # of a file that is none, openpyxl and zipfile raise what they like
         raise ExchangeError(f"{path} is no readable XLSX file ({error or type(error).__name__})") from error
-    sheet = book.worksheets[0].iter_rows(values_only=True)
-    head = [str(name).strip() if name is not None else "" for name in next(sheet, ())]
-    for number, cells in enumerate(sheet, start=2):
+    head = [str(name).strip() if name is not None else "" for name in (rows or [()])[0]]
+    _require_once(path, head)
+    for number, cells in enumerate(rows[1:], start=2):
         yield Row(path, number, {name: _text(cell) for name, cell in zip(head, cells, strict=False) if name})
-    book.close()
 
 
 def _records(path: Path) -> Iterator[Row]:

@@ -83,6 +83,7 @@ def _patterns(letters: str) -> tuple[re.Pattern[str], tuple[re.Pattern[str], ...
         rf"(?:^|\n)[^\S\n]*{_OPENING}*{any_case}\s*(?:{_CLOSING}+|[.:;](?!\w)|\s[-\u2013\u2014]\s|\n)",
         marked,
         rf"{speaks}\s*{_OPENING}*{_NO_WORD}{any_case}\b(?!['\u2019]\w)",
+        rf"(?i:\b(?:option|letter))\s+{_OPENING}*{capital}\b(?!['\u2019]\w)",
     )
     bare = rf"{_FREE_LEFT}{_OPENING}?{capital}{_CLOSING}?"
     joined = rf"{bare}\s*(?:,|/|&|\bor\b|\band\b|\bnor\b)\s*{bare}(?!\w)"

@@ -23,7 +23,10 @@ Said = Literal["yes", "no", "neither"]
 # "yes" or "no" that is all its clause says, or ends it: "Yes.", "no, …", "the answer is no".
 _MARK = re.compile(r"(?<!not )\b(yes|no)\b(?=[\W_]*(?:[.,;:!?\n]|$))", re.IGNORECASE)
 # At the start of an answer the word may go on: "Yes it is". "No doubt" and the like say something else.
-_START = re.compile(r"[\W_]*(yes|no)\b(?!\s+(?:doubt|question|idea|one|way|longer|matter)\b)", re.IGNORECASE)
+_START = re.compile(r"[\W_]*(yes|no)\b(?!\s+(?:doubt|question|idea|one|way|longer|matter|answer|comment)\b)", re.IGNORECASE)
+# "yes or no" says neither, and nor does a word that the model says it cannot give: "I can't say yes."
+_PAIR = re.compile(r"\b(?:yes[\W_]*(?:\bn?or\b|/)[\W_]*no|no[\W_]*(?:\bn?or\b|/)[\W_]*yes)\b", re.IGNORECASE)
+_UNSAID = re.compile(r"(?:n['\u2019]t|\bnot|\bcannot) (?:say|answer|reply|respond)(?: with)?[\W_]*(?:yes|no)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,9 @@ def claims_of(doc: Mapping[str, Any], level: str) -> Claims:
 def read_yes_no(reply: str) -> Said:
     """What a reply says; "neither" where it says both, or nothing that is plainly one of the two."""
     answer = read_reply(reply).answer
+    if _PAIR.search(answer):
+        return "neither"
+    answer = _UNSAID.sub(" ", answer)
     start = _START.match(answer)
     said = {mark.lower() for mark in _MARK.findall(answer)} | ({start[1].lower()} if start else set())
     if len(said) != 1:

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -191,6 +192,7 @@ def test_answers_kept_while_the_kit_runs_are_read_and_other_pickles_are_not(tsv:
     ("a.tsv", b"index\tprediction\n1\n", r"a\.tsv:2: the row has 1 cells, the head has 2"),
     ("a.tsv", b"index\tprediction\n1\t\xff\n", r"a\.tsv:2: not UTF-8 text"),
     ("a.tsv", b"index\tprediction\n", "holds no rows"),
+    ("a.tsv", b"index\tprediction\tprediction\n1\ta\tb\n", r"a\.tsv:1: two columns are called prediction"),
     ("a.xlsx", b"PK", "is no readable XLSX file"),
     ("a.json", b"{}", "is no list of records"),
     ("a.pkl", b"cos\nsystem\n(S'true'\ntR.", "holds a .*system"),
@@ -200,6 +202,20 @@ def test_damaged_files_are_refused_with_their_place(name: str, content: bytes, m
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ExchangeError, match=message):
         read_rows(tmp_path / name)
+
+
+def test_a_sheet_that_is_cut_off_inside_and_an_endless_index_are_refused(tsv: Path, tmp_path: Path) -> None:
+    whole, cut = dump(answered(tsv), tmp_path / "a.xlsx"), tmp_path / "cut.xlsx"
+    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(cut, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            new.writestr(name, content[: len(content) // 2] if "sheet1" in name else content)
+    with pytest.raises(ExchangeError, match=r"cut\.xlsx is no readable XLSX file"):
+        read_rows(cut)
+    path = tmp_path / "a.tsv"
+    path.write_text(f"index\tanswer\tprediction\n{'9' * 5000}\tx\ty\n")
+    with pytest.raises(ExchangeError, match="is no document of"):
+        match(read_rows(path), asked(TASK), partial=True)
 
 
 def test_multiple_choice_comes_back_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,3 +101,8 @@ def test_the_rules_of_published_benchmarks_look_at_letters_alone() -> None:
     assert by_any_letter("The Answer is B", BIRDS) == 0  # the capital of "Answer"
     assert by_any_letter("it is (B)", BIRDS) == 1
     assert by_any_letter("b", BIRDS) is None
+
+
+def test_a_behind_the_word_option_is_a_letter_and_no_article() -> None:
+    assert read_choice("I would choose option A over option B.", DOC, "fine", BIRDS) == Chosen(None, "several_letters")
+    assert read_choice("Option A fits best.", DOC, "fine", BIRDS) == Chosen(0, "", "letter")

@@ -18,11 +18,11 @@ YES, NO = "Answer: yes", "Answer: no"
     ("said", "replies"),
     [
         ("yes", ["Yes", "yes.", "**Yes**", "Yes it is", "Answer: Yes, it is a Laysan Albatross.", "Yes, no doubt.",
-                 "<think>no</think>Answer: yes", "The bird is, yes, a tern", "I would say yes", "\\boxed{\\text{Yes}}"]),
+                 "<think>no</think>Answer: yes", "The bird is, yes, a tern", "I would say yes", "Yes\n\nNo crest", "\\boxed{\\text{Yes}}"]),
         ("no", ["No", '"no"', "No, this is a Beagle", "The answer is no.", "Answer: (no)", "No it is not"]),
         ("neither", ["", "true", "nope", "yes or no", "Yes/No", "Answer: yes\nAnswer: no", "Yes. No, wait", "Not yes",
                      "No doubt it is", "There is no doubt.", "no idea", "I don't know", "It is not", "Noisy miner",
-                     "<think>yes", "[LMMS_EVAL_REQUEST_FAILED]"]),
+                     "<think>yes", "It is not possible to answer yes or no.", "I can't say yes.", "No answer", "[LMMS_EVAL_REQUEST_FAILED]"]),
     ],
 )  # fmt: skip
 def test_what_a_reply_says(said: str, replies: list[str]) -> None:
