@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from finer_tasks.datasets.copies.copy import Copy
 
 
+_OF_COPIES = ("--hub-config", "--hub-revision", "--columns", "--take", "--class-names", "--official")
+
+
 def add_copies(prepare: argparse.ArgumentParser) -> None:
     """The options of a copy in another layout than that of the authors."""
     copies = prepare.add_argument_group("a copy in another layout", "its class names and splits are matched, and reported")
@@ -56,7 +59,7 @@ def copy_asked_for(arguments: argparse.Namespace, splits: tuple[str, ...] | None
         allow_partial=arguments.allow_partial or arguments.per_concept is not None,
     )
     if not options.sources:
-        if said := [option for option in ("--columns", "--take", "--class-names", "--official") if option in options.command]:
+        if said := [option for option in _OF_COPIES if f"{option} " in options.command]:
             raise DatasetLayoutError(f"{said[0]} goes with --from-hub, --from-dataset or --from-imagefolder")
         return None
     if arguments.download or arguments.from_unified:

@@ -74,6 +74,19 @@ def _pairs(option: str, pairs: list[str], keys: tuple[str, ...] = (), values: tu
     return found
 
 
+def _check_together(arguments: argparse.Namespace) -> None:
+    """Raise DatasetLayoutError for an option that would have no effect beside the others."""
+    from finer_tasks.errors import DatasetLayoutError
+
+    if arguments.columns and not arguments.listing:
+        raise DatasetLayoutError("--columns is of a list, and none is given. Give --list, or leave --columns out")
+    words = ("noun", "coarse_term", "fine_term", "superordinate")
+    if arguments.taxonomy and (said := next((word for word in words if getattr(arguments, word)), None)):
+        raise DatasetLayoutError(
+            f"--{said.replace('_', '-')} is for a skeleton, and --taxonomy has its own. Leave one of them out"
+        )
+
+
 def _init(arguments: argparse.Namespace) -> None:
     from finer_tasks.datasets.own.making import Request
     from finer_tasks.datasets.own.skeleton import Words
@@ -82,6 +95,7 @@ def _init(arguments: argparse.Namespace) -> None:
     from finer_tasks.tasks.own import create
 
     name = arguments.name
+    _check_together(arguments)
     words = Words(arguments.noun, arguments.coarse_term, arguments.fine_term, arguments.superordinate)
     columns = _pairs("--columns", arguments.columns, keys=tuple(COLUMNS))
     splits = _pairs("--map-split", arguments.map_split, values=(*SPLITS, LEFT_OUT))

@@ -349,3 +349,29 @@ def test_breeds_of_dogs_among_the_animals_have_the_names_of_the_dataset_of_dogs(
     assert is_right("animals", "n02099712", "coarse", "a dog")
     assert not is_right("animals", "n02099712", "coarse", "Fox")
     assert not is_right("animals", "n02509815", "fine", "Panda")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "class_name", "right", "wrong"),
+    [
+        ("animals", "n02074367", "Sea cow", "Seal"),
+        ("animals", "n02077923", "Seal", "Sea cow"),
+        ("animals", "n01855672", "Waterfowl", "Duck"),
+        ("animals", "n02480855", "Great ape", "Lesser ape"),
+        ("animals", "n02412080", "Sheep", "Wild goat"),
+        ("animals", "n01955084", "Mollusk", "Cephalopod"),
+        ("animals", "n02264363", "Insect", "Dipteran"),
+        ("animals", "n02117135", "Carnivore", "Herpestid"),
+        ("food", "mussels", "Seafood", "Fish"),
+        ("food", "grilled_salmon", "Fish", "Dip"),
+        ("food", "onion_rings", "Side dish", "Dip"),
+        ("food", "samosa", "Dumpling", "Dim sum"),
+        ("food", "deviled_eggs", "Egg dish", "Breakfast"),
+        ("food", "chocolate_mousse", "Dessert", "Custard"),
+    ],
+)
+def test_an_alias_of_a_group_is_right_for_those_of_its_classes_that_are_it(
+    dataset: str, class_name: str, right: str, wrong: str
+) -> None:
+    assert is_right(dataset, class_name, "coarse", right)
+    assert not is_right(dataset, class_name, "coarse", wrong)

@@ -96,8 +96,10 @@ def _check(options: CopyOptions) -> None:
     _pairs("--columns", options.columns)
     if options.columns and options.image_folder:
         raise DatasetLayoutError("--columns is of tables; class folders have none. Leave it out")
-    if (options.hub_config or options.hub_revision) and not (options.hub or options.folder):
-        raise DatasetLayoutError("--hub-config and --hub-revision go with --from-hub")
+    if options.hub_revision and not options.hub:
+        raise DatasetLayoutError("--hub-revision goes with --from-hub. Leave it out")
+    if options.hub_config and options.image_folder:
+        raise DatasetLayoutError("--hub-config goes with --from-hub and --from-dataset. Leave it out")
     if unknown := set(_pairs("--take", options.take)) - set(SPLITS):
         raise DatasetLayoutError(f"--take {min(unknown)}=…: our splits are train and test; write --take test=NAME")
 

@@ -73,7 +73,7 @@ def _group(superordinate: str, coarse: str, classes: Iterable[str]) -> Iterator[
         yield f"    superordinate: {_scalar(superordinate)}\n"
     yield "    classes:\n"
     for name in sorted(classes):
-        shown = readable(name)
+        shown = UNFILLED if name.isdecimal() else readable(name)  # nobody answers with a number
         yield f"      {_scalar(name)}:{f' [{_scalar(shown)}]' if shown != name else ''}\n"
 
 

@@ -108,6 +108,6 @@ def official_splits(found: Iterable[Found], told: Mapping[str, str]) -> Iterator
         if split not in SPLITS:
             raise DatasetContentError(
                 f"{one.where}: the split {one.split!r:.80} is neither 'train' nor 'test'. Say what it is by "
-                f"--map-split {one.split or 'NAME'}=train, =test or ={LEFT_OUT}, which leaves it out"
+                f"--map-split {one.split}=train, =test or ={LEFT_OUT}, which leaves it out"
             )
         yield Found(one.image, one.class_name, split, one.coarse, one.superordinate, one.group, one.where)

@@ -106,3 +106,18 @@ def _problems(file: _File, dataset: str) -> Iterator[tuple[list[str | int], str]
                 yield where, f"{label!r} and {known!r} differ in nothing but punctuation, so that they cannot be told apart"
             if coarse != group.coarse[0]:
                 yield where, f"{label!r} is a concept of the group {coarse!r} already"
+    yield from _borrowed(file, {key: label for key, (label, _) in concepts.items()})
+
+
+def _borrowed(file: _File, shown: dict[str, str]) -> Iterator[tuple[list[str | int], str]]:
+    """Accepted names that are the name of another class: an answer would be right for either."""
+    for number, group in enumerate(file.groups):
+        for name, entry in group.classes.items():
+            fine = entry.fine or [name]
+            for label in [*fine[1:], *entry.aliases]:
+                if slug(label) in shown and slug(label) != slug(fine[0]):
+                    yield (
+                        ["groups", number, "classes", name],
+                        f"{label!r} counts as right for {fine[0]!r} and is the name of another class, {shown[slug(label)]!r}. "
+                        "Leave it out, or write it under `general`, if several classes are called so",
+                    )

@@ -213,6 +213,9 @@ def test_a_repository_in_the_cache_is_read_without_a_network_and_its_commit_reco
     ("options", "said"),
     [
         (["--take", "test=val"], "--take goes with --from-hub, --from-dataset or --from-imagefolder"),
+        (["--hub-config", "x"], "--hub-config goes with --from-hub"),
+        (["--from-dataset", "a", "--hub-revision", "x"], "--hub-revision goes with --from-hub"),
+        (["--from-imagefolder", "a", "--hub-config", "x"], "--hub-config goes with --from-hub and --from-dataset"),
         (["--from-dataset", "a", "--from-hub", "b/c"], "give one of --from-hub, --from-dataset"),
         (["--from-dataset", "a", "--download"], "--from-dataset goes without --download"),
         (["--from-imagefolder", "a", "--columns", "label=x"], "--columns is of tables"),

@@ -78,6 +78,8 @@ def test_what_only_the_user_knows_is_asked_for_place_by_place(tmp_path: Path, ca
         ("      Death Cap:", "      Fly Agaric:", r"taxonomy.yaml:\d+: key 'Fly Agaric' is given twice"),
         ("      Death Cap:", "      Death Cap: [Penny Bun]", r"taxonomy.yaml:\d+: 'Penny Bun' is a concept of the group 'Amanita'"),
         ("      Death Cap:", "      Death Cap: [Fly-agaric]", r"taxonomy.yaml:\d+: 'Fly Agaric' and 'Fly-agaric' differ in nothing"),
+        ("      Death Cap:", "      Death Cap: {aliases: [fly-agaric]}", r"taxonomy.yaml:\d+: 'fly-agaric' counts as right for 'Death Cap' and is"),
+        ("      Death Cap:", "      Death Cap: [Death Cap, Penny Bun]", r"taxonomy.yaml:\d+: 'Penny Bun' counts as right for 'Death Cap' and is"),
         ("      Death Cap:", "      Deathcap:", r"images.csv:\d+: class 'Death Cap' is none of the 4 of .*taxonomy.yaml"),
         ("      Death Cap:", "      Death Cap: {fine: []}", r"taxonomy.yaml:\d+: groups.0.classes.Death Cap.fine: "),
         ("coarse: [Amanita]", "coarse: []", r"taxonomy.yaml:\d+: groups.0.coarse: "),
@@ -132,6 +134,7 @@ def test_a_list_of_any_form_gives_the_same_dataset(tmp_path: Path, capsys: Captu
         ("a.csv", ["image,class", "{0},A", "{0},B"], (), r"a.csv:3: '.*' is listed at .*a.csv:2 already"),
         ("a.csv", ["image,class", "x.jpg,A"], (), r"a.csv:2: none of the 1 listed images is below"),
         ("a.csv", ["image,class,split", "{0},A,val"], (), r"a.csv:2: the split 'val' is neither .* --map-split val=train"),
+        ("a.csv", ["image,class,split", "{0},A,test", "Bolete/Penny Bun/1.jpg,A,"], (), r"a.csv:3: the split '' .* --map-split =train"),
         ("a.csv", ["image,class,split", "{0},A,train"], (), r"no image is left for testing"),
         ("a.csv", ["image,class,split", "{0},A,val"], ("--map-split", "val=dev"), r"--map-split val=dev: give a name, =, and train or"),
         ("a.jsonl", ['{{"image": "x.jpg", "class": "A"}}', "{{"], (), r"a.jsonl:2: no valid JSON"),
@@ -274,13 +277,27 @@ def test_a_taxonomy_that_is_given_has_all_classes(tmp_path: Path, capsys: Captur
     text = taxonomy().read_text().replace("Fly Agaric:", "Fly Agaric: {aliases: [Amanita muscaria]}")
     given.write_text(text)
     shutil.rmtree(own_folder("fungi"))
-    assert own.init(photos, "--taxonomy", str(given)) == 0
+    init = ["dataset", "init", "fungi", "--images", str(photos)]
+    assert main([*init, "--taxonomy", str(given)]) == 0
     assert taxonomy().read_text() == text
     assert "Amanita muscaria" in load_taxonomy("fungi").classes["Fly Agaric"].aliases
     shutil.rmtree(own_folder("fungi"))
     given.write_text(text.replace("Death Cap", "Deathcap"))
-    assert own.init(photos, "--taxonomy", str(given)) == 2
+    assert main([*init, "--taxonomy", str(given)]) == 2
     assert "Amanita/Death Cap/0.jpg: class 'Death Cap' is none of the 4" in capsys.readouterr().err
+    assert not own_folder("fungi").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--columns", "class=species"], "--columns is of a list"),
+        (["--taxonomy", "mine.yaml"], "--noun is for a skeleton, and --taxonomy has its own"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(tmp_path: Path, capsys: Capture, options: list[str], message: str) -> None:
+    assert own.init(own.photos(tmp_path / "photos"), *options) == 2
+    assert message in capsys.readouterr().err
     assert not own_folder("fungi").exists()
 
 
@@ -400,5 +417,6 @@ def test_skeletons_hold_names_that_yaml_would_take_for_something_else(tmp_path: 
         official.picture(tmp_path / "photos" / name / "0.jpg", seed)
     assert own.init(tmp_path / "photos") == 0
     replace(taxonomy(), "coarse: [FILL_IN]", "coarse: [Odd]")
+    replace(taxonomy(), "'747': [FILL_IN]", "'747': ['747']")  # a number is no name, unless its user says so
     assert set(load_taxonomy("fungi").classes) == {"No", "747", "null", "a: b", "- c", "#d", "2024-01-01"}
     assert isinstance(yaml.safe_load(taxonomy().read_text()), dict)
