@@ -280,12 +280,16 @@ def _check_counts(request: Request, root: Path, accounts: Mapping[str, Account])
 
 def _check_not_exchanged(request: Request, root: Path, split: str, account: Account) -> None:
     """Raise DatasetContentError where a split has as many images as the authors put into the other one."""
-    official = {} if request.unified else get_reader(request.dataset).official_counts(root)
+    reader = get_reader(request.dataset)
+    official = {} if request.unified or reader.own else reader.official_counts(root)
     other = next((name for name in official if name != split), split)
     if other in official and account.listed == official[other] != official[split]:
+        who, advice = f"lists below {root} name", "Copy the official lists again (in train_test_split.txt, 1 is train)"
+        if request.copy:
+            who, advice = "copy has", "Say which is which with --take train=NAME,test=NAME"
         raise DatasetContentError(
-            f"{request.dataset}: the lists below {root} name {account.listed} images for {split}, which is what the official "
-            f"{other} split has: the splits are exchanged. Copy the official lists again (in train_test_split.txt, 1 is train)"
+            f"{request.dataset}: the {who} {account.listed} images for {split}, which is what the official {other} split has: "
+            f"the splits are exchanged. {advice}"
         )
 
 

@@ -44,6 +44,11 @@ def choose_columns(
         for part, column in told.items():
             if column not in table.features:
                 raise _not_found(f"--columns {part}={column}: the {split} table has no such column", table.features)
+        for part in {"label", "file"} & set(told):
+            if not _may_be_label(table.features[told[part]]):
+                raise _not_found(
+                    f"--columns {part}={told[part]}: that column holds no text and no whole numbers", table.features
+                )
         if set(table.features) != set(features):
             odd = min(set(table.features) ^ set(features))
             raise DatasetLayoutError(
@@ -55,16 +60,19 @@ def choose_columns(
     return Columns(image, label, file)
 
 
-def label_texts(table: Dataset, column: str) -> list[str]:
+def label_texts(table: Dataset, column: str, split: str) -> list[str]:
     """The different labels of a column as text: names where it has them, else numbers."""
-    return [label_text(table, column, value) for value in table.unique(column)]
+    return [label_text(table, column, value, split) for value in table.unique(column)]
 
 
-def label_text(table: Dataset, column: str, value: Any) -> str:
+def label_text(table: Dataset, column: str, value: Any, split: str = "") -> str:
     """One label as text; raises DatasetContentError for an image without one, as in test splits whose labels are hidden."""
     feature = table.features[column]
     if value is None or value == "" or (value == -1 and hasattr(feature, "int2str")):
-        raise DatasetContentError(f"column {column!r} has images without a label. Leave that split out with --splits or --take")
+        where = f"{split}: column" if split else "column"
+        raise DatasetContentError(
+            f"{where} {column!r} has images without a label. Leave that split out with --splits or --take"
+        )
     if hasattr(feature, "int2str"):
         return str(feature.int2str(value))
     return str(value)

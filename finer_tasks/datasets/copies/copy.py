@@ -45,8 +45,8 @@ class Layout(Protocol):
     def root(self) -> Path:
         """The folder that the images lie below."""
 
-    def labels(self) -> Iterable[str]:
-        """Every label that occurs."""
+    def labels(self, splits: Iterable[str]) -> Iterable[str]:
+        """Every label that occurs in these of the layout's splits."""
 
     def images(self, split: str) -> Iterator[CopyImage]:
         """The images of one of the layout's splits, in its order."""
@@ -131,18 +131,24 @@ def read_copy(dataset: str, layout: Layout, names: ClassNames, choices: Choices)
     names that are no class and those that are not official are left out.
     """
     reader = get_reader(dataset)
-    matched = _match(reader, layout, names, choices)
     if choices.official:
-        images, notes = _by_content(reader, layout, names, matched, choices, choices.official)
+        taken = choices.take or {"": tuple(layout.splits)}
+        _check_taken(choices.take, layout.splits)
     else:
-        images, notes = _by_split(reader, layout, matched, choices)
+        taken = choose_splits(layout.splits, reader.official, choices)
+    sources = [source for names in taken.values() for source in names]
+    matched = _match(reader, layout.labels(sources), names, choices)
+    if choices.official:
+        images, notes = _by_content(reader, layout, names, matched, choices, choices.official, sources)
+    else:
+        images, notes = _by_split(reader, layout, matched, taken)
     source = f"{reader.source}, from {layout.source}"
     by_content = choices.official is not None
     return Copy(dataset, layout.root, source, layout.command, names.concepts, matched, tuple(notes), by_content, images)
 
 
-def _match(reader: Reader, layout: Layout, names: ClassNames, choices: Choices) -> Matched:
-    told = {label: choices.class_names.get(label, label) for label in dict.fromkeys(layout.labels())}
+def _match(reader: Reader, labels: Iterable[str], names: ClassNames, choices: Choices) -> Matched:
+    told = {label: choices.class_names.get(label, label) for label in dict.fromkeys(labels)}
     if bare := [label for label, name in told.items() if is_bare_number(name)]:
         known = f", for which --class-names has no name among its {len(choices.class_names)}" if choices.class_names else ""
         raise DatasetContentError(
@@ -161,10 +167,9 @@ def _match(reader: Reader, layout: Layout, names: ClassNames, choices: Choices) 
 
 
 def _by_split(
-    reader: Reader, layout: Layout, matched: Matched, choices: Choices
+    reader: Reader, layout: Layout, matched: Matched, taken: Mapping[str, Sequence[str]]
 ) -> tuple[dict[str, list[_Labelled]], list[str]]:
     """Images in the splits that the copy has them in."""
-    taken = choose_splits(layout.splits, reader.official, choices)
     images: dict[str, list[_Labelled]] = {}
     for split, sources in taken.items():
         found = _of_classes(layout, sources, matched)
@@ -187,15 +192,17 @@ def _of_classes(layout: Layout, sources: Iterable[str], matched: Matched) -> lis
 
 
 def _by_content(
-    reader: Reader, layout: Layout, names: ClassNames, matched: Matched, choices: Choices, official: OfficialList
+    reader: Reader,
+    layout: Layout,
+    names: ClassNames,
+    matched: Matched,
+    choices: Choices,
+    official: OfficialList,
+    sources: Sequence[str],
 ) -> tuple[dict[str, list[_Labelled]], list[str]]:
     """Images in the splits that the official list has them in, found by what they show."""
     if official.dataset != reader.name:
         raise DatasetContentError(f"{official.path} lists images of {official.dataset}, not of {reader.name}")
-    unknown = set(choices.take) - set(SPLITS)
-    sources = [source for names in choices.take.values() for source in names] or list(layout.splits)
-    if unknown or (absent := [source for source in sources if source not in layout.splits]):
-        raise _no_such_split(min(unknown) if unknown else absent[0], layout.splits)
     if missing := set(choices.splits or ()) - set(official.splits):
         raise DatasetContentError(f"{official.path} lists no image of the {min(missing)} split. Leave it out of --splits")
     images = _of_classes(layout, sources, matched)
@@ -242,9 +249,7 @@ def choose_splits(there: Mapping[str, int], official: Mapping[str, int], choices
     Raises DatasetLayoutError where none can be told, or one that is wanted is not there.
     """
     if choices.take:
-        for name in (name for names in choices.take.values() for name in names):
-            if name not in there:
-                raise _no_such_split(name, there)
+        _check_taken(choices.take, there)
         found = {split: choices.take[split] for split in SPLITS if split in choices.take}
     else:
         named: dict[str, list[str]] = {}
@@ -274,6 +279,18 @@ def choose_splits(there: Mapping[str, int], official: Mapping[str, int], choices
             f"--take {missing[0]}=NAME"
         )
     return {split: found[split] for split in choices.splits}
+
+
+def _check_taken(take: Mapping[str, Sequence[str]], there: Mapping[str, int]) -> None:
+    """Raise DatasetLayoutError for a split that the copy does not have, or that would be taken twice."""
+    names = [name for names in take.values() for name in names]
+    for name in names:
+        if name not in there:
+            raise _no_such_split(name, there)
+        if names.count(name) > 1:
+            raise DatasetLayoutError(
+                f"--take: {name!r} is taken twice. Its images can be for training or for testing, not for both"
+            )
 
 
 def _best(ways: Sequence[tuple[str, ...]], there: Mapping[str, int], wanted: int) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -25,8 +25,9 @@ class FolderLayout:
     def splits(self) -> dict[str, int]:
         return dict(Counter(image.split for image in self._images))
 
-    def labels(self) -> Iterator[str]:
-        yield from (image.class_name for image in self._images)
+    def labels(self, splits: Iterable[str]) -> Iterator[str]:
+        wanted = set(splits)
+        yield from (image.class_name for image in self._images if image.split in wanted)
 
     def images(self, split: str) -> Iterator[CopyImage]:
         for image in self._images:

@@ -17,6 +17,8 @@ def load_repository(name: str, config: str | None, revision: str | None) -> Mapp
 
     Scripts are never run: `datasets` takes none since its version 4.
     """
+    if not name:
+        raise DownloadError("--from-hub: the name is empty. Give one of the Hub, such as OWNER/NAME")
     if Path(name).expanduser().exists():
         raise DownloadError(f"--from-hub {name}: this is a folder here. Read it with --from-dataset {name}")
     return _loaded(f"--from-hub {name}", name, config, revision)

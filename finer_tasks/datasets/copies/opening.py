@@ -108,7 +108,7 @@ def _layout(dataset: str, options: CopyOptions, names: ClassNames, renamed: Mapp
     if options.image_folder:
         root = options.image_folder
         return FolderLayout(root, f"the class folders in {root.absolute().name}", options.command)
-    if options.hub:
+    if options.hub is not None:
         tables = load_repository(options.hub, options.hub_config, options.hub_revision)
         source, folder, called = f"the Hub's {options.hub}{_commit(tables, options)}", Path(), options.hub
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from tqdm import tqdm
 from finer_tasks.datasets.copies.columns import Columns, label_text, label_texts
 from finer_tasks.datasets.copies.copy import CopyImage
 from finer_tasks.datasets.readers.imagefolder import IMAGE_SUFFIXES
-from finer_tasks.errors import DatasetContentError, OutputError
+from finer_tasks.errors import DatasetContentError, OutputError, os_error_text
 from finer_tasks.writing import writing
 
 if TYPE_CHECKING:
@@ -58,9 +58,9 @@ class TableLayout:
         parents = {os.path.dirname(self._file(stored)) for split in self.tables for stored in self._stored(split)}
         return Path(os.path.commonpath(parents))
 
-    def labels(self) -> Iterator[str]:
-        for table in self.tables.values():
-            yield from label_texts(table, self.columns.label)
+    def labels(self, splits: Iterable[str]) -> Iterator[str]:
+        for split in splits:
+            yield from label_texts(self.tables[split], self.columns.label, split)
 
     def images(self, split: str) -> Iterator[CopyImage]:
         """The images of a split; raises DatasetContentError for a row without one, OutputError where the disk is full."""
@@ -71,12 +71,11 @@ class TableLayout:
 
     @cached_property
     def _embedded(self) -> bool:
-        return any(stored.data is not None for split in self.tables for stored in self._stored(split, first=1))
+        return any(_has_bytes(table, self.columns.image) for table in self.tables.values())
 
-    def _stored(self, split: str, first: int | None = None) -> Iterator[_Stored]:
+    def _stored(self, split: str) -> Iterator[_Stored]:
         column = self.columns.image
         table = _undecoded(self.tables[split].select_columns([column]), column)
-        table = table.select(range(min(first, len(table)))) if first else table
         place = 0
         for batch in table.iter(_BATCH):
             for value in batch[column]:
@@ -86,7 +85,7 @@ class TableLayout:
     def _labels(self, split: str) -> Iterator[str]:
         table, column = self.tables[split], self.columns.label
         for batch in table.select_columns([column]).iter(_BATCH):
-            yield from (label_text(table, column, value) for value in batch[column])
+            yield from (label_text(table, column, value, split) for value in batch[column])
 
     def _names(self, split: str) -> Iterator[str]:
         table, column = self.tables[split], self.columns.file
@@ -99,6 +98,15 @@ class TableLayout:
     def _file(self, stored: _Stored) -> str:
         return os.path.normpath(self.folder / stored.path)
 
+    def _beside(self, stored: _Stored, split: str, place: int) -> bytes:
+        try:
+            return Path(self._file(stored)).read_bytes()
+        except OSError as error:
+            raise DatasetContentError(
+                f"row {place} of {split or 'the table'}: the image is not in the table, and {self._file(stored)} cannot be "
+                f"read: {os_error_text(error)}. Put the file there, or take the row out"
+            ) from error
+
     def _below(self, stored: _Stored) -> str:
         return os.path.relpath(self._file(stored), self.root)
 
@@ -109,10 +117,23 @@ class TableLayout:
             _require_space(self.tables[split], folder)
             bar = tqdm(self._stored(split), total=len(self.tables[split]), desc=f"write {split}", unit=" images", mininterval=1)
             for place, stored in enumerate(bar):
-                data = Path(self._file(stored)).read_bytes() if stored.data is None else stored.data
+                data = self._beside(stored, split, place) if stored.data is None else stored.data
                 path = folder / f"{place // _IN_A_FOLDER:03d}" / f"{place:07d}{_suffix(stored, data)}"
                 _write_once(path, data)
                 yield stored._replace(data=b""), path.relative_to(self.target).as_posix()
+
+
+def _has_bytes(table: Dataset, column: str) -> bool:
+    """Whether any row holds an image itself; no image is read for it."""
+    import pyarrow as pa
+
+    for chunk in table.data.column(column).chunks:
+        held = chunk.storage if isinstance(chunk, pa.ExtensionArray) else chunk
+        if pa.types.is_struct(held.type):
+            held = held.field("bytes") if held.type.get_field_index("bytes") >= 0 else held.slice(0, 0)
+        if (pa.types.is_binary(held.type) or pa.types.is_large_binary(held.type)) and held.null_count < len(held):
+            return True
+    return False
 
 
 def _undecoded(table: Dataset, column: str) -> Dataset:

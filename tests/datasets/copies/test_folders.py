@@ -40,6 +40,18 @@ def test_a_copy_in_folders_is_prepared_and_marked(tmp_path: Path, capsys: pytest
     assert any("not known to be official" in finding.text for finding in examine(prepared))
 
 
+def test_a_copy_with_exchanged_splits_is_refused_with_the_option_that_mends_it(
+    tmp_path: Path, shared_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = next(path for path in (shared_data / "mini").glob("images-*") if path.is_dir())
+    for ours, theirs in (("train", "test"), ("test", "train")):
+        (tmp_path / "copy" / theirs).parent.mkdir(exist_ok=True)
+        (tmp_path / "copy" / theirs).symlink_to(images / ours)
+    assert main(["prepare", "mini", "--from-imagefolder", str(tmp_path / "copy")]) == 2
+    assert "the splits are exchanged. Say which is which with --take train=NAME,test=NAME" in capsys.readouterr().err
+    assert main(["prepare", "mini", "--from-imagefolder", str(tmp_path / "copy"), "--take", "train=test,test=train"]) == 0
+
+
 def test_a_copy_with_the_official_names_and_counts_is_known_to_be_official(tmp_path: Path, shared_data: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(next(path for path in (shared_data / "mini").glob("images-*") if path.is_dir()), copy)

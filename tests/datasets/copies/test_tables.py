@@ -142,10 +142,32 @@ def test_numbers_without_names_are_refused_with_the_option_that_names_them(
 def test_hidden_labels_and_rows_without_an_image_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     content = rows(tmp_path, ["a.jpg", "b.jpg"], label=[0, -1])
     assert prepare(parquet(tmp_path / "hidden", test=labelled(content))) == 2
-    assert "column 'label' has images without a label" in capsys.readouterr().err
+    assert "test: column 'label' has images without a label" in capsys.readouterr().err
+    both = parquet(tmp_path / "half", test=labelled(content), train=labelled(content | {"label": [0, 1]}))
+    assert prepare(both, "--splits", "train") == 0
+    assert prepare(both, "--columns", "label=image") == 2
+    assert "--columns label=image: that column holds no text" in capsys.readouterr().err
+    assert prepare(both, "--take", "train=train,test=train") == 2
+    assert "--take: 'train' is taken twice" in capsys.readouterr().err
     content = rows(tmp_path, ["a.jpg"], label=[0]) | {"image": [None]}
     assert prepare(parquet(tmp_path / "empty", test=labelled(content))) == 2
     assert "row 0 of test: column 'image' holds no image" in capsys.readouterr().err
+
+
+def test_images_partly_inside_of_a_table_and_partly_beside_it_are_all_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = rows(tmp_path, ["a.jpg", "b.jpg"], label=["pug", "Chihuahua"])
+    content["image"][0]["bytes"] = None
+    features = Features({"image": {"bytes": Value("binary"), "path": Value("string")}, "label": Value("string")})
+    folder = parquet(tmp_path / "mixed", test=Dataset.from_dict(content, features))
+    assert prepare(folder) == 2
+    assert "row 0 of test: the image is not in the table, and" in (said := capsys.readouterr().err)
+    assert "a.jpg cannot be read: No such file" in said
+    shutil.copy(tmp_path / "pictures" / "a.jpg", folder)
+    assert prepare(folder) == 0
+    assert load_prepared("dogs").manifest.splits["test"]["missing"] == 0
+    assert classes() == ["pug", "Chihuahua"]
 
 
 @pytest.mark.parametrize(
@@ -213,6 +235,7 @@ def test_a_repository_in_the_cache_is_read_without_a_network_and_its_commit_reco
     ("options", "said"),
     [
         (["--take", "test=val"], "--take goes with --from-hub, --from-dataset or --from-imagefolder"),
+        (["--from-hub", ""], "--from-hub: the name is empty"),
         (["--hub-config", "x"], "--hub-config goes with --from-hub"),
         (["--from-dataset", "a", "--hub-revision", "x"], "--hub-revision goes with --from-hub"),
         (["--from-imagefolder", "a", "--hub-config", "x"], "--hub-config goes with --from-hub and --from-dataset"),

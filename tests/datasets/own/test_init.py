@@ -325,6 +325,16 @@ def test_a_changed_list_is_counted_anew_before_it_is_prepared(tmp_path: Path, ca
     assert "as it was counted" in capsys.readouterr().out
 
 
+def test_a_split_that_shrank_to_the_size_of_the_other_is_a_changed_list(tmp_path: Path, capsys: Capture) -> None:
+    own.init(own.photos(tmp_path / "photos"), "--test-share", "0.25")
+    train = [row for row in rows() if row["split"] == "train"]
+    lines = (own_folder("fungi") / "images.csv").read_text().splitlines()
+    left_out = {row["image"] for row in train[4:]}
+    official.write(own_folder("fungi") / "images.csv", *(line for line in lines if line.split(",")[0] not in left_out))
+    assert main(["prepare", "fungi"]) == 2
+    assert "finer dataset update fungi" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
