@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -34,6 +35,7 @@ def attach(model: Any, adapter: str, base: str) -> Any:
     that are not finite, or has a tensor that belongs nowhere in the model.
     """
     config, weights = read_adapter(adapter)
+    _refuse_unusable(config, adapter)
     _refuse_changed_base(config, adapter)
     _refuse_another_language_model(config, adapter, base, weights)
     if config.base_model_name_or_path and Path(config.base_model_name_or_path).name != Path(base).name:
@@ -58,7 +60,7 @@ def attach(model: Any, adapter: str, base: str) -> Any:
             f"peft={adapter}: its config lists modules_to_save={', '.join(config.modules_to_save or ())}, but its weights hold "
             f"no {error.args[0]}. The file was written without what was trained in full; save the adapter again"
         ) from error
-    except (TypeError, AttributeError, ArithmeticError, re.error) as error:
+    except (TypeError, AttributeError, ArithmeticError, ImportError, re.error) as error:
         raise ModelError(
             f"peft={adapter}: its adapter_config.json holds a value that peft cannot use ({typed(error)}). Mend it"
         ) from error
@@ -119,6 +121,21 @@ def _refuse_offloaded(model: Any, adapter: str) -> None:
             f"peft={adapter}: device_map left parts of the model on {' and '.join(sorted(places & {'cpu', 'disk'}))}, where no "
             "adapter can be attached. Merge it first (finer merge), or use a smaller dtype or load_in_4bit=True"
         )
+
+
+def _refuse_unusable(config: Any, adapter: str) -> None:
+    """Refuse what peft would load without a word and compute with as if it were not there, and scales that are no number."""
+    where = f"peft={adapter}: its adapter_config.json"
+    if not isinstance(config.base_model_name_or_path, (str, type(None))):
+        raise ModelError(f"{where} has base_model_name_or_path={config.base_model_name_or_path!r}. Give the base's name there")
+    if getattr(config, "alora_invocation_tokens", None):
+        raise ModelError(
+            f"{where} has alora_invocation_tokens: an activated LoRA works only behind those tokens, which the tasks do not "
+            "write, so that the base would be scored. Give a plain LoRA"
+        )
+    scales = {"lora_alpha": getattr(config, "lora_alpha", None), **(getattr(config, "alpha_pattern", None) or {})}
+    if broken := [name for name, scale in scales.items() if isinstance(scale, float) and not math.isfinite(scale)]:
+        raise ModelError(f"{where} has the scale {scales[broken[0]]} for {broken[0]}, which is no number. Mend it")
 
 
 def _refuse_changed_base(config: Any, adapter: str) -> None:

@@ -73,7 +73,9 @@ class Journal:
         self.folder = folder
         self.generated = 0
         self._own = folder / hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
-        if not (self._own / "settings.json").is_file():
+        with writing(folder):
+            known = (self._own / "settings.json").is_file()
+        if not known:
             write_text(self._own / "settings.json", as_json(settings) + "\n")
         held = ExitStack()
         path = _free_file(self._own, held)

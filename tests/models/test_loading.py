@@ -264,6 +264,10 @@ def test_scales_of_single_modules_hold_under_older_names(folders: Any, tmp_path:
         ({"rank_pattern": {"(": 2}}, r"rank_pattern .* is for '\('"),
         ({"r": None}, "holds a value that peft cannot use .TypeError"),
         ({"lora_alpha": "16"}, "holds a value that peft cannot use .TypeError"),
+        ({"lora_alpha": float("nan")}, "has the scale nan for lora_alpha, which is no number"),
+        ({"megatron_config": {"a": 1}}, "holds a value that peft cannot use .ModuleNotFoundError"),
+        ({"base_model_name_or_path": 5}, "has base_model_name_or_path=5. Give the base's name there"),
+        ({"alora_invocation_tokens": [1, 2]}, "works only behind those tokens, .* the base would be scored"),
     ],
 )  # fmt: skip
 def test_a_value_of_an_adapter_that_cannot_hold_is_named(value: Any, message: str, folders: Any, tmp_path: Path) -> None:

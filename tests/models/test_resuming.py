@@ -263,6 +263,8 @@ def test_what_cannot_be_kept_is_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="a file stands where a folder should be"):
         FinerHF(pretrained="finer-mini", resume=str(tmp_path / "file"))
+    with pytest.raises(OutputError, match="File name too long"):
+        FinerHF(pretrained="finer-mini", resume=str(tmp_path / ("a" * 300)))
     with pytest.raises(ModelError, match="resume=True: give the folder"):
         FinerHF(pretrained="finer-mini", resume=True)
 
