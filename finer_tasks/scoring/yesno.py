@@ -25,7 +25,8 @@ _MARK = re.compile(r"(?<!not )\b(yes|no)\b(?=[\W_]*(?:[.,;:!?\n]|$))", re.IGNORE
 # At the start of an answer the word may go on: "Yes it is". "No doubt" and the like say something else.
 _START = re.compile(r"[\W_]*(yes|no)\b(?!\s+(?:doubt|question|idea|one|way|longer|matter|answer|comment)\b)", re.IGNORECASE)
 # "yes or no" says neither, and nor does a word that the model says it cannot give: "I can't say yes."
-_PAIR = re.compile(r"\b(?:yes[\W_]*(?:\bn?or\b|/)[\W_]*no|no[\W_]*(?:\bn?or\b|/)[\W_]*yes)\b", re.IGNORECASE)
+_OR = r"(?:[\W_]+n?or[\W_]+|[\W_]*/[^\w/]*)"
+_PAIR = re.compile(rf"\b(?:yes{_OR}no|no{_OR}yes)\b", re.IGNORECASE)
 _UNSAID = re.compile(r"(?:n['\u2019]t|\bnot|\bcannot) (?:say|answer|reply|respond)(?: with)?[\W_]*(?:yes|no)\b", re.IGNORECASE)
 
 
