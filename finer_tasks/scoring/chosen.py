@@ -59,12 +59,13 @@ def letters_in(answer: str, options: Options) -> list[int]:
 
     A letter that is all of the answer, heads a line with a mark behind it, stands in bold or brackets, or follows a word such
     as "option" is taken as the choice. Where there is none, so is any capital letter that is a word of its own. "A" before a
-    word is an article.
+    word is an article. Of letters joined by "or" or the like none is a choice, unless the answer says what it is elsewhere.
     """
-    joined, plain, loose, denied = _patterns(options.letters)
+    joined, plain, told, loose, denied = _patterns(options.letters)
     text = denied.sub(" ", _masked(answer, options.names))
-    if pair := joined.search(text):
-        found = [pair[1], pair[2]]
+    if pairs := list(joined.finditer(text)):
+        inside = {match.start(group) for match in pairs for group in (1, 2)}
+        found = [match[1] for match in told.finditer(text) if match.start(1) not in inside] or [pairs[0][1], pairs[0][2]]
     else:
         places = {match.start(1): match[1] for pattern in plain for match in pattern.finditer(text)}
         places = places or {match.start(1): match[1] for match in loose.finditer(text)}
@@ -73,8 +74,11 @@ def letters_in(answer: str, options: Options) -> list[int]:
 
 
 @cache
-def _patterns(letters: str) -> tuple[re.Pattern[str], tuple[re.Pattern[str], ...], re.Pattern[str], re.Pattern[str]]:
-    """Letters joined by "or" or the like; those meant as a choice; those that are words of their own; those denied by "not"."""
+def _patterns(
+    letters: str,
+) -> tuple[re.Pattern[str], tuple[re.Pattern[str], ...], re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
+    """Letters joined by "or" or the like; those meant as a choice; those that "the answer is"; words of their own; those denied
+    by "not"."""
     any_case, capital = f"([{letters}{letters.lower()}])", f"([{letters}])"
     marked, word = f"{_OPENING}{any_case}{_CLOSING}", f"{_FREE_LEFT}{_NO_WORD}{capital}{_FREE_RIGHT}"
     speaks = r"(?i:\b(?:option|choice|letter|answer)\b)(?:\s+is|\s*[:=])?"
@@ -85,10 +89,11 @@ def _patterns(letters: str) -> tuple[re.Pattern[str], tuple[re.Pattern[str], ...
         rf"{speaks}\s*{_OPENING}*{_NO_WORD}{any_case}\b(?!['\u2019]\w)",
         rf"(?i:\b(?:option|letter))\s+{_OPENING}*{capital}\b(?!['\u2019]\w)",
     )
+    told = rf"(?i:\banswer\s+is\b|\banswer\s*[:=])\s*{_OPENING}*{_NO_WORD}{any_case}\b(?!['\u2019]\w)"
     bare = rf"{_FREE_LEFT}{_OPENING}?{capital}{_CLOSING}?"
     joined = rf"{bare}\s*(?:,|/|&|\bor\b|\band\b|\bnor\b)\s*{bare}(?!\w)"
     denied = rf"(?i:\bnot|n['\u2019]t)\s+(?i:(?:option|choice|letter)\s+)?{_OPENING}?{capital}{_CLOSING}?(?!\w)"
-    return re.compile(joined), tuple(map(re.compile, plain)), re.compile(word), re.compile(denied)
+    return re.compile(joined), tuple(map(re.compile, plain)), re.compile(told), re.compile(word), re.compile(denied)
 
 
 def _masked(answer: str, names: Sequence[str]) -> str:

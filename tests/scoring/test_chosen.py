@@ -27,7 +27,7 @@ CARS = Options(
     "answer",
     ["B", "b", "(b)", "B.", "[B]", "**B**", "\\boxed{B}", "the answer is B", "The answer is (B).", "Option B", "Answer b",
      "B. It has a white head.", "B\nBecause it has a white head", "I would say B", "It is not A but B",
-     "The answer is B because the A option is darker"],
+     "The answer is B because the A option is darker", "A and C are wrong. The answer is B", "I rule out A, C. The answer is B."],
 )  # fmt: skip
 def test_a_letter_chooses_its_option(answer: str) -> None:
     assert read_choice(answer, DOC, "fine", BIRDS) == Chosen(1, "", "letter")
@@ -58,6 +58,8 @@ def test_letter_and_name_may_agree(answer: str) -> None:
         ("A, B", "several_letters"),
         ("A or B", "several_letters"),
         ("(A) or (B)", "several_letters"),
+        ("The answer is A or B", "several_letters"),
+        ("A or B. The answer is A, or the answer is B.", "several_letters"),
         ("A. Black-footed Albatross\nB. Laysan Albatross", "several_letters"),
         ("Western Gull or Laysan Albatross", "several"),
         ("Herring Gull", "unlisted_name"),
