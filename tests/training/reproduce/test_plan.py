@@ -25,7 +25,7 @@ FOLDER = "base.encoder={folder: x}"
         ("seeds=[1, 1]", "seeds names one twice"),
         ("levels=[coarse]", "levels lacks fine"),
         ("datasets=[cub]", "base.encoder.train is for mini alone"),
-        ("datasets=[mars]", "Input should be 'cub'"),
+        ("datasets=[mars]", "'mars' is no dataset that is known here; known are cub, aircraft"),
         ("held_out.by=dataset", "held_out.by=dataset needs two datasets or more"),
         ("held_out={by: coarse, groups: 2, named: [[a]]}", "give either groups or named"),
         ("held_out.named=[[]]", "a group in named is empty"),
