@@ -18,6 +18,7 @@ import numpy as np
 from finer_tasks.errors import ResultsError, at_line, in_one_line
 from finer_tasks.parsing import parse_json
 from finer_tasks.statistics.clusters import Floats
+from finer_tasks.tasks.recording import OF_MODEL
 from finer_tasks.text import harmless
 
 _ENDING = "_results.json"
@@ -67,7 +68,7 @@ def read_scores(folder: Path, metrics: Mapping[str, str]) -> tuple[dict[str, Sco
         rows = _rows(path)
         metric = _metric(name, rows, listed[name], metrics.get(name))
         higher = bool((better.get(name) or {}).get(metric, True))
-        identity = json.dumps(configs[name].get("metadata"), sort_keys=True, default=str)
+        identity = json.dumps(_of_task(configs[name].get("metadata")), sort_keys=True, default=str)
         found[name] = _scores(name, metric, higher, identity, [row for row in rows if _number(row.get(metric)) is not None])
     return found, groups
 
@@ -110,6 +111,14 @@ def _metric(task: str, rows: Sequence[Mapping[str, Any]], listed: Sequence[str],
             "on it. Leave it out"
         )
     return usable[0]
+
+
+def _of_task(metadata: Any) -> Any:
+    """What a task's metadata say of the task, and not of the model that was asked."""
+    finer = metadata.get("finer") if isinstance(metadata, dict) else None
+    if not isinstance(finer, dict):
+        return metadata
+    return metadata | {"finer": {key: value for key, value in finer.items() if key not in OF_MODEL}}
 
 
 def _scores(task: str, metric: str, higher: bool, identity: str, rows: Sequence[Mapping[str, Any]]) -> Scores:

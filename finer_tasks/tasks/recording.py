@@ -27,6 +27,10 @@ _NAMES: Mapping[str, str] = dict.fromkeys(("model", "model_path", "model_name", 
 _SERVER = "base_url"
 
 
+# The parts of a result's metadata that say so; all others are of the task itself.
+OF_MODEL = ("weights", "backend")
+
+
 def extend_evaluate() -> None:
     """Let lmms-eval's `evaluate` write weights and backend into the metadata of our tasks, and tell of kept replies, once.
 
@@ -54,7 +58,7 @@ def record(model: Any, tasks: Mapping[Any, Any], arguments: Any = None) -> None:
     identities = list(identities_in(tasks))
     if not identities:
         return
-    told = {"weights": _weights(model, arguments), "backend": describe(model)}
+    told = dict(zip(OF_MODEL, (_weights(model, arguments), describe(model)), strict=True))
     for identity in identities:
         identity.update({key: value for key, value in told.items() if value})
 
