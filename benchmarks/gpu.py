@@ -2,8 +2,8 @@
 
     python benchmarks/gpu.py [--tiny] [--budget 520] [--output gpu.json] [--only device generation …]
 
-Needs a checkout, installed or not, and torch, torchvision, transformers, peft and accelerate alone. TRL, Liger and bitsandbytes
-are measured where they are installed. Models are of LLaVA-1.5-7B's architecture, with random weights in bfloat16.
+Needs a checkout, installed or not, and torch, torchvision, transformers, peft, accelerate, pydantic and xxhash alone. TRL, Liger
+and bitsandbytes are measured where they are installed. Models are of LLaVA-1.5-7B's architecture, with random weights in bfloat16.
 
 Parts run in order of value, each in at most its own time. The file is rewritten after every figure, so that a run which is cut
 short leaves what it had. What could not run says why: `not run: needs …`, `failed: …`, `cut off …`. Ratios are of runs
@@ -713,7 +713,7 @@ def waiting(kind: type) -> type:
 
 
 def recipe_of(run: Run, arm: Arm) -> Any:
-    """A recipe of `finer train`; a TrainRecipe itself needs pydantic."""
+    """A recipe of `finer train`, without the mixture that a TrainRecipe asks for."""
     return SimpleNamespace(
         model="", mixture=run.folder, output=run.folder / "finer", seed=0, lora=SimpleNamespace(**run.adapter),
         projector="frozen", projector_learning_rate=2e-5, quantize=arm.quantize, attention=None, compile=arm.compile,
@@ -722,7 +722,7 @@ def recipe_of(run: Run, arm: Arm) -> Any:
         schedule="cosine", warmup_ratio=0.03, weight_decay=0.0, max_grad_norm=1.0, max_length=4096, overlong="error",
         group_by_length=True, packing=arm.packing, loss_on="answers", workers=run.size.workers, save_every=10_000, keep=1,
         log_every=10_000, report_to=(), evaluation=None, trust_remote_code=False, encoder_cache=None, deepspeed=None,
-        fsdp=arm.fsdp,
+        fsdp=arm.fsdp, method="supervised",
         # Else accelerate looks for layers of CLIP's text model, which LLaVA does not have.
         fsdp_config={"transformer_layer_cls_to_wrap": ["LlamaDecoderLayer"]} if arm.fsdp else None,
     )  # fmt: skip
