@@ -2,8 +2,9 @@
 
     python benchmarks/gpu.py [--tiny] [--budget 520] [--output gpu.json] [--only device generation …]
 
-Needs a checkout, installed or not, and torch, torchvision, transformers, peft, accelerate, pydantic and xxhash alone. TRL, Liger
-and bitsandbytes are measured where they are installed. Models are of LLaVA-1.5-7B's architecture, with random weights in bfloat16.
+Needs a checkout, installed or not, and torch, torchvision, transformers, peft, accelerate, pydantic and xxhash alone. TRL,
+Liger and bitsandbytes are measured where they are installed. Models are of LLaVA-1.5-7B's architecture, with random weights
+in bfloat16.
 
 Parts run in order of value, each in at most its own time. The file is rewritten after every figure, so that a run which is cut
 short leaves what it had. What could not run says why: `not run: needs …`, `failed: …`, `cut off …`. Ratios are of runs
