@@ -4,7 +4,9 @@ BIN := $(VENV)/bin
 OUT := out/demo
 # Processes that share the tests, one thread each; each takes about 1 GB of memory.
 JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --maxprocesses 8 --dist loadfile
+# Files go to the processes in their order: by number of tests, those with one long test would come last, one process idle.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(JOBS) --maxprocesses 8 --dist loadfile \
+	--no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all lint format docs clean
