@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from finer_tasks.datasets.crops import LEAST_POINTS, shared_parts
-from finer_tasks.datasets.duplicates import BITS, look_alikes
+from finer_tasks.datasets.crops import LEAST_POINTS, SharedPart, shared_parts
+from finer_tasks.datasets.duplicates import BITS, LookAlike, look_alikes
 from finer_tasks.datasets.images import published_image
 from finer_tasks.datasets.prepared import Manifest, Prepared
 from finer_tasks.datasets.registry import get_reader
@@ -256,10 +256,7 @@ def _look_alikes(prepared: Prepared, tables: Mapping[str, Any]) -> Iterator[Find
     found = look_alikes(prepared, bits)
     within = f"at most {bits} of {BITS} bits of their hashes differ"
     yield Finding("note" if found else "ok", f"{len(found)} pairs of a train and a test image look alike ({within})")
-    names = {split: table.select_columns(["image"]) for split, table in tables.items()}
-    for pair in found:
-        train, test = names["train"][pair.train]["image"], names["test"][pair.test]["image"]
-        yield Finding("note", f"{pair.bits:2} bits: {train} ~ {test}" + (" (mirrored)" if pair.mirrored else ""))
+    yield from _pairs(tables, [(f"{pair.bits:2} bits", pair) for pair in found])
 
 
 def _shared_parts(prepared: Prepared, tables: Mapping[str, Any]) -> Iterator[Finding]:
@@ -270,7 +267,12 @@ def _shared_parts(prepared: Prepared, tables: Mapping[str, Any]) -> Iterator[Fin
     found = shared_parts(prepared)
     within = f"at least {LEAST_POINTS} points agree"
     yield Finding("note" if found else "ok", f"{len(found)} train images show part of a test image ({within})")
+    yield from _pairs(tables, [(f"{part.points:3} points", part) for part in found])
+
+
+def _pairs(tables: Mapping[str, Any], found: Sequence[tuple[str, LookAlike | SharedPart]]) -> Iterator[Finding]:
+    """A note on each train image and the test image that it is like, headed by how much."""
     names = {split: table.select_columns(["image"]) for split, table in tables.items()}
-    for part in found:
-        train, test = names["train"][part.train]["image"], names["test"][part.test]["image"]
-        yield Finding("note", f"{part.points:3} points: {train} ~ {test}" + (" (mirrored)" if part.mirrored else ""))
+    for alike, pair in found:
+        train, test = names["train"][pair.train]["image"], names["test"][pair.test]["image"]
+        yield Finding("note", f"{alike}: {train} ~ {test}" + (" (mirrored)" if pair.mirrored else ""))

@@ -25,12 +25,12 @@ from finer_tasks.training.mixture.reading import read_mixture
 from finer_tasks.training.tuning.arguments import arguments_of
 from finer_tasks.training.tuning.modules import Parts, adapter_config, count_parameters, parts_of
 from finer_tasks.training.tuning.overrides import require_unchanged
-from finer_tasks.training.tuning.precision import keep_in_float32, mixed_precision
+from finer_tasks.training.tuning.precision import keep_in_float32
 from finer_tasks.training.tuning.progress import Progress
 from finer_tasks.training.tuning.run_folder import checkpoint_to_resume
 from finer_tasks.training.tuning.running import RunTrainer
-from finer_tasks.training.tuning.setup import load_to_tune, refuse_adapter
-from finer_tasks.training.tuning.train import Outcome, carry_out, explained
+from finer_tasks.training.tuning.setup import load_to_tune, mixture_of
+from finer_tasks.training.tuning.train import Outcome, carry_out, evaluation_of, explained
 
 if TYPE_CHECKING:
     from trl import GRPOConfig
@@ -103,12 +103,7 @@ def prepare(recipe: GrpoRecipe) -> GrpoSetup:
 
     for ours, theirs in ((RunTrainer, Trainer), (RunTrainer, GRPOTrainer), (GrpoRunTrainer, GRPOTrainer)):
         require_unchanged(ours, theirs)
-    refuse_adapter(recipe.model)
-    card, mixture = read_mixture(recipe.mixture)
-    if recipe.evaluation:
-        from finer_tasks.training.tuning.evaluation import require_tasks
-
-        require_tasks(recipe.evaluation)
+    card, mixture = mixture_of(recipe)
     arguments = _arguments(recipe)
     questions = questions_of(recipe, card, mixture)
     if len(questions) < _asked(recipe):
@@ -170,10 +165,7 @@ def make_trainer(setup: GrpoSetup, progress: Progress) -> GrpoRunTrainer:
         peft_config=adapter_config(setup.model, setup.parts, recipe.lora, recipe.projector),
     )
     keep_in_float32(trainer.wrapped)
-    if recipe.evaluation:
-        from finer_tasks.training.tuning.evaluation import TaskEvaluation
-
-        trainer.evaluate_tasks = TaskEvaluation(recipe.evaluation, recipe.model, trainer.wrapped, mixed_precision(recipe))
+    trainer.evaluate_tasks = evaluation_of(recipe, trainer.wrapped)
     return trainer
 
 

@@ -62,12 +62,7 @@ def prepare_run(recipe: TrainRecipe) -> Setup:
     """Read the mixture, load model and processor, attach the adapter, measure lengths, check the labels."""
     require_unchanged(RunTrainer, Trainer)
     require_unchanged(FinerTrainer, Trainer)
-    refuse_adapter(recipe.model)
-    card, dataset = read_mixture(recipe.mixture)
-    if recipe.evaluation:
-        from finer_tasks.training.tuning.evaluation import require_tasks
-
-        require_tasks(recipe.evaluation)
+    card, dataset = mixture_of(recipe)
     arguments = training_arguments(recipe)
     _require_libraries(recipe)
     processor, model = load_to_tune(recipe, arguments.device if not recipe.fsdp else torch.device("cpu"), recipe.quantize)
@@ -88,6 +83,17 @@ def prepare_run(recipe: TrainRecipe) -> Setup:
     rng = random.Random(recipe.seed)
     encoder.check([dataset[rng.randrange(len(dataset))] for _ in range(min(4, len(dataset)))])
     return Setup(recipe, card, arguments, processor, model, parts, encoder, dataset, lengths, left_out)
+
+
+def mixture_of(recipe: Run) -> tuple[dict[str, Any], Dataset]:
+    """Card and rows of a run's mixture, once it is known that its model can be tuned and its tasks are there."""
+    refuse_adapter(recipe.model)
+    found = read_mixture(recipe.mixture)
+    if recipe.evaluation:
+        from finer_tasks.training.tuning.evaluation import require_tasks
+
+        require_tasks(recipe.evaluation)
+    return found
 
 
 def load_to_tune(recipe: Run, device: torch.device, quantize: str = "none") -> tuple[Any, Any]:

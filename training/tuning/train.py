@@ -123,11 +123,6 @@ def make_trainer(setup: Setup, progress: Progress) -> FinerTrainer:
     recipe = setup.recipe
     counted = count_parameters(setup.model, setup.parts)
     text = setup.model.config.get_text_config()
-    evaluate: Callable[[int], dict[str, float]] | None = None
-    if recipe.evaluation:
-        from finer_tasks.training.tuning.evaluation import TaskEvaluation
-
-        evaluate = TaskEvaluation(recipe.evaluation, recipe.model, setup.model, mixed_precision(recipe))
     return FinerTrainer(
         recipe,
         setup.parts,
@@ -136,12 +131,21 @@ def make_trainer(setup: Setup, progress: Progress) -> FinerTrainer:
             Cost(counted["language"], counted["trained"], text.num_hidden_layers, text.hidden_size), setup.arguments.world_size
         ),
         progress,
-        evaluate,
+        evaluation_of(recipe, setup.model),
         model=setup.model,
         args=setup.arguments,
         train_dataset=setup.dataset,
         data_collator=setup.encoder,
     )
+
+
+def evaluation_of(recipe: Run, model: torch.nn.Module) -> Callable[[int], dict[str, float]] | None:
+    """What evaluates the model on the recipe's tasks while it is trained; None where the recipe names none."""
+    if not recipe.evaluation:
+        return None
+    from finer_tasks.training.tuning.evaluation import TaskEvaluation
+
+    return TaskEvaluation(recipe.evaluation, recipe.model, model, mixed_precision(recipe))
 
 
 @contextmanager

@@ -63,13 +63,25 @@ class Taxonomy:
 
 
 def load_taxonomy(dataset: str) -> Taxonomy:
-    """Read and validate taxonomy/<dataset>.yaml, or that of a dataset of the user's own; raises TaxonomyError on any flaw."""
-    return _load_own(dataset, *stamp(own_folder(dataset) / TAXONOMY)) if is_own(dataset) else _load(dataset)
+    """Read and validate taxonomy/<dataset>.yaml, or that of a dataset of the user's own; raises TaxonomyError on any flaw.
+
+    It is asked for with every question, so the user's folder is looked at for names alone that the package does not have.
+    """
+    if dataset not in _names() and is_own(dataset):
+        return _load_own(dataset, *stamp(own_folder(dataset) / TAXONOMY))
+    return _load(dataset)
 
 
 def read_taxonomy(path: Path, dataset: str, unfilled: bool = False) -> Taxonomy:
     """The taxonomy in a user's file; with `unfilled`, words that are still to be filled in are let pass."""
     return _taxonomy(dataset, read_users(path, dataset, unfilled), str(path))
+
+
+@cache
+def _names() -> frozenset[str]:
+    """The datasets that the package has a taxonomy of."""
+    files = (file.name for file in resources.files(__package__).iterdir())
+    return frozenset(name.removesuffix(".yaml") for name in files if name.endswith(".yaml"))
 
 
 @cache
